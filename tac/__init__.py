@@ -1,0 +1,3 @@
+"""tac: Luigi pipelines whose every task is one container."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,85 @@
+"""The errors of tac, grouped by what the person or the runner who meets one does next.
+
+    TacError                     1   a bug, until a subclass says otherwise
+    ├── ConfigError              2   mend a setting or a command line
+    ├── StorageError             2   mend an address or a right
+    │   ├── InputMissing         2   make the input first
+    │   ├── BucketMissing        2   create the bucket
+    │   └── AccessDenied         2   ask for the right
+    ├── DataError               65   mend the data
+    ├── TemporaryError          75   try again
+    │   ├── StorageUnavailable  75   wait for the store to come back
+    │   └── StorageFull         75   make room
+    └── StepFailed               1   read the step's verdict
+
+The numbers are exit codes: the contract between a step and its runner.
+Nothing here imports a library, so catching one of these costs nothing.
+"""
+
+SERVER_TEXT_LIMIT = 500
+"""Characters of somebody else's error text that a message of ours may hold."""
+
+
+class TacError(Exception):
+    """What went wrong, in one sentence, and in `hint` what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(TacError):
+    """A setting, an option or an address cannot be used as it stands."""
+
+    exit_code = 2
+
+
+class StorageError(TacError):
+    """The store answered, and the answer will be the same next time."""
+
+    exit_code = 2
+
+
+class InputMissing(StorageError):
+    """There is nothing at an address that was to be read."""
+
+
+class BucketMissing(StorageError):
+    """The bucket does not exist; trying again cannot help."""
+
+
+class AccessDenied(StorageError):
+    """The credentials, or the rights of the user, do not allow it."""
+
+
+class DataError(TacError):
+    """The bytes were read and are not what they must be."""
+
+    exit_code = 65  # EX_DATAERR of sysexits.h
+
+
+class TemporaryError(TacError):
+    """It may work a little later, unchanged."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h
+
+
+class StorageUnavailable(TemporaryError):
+    """The store did not answer, or asked us to slow down."""
+
+
+class StorageFull(TemporaryError):
+    """There is no room left for the output."""
+
+
+class StepFailed(TacError):
+    """A step did not do its work; the message is its verdict."""
+
+
+def cut(text: str, limit: int = SERVER_TEXT_LIMIT) -> str:
+    """Shorten somebody else's text to one line of at most `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
