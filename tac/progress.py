@@ -1,7 +1,7 @@
 """The one line in which a step tells how far it is, for people and for runners alike.
 
-Pure. A step prints it to its log; a runner, wherever the step runs, finds it there and tells the dashboard.
-So progress needs no channel beside the log, which every runner has to follow anyway.
+Pure. A step prints it to its log; a runner, wherever the step runs, finds it there and tells the
+dashboard. So progress needs no channel beside the log, which every runner has to follow anyway.
 
     [ 40 %] reading 2023-02-22.parquet
 """
@@ -9,6 +9,7 @@ So progress needs no channel beside the log, which every runner has to follow an
 import re
 from dataclasses import dataclass
 
+_WHOLE = 100
 _LINE = re.compile(r"^\[ {0,2}(?P<percent>\d{1,3}) %\] (?P<text>.*)$")
 
 
@@ -28,6 +29,6 @@ def format_progress(progress: Progress) -> str:
 def parse_progress(line: str) -> Progress | None:
     """Read the line; None for every other line of a log."""
     found = _LINE.match(line.rstrip("\r\n"))
-    if found is None or int(found["percent"]) > 100:
+    if found is None or int(found["percent"]) > _WHOLE:
         return None
     return Progress(int(found["percent"]), found["text"])

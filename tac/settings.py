@@ -1,0 +1,202 @@
+"""The settings of tac, and the only reader of configuration files and of the environment.
+
+A setting is looked for in the environment (`TAC_STORE`), then in the section `[tac]` of Luigi's own
+configuration file (`store = …`), so one file serves `tac` and the stock `luigi` command.
+It does not import Luigi, because the steps read settings too.
+S3's address is `AWS_ENDPOINT_URL_S3`, or `[s3] endpoint_url`; keys come from boto3's own chain.
+"""
+
+from __future__ import annotations
+
+import configparser
+import difflib
+import functools
+import os
+import re
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tac.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_LONGEST_GRACE_SECONDS = 3600
+_S3_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+
+# One thread for BLAS and OpenMP: a prediction's last bits depend on their number (DESIGN.md 5), and
+# several steps share one machine.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set."""
+
+    store: str = "tac-store"
+    """Where targets live: a directory, or `s3://bucket/prefix`."""
+
+    source: str = "bundled"
+    """Where flights come from: `bundled` (the year 2023), or a template such as
+    `https://host/{date:%Y-%m-%d}.parquet`."""
+
+    runner: str = "local"
+    """Where a step's command runs."""
+
+    logs: str = ""
+    """The directory of the steps' logs; by default `_tac/logs` in a store that is a directory, else
+    `tac-logs`."""
+
+    luigid: str = ""
+    """The URL of Luigi's central scheduler; without one `tac run` schedules in its own process."""
+
+    stop_grace_seconds: float = 10.0
+    """How long a step that was told to stop may take before it is killed.
+    Ten seconds let it drop an unfinished upload; Kubernetes' own default is 30."""
+
+    s3_endpoint_url: str | None = None
+    """S3's address when it is not Amazon's."""
+
+    @property
+    def log_directory(self) -> Path:
+        """Where the log of a step goes."""
+        if self.logs:
+            return Path(self.logs)
+        return Path("tac-logs") if "://" in self.store else Path(self.store) / "_tac" / "logs"
+
+
+def _names() -> list[str]:
+    return [field.name for field in fields(Settings) if field.name != "s3_endpoint_url"]
+
+
+def _configuration_files(environment: Mapping[str, str]) -> list[Path]:
+    # The places where Luigi looks: https://luigi.readthedocs.io/en/stable/configuration.html
+    if environment.get("LUIGI_CONFIG_PARSER", "cfg") == "toml":
+        found = [Path("/etc/luigi/luigi.toml"), Path("luigi.toml")]
+    else:
+        names = ("/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", "client.cfg", "luigi.cfg")
+        found = [Path(name) for name in names]
+    if named := environment.get("LUIGI_CONFIG_PATH"):
+        found.append(Path(named))
+    return [path for path in found if path.is_file()]
+
+
+def _read_file(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".toml":
+            return {
+                name: part for name, part in tomllib.loads(text).items() if isinstance(part, dict)
+            }
+        parser = configparser.RawConfigParser()
+        parser.read_string(text, source=str(path))
+    except (OSError, UnicodeDecodeError, configparser.Error, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    return {name: dict(parser.items(name)) for name in parser.sections()}
+
+
+def _fill_in(path: Path, name: str, value: object, environment: Mapping[str, str]) -> str:
+    def variable(found: re.Match[str]) -> str:
+        try:
+            return environment[found[1]]
+        except KeyError as error:
+            raise ConfigError(
+                f"{path}: {name} names the environment variable {found[1]}, which is not set",
+                hint=f"export {found[1]}=…, or write the value into {path}",
+            ) from error
+
+    return re.sub(r"\$\{(\w+)\}", variable, str(value))
+
+
+def _from_files(paths: Iterable[Path], environment: Mapping[str, str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for path in paths:
+        sections = _read_file(path)
+        s3 = sections.get("s3", {})
+        if secret := [key for key in _S3_KEYS if key in s3]:
+            raise ConfigError(
+                f"{path}: [s3] holds {' and '.join(secret)}: tac takes no keys from a file",
+                hint="move them to ~/.aws/credentials, or export AWS_ACCESS_KEY_ID and so on",
+            )
+        if "endpoint_url" in s3:
+            values["s3_endpoint_url"] = _fill_in(
+                path, "[s3] endpoint_url", s3["endpoint_url"], environment
+            )
+        for key, value in sections.get("tac", {}).items():
+            name = key.replace("-", "_")
+            if name not in _names():
+                near = difflib.get_close_matches(name, _names(), n=1)
+                raise ConfigError(
+                    f"{path}: [tac] {key} is not a setting of tac",
+                    hint=f"did you mean {near[0]}?"
+                    if near
+                    else f"the settings are {', '.join(_names())}",
+                )
+            values[name] = _fill_in(path, f"[tac] {key}", value, environment)
+    return values
+
+
+def read_settings(environment: Mapping[str, str], paths: Iterable[Path] = ()) -> Settings:
+    """Build the settings from an environment and configuration files, the later ones first in rank.
+
+    Raises:
+        ConfigError: a file cannot be read, or a value cannot be used.
+    """
+    values = _from_files(paths, environment)
+    for name in _names():
+        if (value := environment.get(f"TAC_{name.upper()}")) is not None:
+            values[name] = value
+    if endpoint := environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL"):
+        values["s3_endpoint_url"] = endpoint
+    for name in ("store", "source", "runner"):
+        if not values.get(name, "unset").strip():
+            raise ConfigError(
+                f"{name}: is set to nothing", hint=f"unset TAC_{name.upper()}, or give it a value"
+            )
+    grace = values.pop("stop_grace_seconds", None)
+    settings = Settings(**values)  # type: ignore[arg-type]  # the one field that is no text was taken out
+    return settings if grace is None else _with_grace(settings, grace)
+
+
+def _with_grace(settings: Settings, text: str) -> Settings:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _LONGEST_GRACE_SECONDS:
+        raise ConfigError(
+            f"stop_grace_seconds: {text!r} is not 0 to {_LONGEST_GRACE_SECONDS} seconds"
+        )
+    return Settings(**{**settings.__dict__, "stop_grace_seconds": seconds})
+
+
+@functools.cache
+def current() -> Settings:
+    """Return the settings of this process, read once."""
+    return read_settings(os.environ, _configuration_files(os.environ))  # noqa: TID251  # the one reader
+
+
+def override(**values: str | float | None) -> None:
+    """Let a command line's options win over every file, here and in the processes started here."""
+    for name, value in values.items():
+        if name not in _names():
+            raise TypeError(f"{name} is not a setting")
+        if value is not None:
+            os.environ[f"TAC_{name.upper()}"] = str(value)  # noqa: TID251  # the one reader
+    current.cache_clear()
+    current()
+
+
+def variable(name: str) -> str | None:
+    """Return one environment variable that is not a setting of ours."""
+    return os.environ.get(name)  # noqa: TID251  # the one reader
+
+
+def child_environment() -> dict[str, str]:
+    """Return the whole environment that a step is started with."""
+    environment = {**os.environ, **_ONE_THREAD, "PYTHONUNBUFFERED": "1"}  # noqa: TID251  # the one reader
+    if endpoint := current().s3_endpoint_url:
+        environment["AWS_ENDPOINT_URL_S3"] = endpoint
+    return environment

@@ -1,0 +1,267 @@
+"""What every step command shares: exit codes, an output that is there already, SIGTERM, progress.
+
+A step is a function with a click command over it.
+The command line is all that a runner knows of it: this module is the other side of tac/verdict.py.
+It imports nothing heavy: `python -m tac.fetch --help` costs what click costs.
+
+    @step(suffixes=(".parquet", ".csv"))
+    @click.argument("inputs", nargs=-1, required=True)
+    def main(out: Output, inputs: tuple[str, ...]) -> None:
+        ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self, TextIO
+
+import click
+
+from tac.errors import StorageFull, TacError
+from tac.progress import Progress, format_progress
+from tac.store import store_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+STDOUT = "-"
+SIGTERM_EXIT_CODE = 143  # 128 + SIGTERM, as a shell says it
+SIGINT_EXIT_CODE = 130
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SECONDS_BETWEEN_LINES = 1.0
+_THOUSAND = 1000
+
+
+def say(text: str) -> None:
+    """Print one line of words; they go to stderr, because stdout is for data."""
+    click.echo(text, err=True)
+
+
+def read(address: str) -> BinaryIO:
+    """Open an input, a path or s3:// URL, for reading from its start; seekable.
+
+    Raises:
+        InputMissing, BucketMissing, AccessDenied, StorageUnavailable: as the store says.
+    """
+    return store_of(address).open(address)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a step's output goes, and its format, such as `.parquet`."""
+
+    address: str
+    suffix: str
+
+    @contextlib.contextmanager
+    def create(self) -> Iterator[BinaryIO]:
+        """Write the output: published whole when the block ends well, not at all when it raises."""
+        if self.address == STDOUT:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+            return
+        with store_of(self.address).create(self.address) as draft:
+            yield draft.file
+            size = draft.file.tell()
+        if draft.published:
+            say(f"{self.address}: written, {format_size(size)}")
+        else:
+            say(f"{self.address}: another process published it first; that one stands")
+
+
+def format_size(size: int) -> str:
+    """Write a number of bytes for a person."""
+    amount = float(size)
+    for unit in ("bytes", "kB", "MB"):
+        if amount < _THOUSAND:
+            return f"{amount:.3g} {unit}" if unit != "bytes" else f"{size} bytes"
+        amount /= _THOUSAND
+    return f"{amount:.3g} GB"
+
+
+def _shown(doing: str | None) -> str:
+    return doing or ""
+
+
+class Bar:
+    """Progress through a number of parts: a bar on a terminal, `[ 40 %] …` lines elsewhere."""
+
+    def __init__(self, label: str, total: int, stream: TextIO) -> None:
+        self._label, self._total, self._done = label, max(total, 1), 0
+        self._last_line = float("-inf")
+        # click's bar prints its label once when the stream is no terminal: there our lines stand.
+        self._bar = (
+            click.progressbar(length=self._total, label=label, file=stream, item_show_func=_shown)
+            if stream.isatty()
+            else None
+        )
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+
+    def advance(self, doing: str = "", *, parts: int = 1) -> None:
+        """Count `parts` as done; `doing` names the part."""
+        self._done = min(self._done + parts, self._total)
+        if self._bar is not None:
+            self._bar.update(parts, doing)
+            return
+        now = time.monotonic()
+        if self._done < self._total and now - self._last_line < _SECONDS_BETWEEN_LINES:
+            return
+        self._last_line = now
+        text = f"{self._label}: {doing}" if doing else self._label
+        say(format_progress(Progress(100 * self._done // self._total, text)))
+
+
+def progress(label: str, *, total: int) -> Bar:
+    """Show how far a step is, to the person at the terminal or the runner that follows the log."""
+    return Bar(label, total, sys.stderr)
+
+
+class _Failure(click.ClickException):
+    """An error of ours as click shows it: the message, then the hint, then the exit code."""
+
+    def __init__(self, error: TacError) -> None:
+        super().__init__(error.message)
+        self.__dict__["exit_code"] = error.exit_code  # click declares it for the class alone
+        self.hint = error.hint
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"Error: {self.message}", file=file, err=file is None)
+        if self.hint:
+            click.echo(f"Hint: {self.hint}", file=file, err=file is None)
+
+
+class Step(click.Command):
+    """A click command with the exit codes that runners understand."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the step; every error ends in a message and an exit code."""
+        debug = bool(ctx.params.pop("debug", False))
+        out = ctx.params["out"]
+        if out.address == STDOUT:
+            out = ctx.params["out"] = Output(
+                STDOUT, "." + (ctx.params["format"] or self._default(ctx))
+            )
+        ctx.params.pop("format")
+        try:
+            with _stopped_by_sigterm():
+                return None if _is_there(out) else super().invoke(ctx)
+        except KeyboardInterrupt:
+            say("stopped; nothing was written")
+            ctx.exit(SIGINT_EXIT_CODE)
+        except TacError as error:
+            if debug:
+                traceback.print_exc()
+            raise _Failure(error) from error
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            full = StorageFull(
+                f"{error.filename or out.address}: no room left: {error.strerror}",
+                hint="`df -h` shows which disk is full",
+            )
+            raise _Failure(full) from error
+
+    @staticmethod
+    def _default(ctx: click.Context) -> str:
+        choices = next(p for p in ctx.command.params if p.name == "format").type
+        names = list(choices.choices) if isinstance(choices, click.Choice) else []
+        return "csv" if "csv" in names else str(names[0])
+
+
+def _is_there(out: Output) -> bool:
+    """Say so in one line when the output is there already, and which version of tac made it."""
+    if out.address == STDOUT:
+        return False
+    stat = store_of(out.address).stat(out.address)
+    if stat is None:
+        return False
+    maker = f"tac {stat.version}" if stat.version else "an unknown version"
+    say(
+        f"{out.address}: there already, {format_size(stat.size)},"
+        f" made {stat.modified:%Y-%m-%d %H:%M} UTC by {maker}; nothing to do"
+    )
+    return True
+
+
+@contextlib.contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM unwind the step, which drops an unfinished output; a second one ends it at once.
+
+    A step is process 1 of its container, where a signal without a handler is ignored.
+    """
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(SIGTERM_EXIT_CODE))
+        os.write(2, b"stopped by SIGTERM; nothing was written\n")
+        raise SystemExit(SIGTERM_EXIT_CODE)
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread: a test that calls the command as a function
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _OutputType(click.ParamType[Output]):
+    name = "address"
+
+    def __init__(self, suffixes: Sequence[str]) -> None:
+        self._suffixes = tuple(suffixes)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Output:
+        if isinstance(value, Output):
+            return value
+        if value == STDOUT:
+            return Output(STDOUT, "")
+        suffix = PurePosixPath(value).suffix
+        if suffix not in self._suffixes:
+            self.fail(f"{value!r} does not end in {' or '.join(self._suffixes)}.", param, ctx)
+        return Output(value, suffix)
+
+
+def step(*, suffixes: Sequence[str]) -> Callable[[Callable[..., None]], Step]:
+    """Make a function a step command; its first argument is `out`, which ends in one of `suffixes`.
+
+    The output is looked for before anything else: when it is there, the step says so and ends well
+    without reading its inputs.
+    """
+
+    def decorate(function: Callable[..., None]) -> Step:
+        function = click.option("--debug", is_flag=True, help="Show the traceback of an error.")(
+            function
+        )
+        function = click.option(
+            "--format",
+            type=click.Choice([suffix.removeprefix(".") for suffix in suffixes]),
+            help="The format when OUT is '-', standard output.",
+        )(function)
+        function = click.argument("out", type=_OutputType(suffixes))(function)
+        return click.command(
+            cls=Step,
+            context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        )(function)
+
+    return decorate

@@ -1,0 +1,128 @@
+from pathlib import Path
+
+import pytest
+
+from tac.errors import ConfigError
+from tac.settings import Settings, read_settings
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_files_and_variables_every_setting_has_its_default():
+    assert read_settings({}) == Settings()
+
+
+def test_a_file_sets_and_the_environment_wins_over_it(tmp_path):
+    path = write(tmp_path, "luigi.cfg", "[tac]\nstore = s3://a/b\nstop-grace-seconds = 2.5\n")
+
+    settings = read_settings({"TAC_STORE": "elsewhere"}, [path])
+
+    assert settings == Settings(store="elsewhere", stop_grace_seconds=2.5)
+
+
+def test_a_later_file_wins_over_an_earlier_one(tmp_path):
+    first = write(tmp_path, "a.cfg", "[tac]\nstore = one\nrunner = local\n")
+    second = write(tmp_path, "b.toml", '[tac]\nstore = "two"\n')
+
+    assert read_settings({}, [first, second]).store == "two"
+
+
+def test_the_address_of_s3_comes_from_luigis_own_section(tmp_path):
+    path = write(tmp_path, "luigi.cfg", "[s3]\nendpoint_url = http://127.0.0.1:8333\n")
+
+    assert read_settings({}, [path]).s3_endpoint_url == "http://127.0.0.1:8333"
+    assert (
+        read_settings({"AWS_ENDPOINT_URL_S3": "http://other"}, [path]).s3_endpoint_url
+        == "http://other"
+    )
+
+
+def test_a_value_may_name_an_environment_variable(tmp_path):
+    path = write(tmp_path, "luigi.cfg", "[tac]\nstore = s3://${BUCKET}/x\n")
+
+    assert read_settings({"BUCKET": "flights"}, [path]).store == "s3://flights/x"
+
+
+def test_logs_go_into_a_store_that_is_a_directory_and_beside_one_that_is_not():
+    assert [
+        Settings(store="data").log_directory,
+        Settings(store="s3://bucket/prefix").log_directory,
+        Settings(store="s3://bucket/prefix", logs="/var/log/tac").log_directory,
+    ] == [Path("data/_tac/logs"), Path("tac-logs"), Path("/var/log/tac")]
+
+
+SETTINGS = "store, source, runner, logs, luigid, stop_grace_seconds"
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "message", "hint"),
+    [
+        (
+            "[tac]\nstor = x\n",
+            {},
+            "{path}: [tac] stor is not a setting of tac",
+            "did you mean store?",
+        ),
+        (
+            "[tac]\nzzz = x\n",
+            {},
+            "{path}: [tac] zzz is not a setting of tac",
+            f"the settings are {SETTINGS}",
+        ),
+        (
+            "[s3]\naws_access_key_id = A\naws_secret_access_key = hush\n",
+            {},
+            "{path}: [s3] holds aws_access_key_id and aws_secret_access_key:"
+            " tac takes no keys from a file",
+            "move them to ~/.aws/credentials, or export AWS_ACCESS_KEY_ID and so on",
+        ),
+        (
+            "[tac]\nstore = ${BUCKET}\n",
+            {},
+            "{path}: [tac] store names the environment variable BUCKET, which is not set",
+            "export BUCKET=…, or write the value into {path}",
+        ),
+        (
+            "[tac]\nstop_grace_seconds = soon\n",
+            {},
+            "stop_grace_seconds: 'soon' is not 0 to 3600 seconds",
+            None,
+        ),
+        (
+            "",
+            {"TAC_STORE": " "},
+            "store: is set to nothing",
+            "unset TAC_STORE, or give it a value",
+        ),
+        (
+            "store = x\n",
+            {},
+            "{path}: cannot be read: File contains no section headers."
+            " file: '{path}', line: 1 'store = x\\n'",
+            None,
+        ),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_an_error_that_names_it(
+    tmp_path, text, environment, message, hint
+):
+    path = write(tmp_path, "luigi.cfg", text)
+
+    with pytest.raises(ConfigError) as caught:
+        read_settings(environment, [path])
+
+    assert caught.value.message == message.format(path=path)
+    assert caught.value.hint == (hint.format(path=path) if hint else None)
+
+
+def test_no_message_repeats_a_secret(tmp_path):
+    path = write(tmp_path, "luigi.cfg", "[s3]\naws_secret_access_key = hush\n")
+
+    with pytest.raises(ConfigError) as caught:
+        read_settings({}, [path])
+
+    assert "hush" not in f"{caught.value.message} {caught.value.hint} {caught.value!r}"
