@@ -1,27 +1,31 @@
-"""The store: files and S3 behind one small interface, published whole or not at all, first writer wins.
+"""The store: files and S3 behind one small interface, published whole, first writer wins.
 
 It knows nothing of Luigi.
-An address is a local path or `s3://bucket/key`; `store_of(address)` picks the implementation.
+An address is a local path (or `file:///path`) or `s3://bucket/key`; `store_of(address)` picks the
+implementation.
 Nothing heavy is imported here: boto3 is loaded with the first s3:// address.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from tac.errors import ConfigError
+
 if TYPE_CHECKING:
-    import datetime
+    import datetime as dt
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
 
 @dataclass(frozen=True)
 class Stat:
-    """What is known of something published: bytes, moment (UTC), and the version of tac that made it."""
+    """What is known of something published: bytes, moment (UTC), the version that made it."""
 
     size: int
-    modified: datetime.datetime
+    modified: dt.datetime
     version: str | None
 
 
@@ -42,13 +46,20 @@ class Draft:
 
 
 class Store(Protocol):
-    """What every kind of store can do. An address is whole: path or URL."""
+    """What every kind of store can do. An address is whole: path or URL.
+
+    Every method raises ConfigError for an address that cannot be one, and AccessDenied,
+    BucketMissing or StorageUnavailable when the store could not be asked: that is never an answer.
+    """
 
     def stat(self, address: str) -> Stat | None:
-        """Return what is known of `address`, None when nothing is there.
+        """Return what is known of `address`, asked now; None when nothing is there."""
 
-        Raises:
-            BucketMissing, AccessDenied, StorageUnavailable: it could not be asked. Never None for these.
+    def exists(self, address: str, *, fresh: bool = False) -> bool:
+        """Tell whether `address` is published; many questions may share the answer to one listing.
+
+        Without `fresh` an answer may be a few seconds old: tac.store.presence says how old, and
+        when not.
         """
 
     def open(self, address: str) -> BinaryIO:
@@ -61,11 +72,55 @@ class Store(Protocol):
     def create(self, address: str) -> AbstractContextManager[Draft]:
         """Write `address`: published whole when the block ends well, not at all when it raises.
 
-        The first writer wins. Losing the race is success: `published` stays False and nothing changes.
+        The first writer wins. Losing the race is success: `published` stays False and nothing
+        changes.
+        The block may close the file.
+
+        Raises:
+            StorageFull: there is no room for it, in the store or aside.
         """
 
     def delete(self, address: str) -> bool:
         """Delete `address`; False when nothing was there."""
 
+    def is_folder(self, address: str) -> bool:
+        """Tell whether `address` is a directory, or on S3 the beginning of keys up to a slash."""
+
     def list(self, prefix: str) -> Iterator[Entry]:
-        """Yield everything published whose address starts with `prefix`, in the order of the addresses."""
+        """Yield everything published whose address starts with `prefix`, in order."""
+
+
+def store_of(address: str) -> Store:
+    """Return the store that `address` lives in; it costs nothing and asks nothing.
+
+    Raises:
+        ConfigError: there is no such kind of store.
+    """
+    scheme, separator, _ = address.partition("://")
+    if not separator or scheme == "file":
+        return _files()
+    if scheme == "s3":
+        return _s3()
+    raise ConfigError(
+        f"{address!r}: there is no store for {scheme}:// addresses",
+        hint="write a local path, or s3://bucket/key",
+    )
+
+
+def is_partial(name: str) -> bool:
+    """Tell whether a file of this name was never finished; no listing shows it."""
+    return name.startswith(".") and name.endswith(".partial")
+
+
+@functools.cache
+def _files() -> Store:
+    from tac.store.files import Files
+
+    return Files()
+
+
+@functools.cache
+def _s3() -> Store:
+    from tac.store.s3 import S3
+
+    return S3()

@@ -1,0 +1,235 @@
+"""S3 as a store, by boto3.
+
+Each process has a client of its own; credentials come from boto3's chain and are seen nowhere else.
+A body is kept aside, in memory or in a temporary file, until it is whole: on its way in and on
+its way out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import errno
+import tempfile
+import time
+from http import HTTPStatus
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+
+from tac.errors import StorageFull, StorageUnavailable
+from tac.store import Draft, Entry, Stat, is_partial
+from tac.store.presence import Page, Presence
+from tac.store.s3_client import Connection, Place, connection, not_s3, place_of, status_of
+from tac.store.s3_publish import LARGEST_PUT_BYTES, MARKER, VERSION_KEY, Publisher, root_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SPOOL_BYTES = 16 * 1024**2
+_CHUNK_BYTES = 1024**2
+_READS = 5
+"""Times a body is asked for, each time from where the last connection broke."""
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class S3:
+    """The store of s3:// addresses."""
+
+    def __init__(self, *, largest_put_bytes: int = LARGEST_PUT_BYTES) -> None:
+        self._largest_put_bytes = largest_put_bytes
+
+    def stat(self, address: str) -> Stat | None:
+        """Return size, time and maker of an object; None when there is none."""
+        place = place_of(address)
+        here = connection()
+        with here.explaining(place):
+            try:
+                head = here.client.head_object(Bucket=place.bucket, Key=place.key)
+            except ClientError as error:
+                if status_of(error) != HTTPStatus.NOT_FOUND:
+                    raise
+                here.require_bucket(place)
+                return None
+        if "ETag" not in head:
+            raise not_s3(place, here.endpoint)
+        version = head.get("Metadata", {}).get(VERSION_KEY)
+        return Stat(head["ContentLength"], head["LastModified"].astimezone(dt.UTC), version)
+
+    def exists(self, address: str, *, fresh: bool = False) -> bool:
+        """Tell whether an object is there; tac.store.presence says how old the answer may be."""
+        place = place_of(address)
+        return self._presence(connection(), place).exists(place.key, fresh=fresh)
+
+    def open(self, address: str) -> BinaryIO:
+        """Read a whole object aside, and open that."""
+        place = place_of(address)
+        here = connection()
+        file = _Spool(_SPOOL_BYTES)
+        try:
+            with here.explaining(place), _explaining_room(place):
+                _receive(here, place, file)
+        except BaseException:
+            file.release()
+            raise
+        file.seek(0)
+        return cast("BinaryIO", file)
+
+    @contextlib.contextmanager
+    def create(self, address: str) -> Iterator[Draft]:
+        """Write a body aside, and publish it when the block ends well."""
+        place = place_of(address)
+        here = connection()
+        file = _Spool(_SPOOL_BYTES, stays_open=True)
+        try:
+            draft = Draft(cast("BinaryIO", file))
+            with _explaining_room(place):
+                yield draft
+                size = file.seek(0, 2)
+            publisher = Publisher(here, self._largest_put_bytes)
+            with here.explaining(place):
+                draft.published = publisher.publish(place, draft.file, size)
+            self._presence(here, place).published(place.key)
+        finally:
+            file.release()
+
+    def delete(self, address: str) -> bool:
+        """Delete an object."""
+        if self.stat(address) is None:
+            return False
+        place = place_of(address)
+        here = connection()
+        with here.explaining(place):
+            here.client.delete_object(Bucket=place.bucket, Key=place.key)
+        self._presence(here, place).forget(place.key)
+        return True
+
+    def is_folder(self, address: str) -> bool:
+        """Tell whether any key lies below this address."""
+        place = place_of(f"{address.rstrip('/')}/", prefix=True)
+        here = connection()
+        with here.explaining(place):
+            reply = here.client.list_objects_v2(Bucket=place.bucket, Prefix=place.key, MaxKeys=1)
+        return bool(reply.get("Contents"))
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Yield the objects whose key starts with the prefix."""
+        place = place_of(prefix, prefix=True)
+        here = connection()
+        with here.explaining(place):
+            pages = here.client.get_paginator("list_objects_v2").paginate(
+                Bucket=place.bucket, Prefix=place.key
+            )
+            found = [
+                (each["Key"], each["Size"])
+                for page in pages
+                for each in page.get("Contents", [])
+                if _is_output(each["Key"][len(place.folder) :])
+            ]
+        # SeaweedFS lists in the order of the paths, which is another where a name goes on after a
+        # folder's.
+        for key, size in sorted(found):
+            yield Entry(f"s3://{place.bucket}/{key}", size)
+
+    def _presence(self, here: Connection, place: Place) -> Presence:
+        collection = _collection_of(place)
+        with here.lock:
+            found = here.presence.get((place.bucket, collection))
+            if found is None:
+                found = self._make_presence(place.bucket, collection)
+                here.presence[place.bucket, collection] = found
+            return found
+
+    def _make_presence(self, bucket: str, collection: str) -> Presence:
+        def ask(key: str) -> bool:
+            return self.stat(f"s3://{bucket}/{key}") is not None
+
+        def read_page(after: str) -> Page:
+            here = connection()
+            with here.explaining(Place(bucket, collection)):
+                reply = here.client.list_objects_v2(
+                    Bucket=bucket, Prefix=collection, **({"StartAfter": after} if after else {})
+                )
+            keys = [each["Key"] for each in reply.get("Contents", [])]
+            return Page(keys, last=not reply["IsTruncated"])
+
+        return Presence(ask, read_page)
+
+
+class _Spool(tempfile.SpooledTemporaryFile[bytes]):
+    """A body aside; with `stays_open` a close only says that its writer is done."""
+
+    def __init__(self, limit_bytes: int, *, stays_open: bool = False) -> None:
+        super().__init__(limit_bytes)
+        self._stays_open = stays_open
+
+    def close(self) -> None:
+        if not self._stays_open:
+            super().close()
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    def release(self) -> None:
+        """Let go of the bytes."""
+        super().close()
+
+
+def _collection_of(place: Place) -> str:
+    """Return the prefix of the keys that are listed together: one folder below the store's root."""
+    root = root_of(place)
+    first, slash, _ = place.key[len(root) :].partition("/")
+    return root + first + slash if slash else root
+
+
+def _is_output(key: str) -> bool:
+    names = key.split("/")
+    hidden = any(is_partial(name) for name in names) or f"/{key}".endswith(f"/{MARKER}")
+    return bool(names[-1]) and not hidden
+
+
+def _receive(here: Connection, place: Place, file: IO[bytes]) -> None:
+    """Read an object into `file`, going on where a connection broke."""
+    target = {"Bucket": place.bucket, "Key": place.key}
+    reply = here.client.get_object(**target)
+    if "ETag" not in reply:
+        reply["Body"].close()
+        raise not_s3(place, here.endpoint)
+    size, version = reply["ContentLength"], reply["ETag"]
+    received, broken = 0, None
+    for number in range(_READS):
+        if number:
+            time.sleep(0.1 * 2**number)
+            reply = here.client.get_object(**target, Range=f"bytes={received}-", IfMatch=version)
+        try:
+            for chunk in _chunks(reply["Body"]):
+                received += file.write(chunk)
+        except (HTTPClientError, IncompleteReadError) as error:
+            broken = error
+        if received == size:
+            return
+    raise StorageUnavailable(
+        f"{place}: the connection broke {_READS} times, after {received} of {size} bytes",
+        hint="try again",
+    ) from broken
+
+
+def _chunks(body: Any) -> Iterator[bytes]:
+    with contextlib.closing(body):
+        while chunk := body.read(_CHUNK_BYTES):
+            yield chunk
+
+
+@contextlib.contextmanager
+def _explaining_room(place: Place) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        folder = tempfile.gettempdir()
+        raise StorageFull(
+            f"{place}: no room to keep it aside in {folder}: {error.strerror}",
+            hint=f"make room (`df -h {folder}`), or set TMPDIR",
+        ) from error

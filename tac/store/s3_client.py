@@ -1,0 +1,314 @@
+"""The door to S3: what one process knows of one endpoint, and botocore's errors in our words.
+
+The credentials are boto3's own affair; nothing here reads, keeps or prints one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import boto3.session
+import botocore.exceptions as botocore_errors
+from botocore.config import Config
+
+import tac
+from tac import settings
+from tac.errors import (
+    AccessDenied,
+    BucketMissing,
+    ConfigError,
+    InputMissing,
+    StorageError,
+    StorageFull,
+    StorageUnavailable,
+    TacError,
+    cut,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tac.store.presence import Presence
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, and what older
+# buckets and other servers allow beside it.
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A bucket, and a key or the beginning of keys in it."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def folder(self) -> str:
+        """The key up to its last slash."""
+        return self.key[: self.key.rfind("/") + 1]
+
+
+def place_of(address: str, *, prefix: bool = False) -> Place:
+    """Split `s3://bucket/key`; the key may be missing only of a prefix."""
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    if "@" in bucket:
+        shown = address.replace(bucket[: bucket.rindex("@")], "…", 1)
+        raise ConfigError(
+            f"{shown}: credentials do not belong in an address",
+            hint="boto3 finds them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+        )
+    if not _BUCKET.fullmatch(bucket):
+        raise ConfigError(
+            f"{address}: {bucket!r} cannot be a bucket's name", hint="write s3://bucket/key"
+        )
+    if not prefix and (not key or key.endswith("/")):
+        raise ConfigError(f"{address}: names a folder, not an object", hint="write s3://bucket/key")
+    return Place(bucket, key)
+
+
+class Connection:
+    """What this process knows of one endpoint."""
+
+    def __init__(self, endpoint: str | None) -> None:
+        if "@" in (endpoint or ""):
+            raise ConfigError(
+                f"{_without_user(endpoint or '')}: credentials do not belong in S3's address",
+                hint=_KEYS,
+            )
+        self.endpoint = endpoint
+        self.buckets: set[str] = set()
+        self.conditional: set[object] = set()
+        self.presence: dict[tuple[str, str], Presence] = {}
+        self.lock = threading.Lock()
+        try:
+            self.client = _make_client(endpoint)
+        except (botocore_errors.BotoCoreError, ValueError) as error:
+            raise ConfigError(
+                f"S3: no client can be made: {cut(str(error))}",
+                hint="check AWS_ENDPOINT_URL_S3, AWS_PROFILE and ~/.aws/config",
+            ) from error
+
+    @contextlib.contextmanager
+    def explaining(self, place: Place) -> Iterator[None]:
+        """Translate every error of botocore's inside the block."""
+        try:
+            yield
+        except botocore_errors.ClientError as error:
+            raise _answered(error, place) from error
+        except botocore_errors.BotoCoreError as error:
+            raise _unanswered(error, place, self.endpoint) from error
+
+    def require_bucket(self, place: Place) -> None:
+        """Make sure that the bucket is there, once a process.
+
+        HEAD of a key in a missing bucket looks exactly like HEAD of a missing key.
+        """
+        if place.bucket in self.buckets:
+            return
+        try:
+            self.client.head_bucket(Bucket=place.bucket)
+        except botocore_errors.ClientError as error:
+            if status_of(error) == HTTPStatus.NOT_FOUND:
+                raise _bucket_missing(place) from error
+            raise
+        self.buckets.add(place.bucket)
+
+
+_connections: dict[str | None, Connection] = {}
+_lock = threading.Lock()
+
+
+def connection() -> Connection:
+    """Return this process' connection to the endpoint that the settings name."""
+    endpoint = settings.current().s3_endpoint_url
+    with _lock:
+        found = _connections.get(endpoint)
+        if found is None:
+            found = _connections[endpoint] = Connection(endpoint)
+        return found
+
+
+def close_connections() -> None:
+    """Begin anew: with other settings or credentials."""
+    with _lock:
+        for each in _connections.values():
+            each.client.close()
+        _connections.clear()
+
+
+def _begin_anew_after_fork() -> None:
+    """Leave the parent its sockets: who shares one gets the other's answers."""
+    global _lock  # noqa: PLW0603 - it may be held by a thread that does not exist here
+    _lock = threading.Lock()
+    _connections.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew_after_fork)
+
+
+def status_of(error: botocore_errors.ClientError) -> int:
+    """Return the HTTP status of S3's answer."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def code_of(error: botocore_errors.ClientError) -> str:
+    """Return S3's own word for the error; of an answer without a body it is the status."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def not_s3(place: Place, endpoint: str | None) -> StorageError:
+    """Return the error for an answer that no S3 gives."""
+    return StorageError(
+        f"{place}: what answers at {shown(endpoint)} does not speak S3",
+        hint="check AWS_ENDPOINT_URL_S3: it names the S3 API's port, not a web page's",
+    )
+
+
+def _make_client(endpoint: str | None) -> Any:
+    session = boto3.session.Session()
+    return session.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=session.region_name or "us-east-1",
+        config=Config(
+            connect_timeout=10,
+            read_timeout=60,
+            retries={"mode": "standard"},
+            max_pool_connections=64,
+            tcp_keepalive=True,
+            user_agent_extra=f"tac/{tac.__version__}",
+            # Older MinIO and SeaweedFS refuse the newer checksums; the signature covers the body
+            # anyway.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Cause:
+    kind: type[TacError]
+    text: str
+    hint: str
+
+
+_KEYS = "boto3 finds them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+_SLOW = _Cause(StorageUnavailable, "S3 asks to slow down", "try again later, or with fewer workers")
+_EXPIRED = _Cause(AccessDenied, "the credentials have expired", "`aws sso login`, or renew them")
+_REGION = _Cause(
+    ConfigError,
+    "the bucket is in another region",
+    "`aws s3api get-bucket-location`; set AWS_REGION",
+)
+_MISSING = _Cause(InputMissing, "there is no such object", "make it first; `aws s3 ls {folder}`")
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+_BY_CODE = {
+    "NoSuchBucket": _Cause(BucketMissing, "the bucket does not exist", "`aws s3 mb s3://{bucket}`"),
+    "NoSuchKey": _MISSING,
+    "InvalidAccessKeyId": _Cause(AccessDenied, "S3 does not know this access key", _KEYS),
+    "SignatureDoesNotMatch": _Cause(
+        AccessDenied, "the secret key does not fit the access key", _KEYS
+    ),
+    "ExpiredToken": _EXPIRED,
+    "InvalidToken": _EXPIRED,
+    "TokenRefreshRequired": _EXPIRED,
+    "RequestTimeTooSkewed": _Cause(
+        ConfigError, "the clocks of S3 and of this machine differ", "set the clock: `timedatectl`"
+    ),
+    "PermanentRedirect": _REGION,
+    "AuthorizationHeaderMalformed": _REGION,
+    "InvalidBucketName": _Cause(
+        ConfigError, "S3 does not allow this bucket's name", "write s3://bucket/key"
+    ),
+    "PreconditionFailed": _Cause(
+        StorageUnavailable, "it was replaced while it was read", "try again"
+    ),
+    "QuotaExceeded": _Cause(StorageFull, "there is no room left", "make room, or raise the quota"),
+    "XMinioStorageFull": _Cause(StorageFull, "there is no room left", "make room on the server"),
+}
+_BY_STATUS = {
+    301: _REGION,
+    404: _MISSING,
+    429: _SLOW,
+    501: _Cause(StorageError, "S3 does not implement the request", "use a server that does"),
+    503: _SLOW,
+    507: _Cause(StorageFull, "there is no room left", "make room on the server"),
+}
+
+
+def _answered(error: botocore_errors.ClientError, place: Place) -> TacError:
+    status, code = status_of(error), code_of(error)
+    cause = _BY_CODE.get(code) or _BY_STATUS.get(status)
+    if cause is not None:
+        hint = cause.hint.format(bucket=place.bucket, folder=f"s3://{place.bucket}/{place.folder}")
+        return cause.kind(f"{place}: {cause.text}{_fact(cause, status, code)}", hint=hint)
+    said = cut(str(error.response.get("Error", {}).get("Message", "")))
+    fact = f"{status}" if code == str(status) else f"{status} {code}"
+    if status in {401, 403}:
+        return AccessDenied(
+            f"{place}: access denied ({fact}): {said}",
+            hint="the user needs s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket",
+        )
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return StorageUnavailable(
+            f"{place}: S3 failed ({fact}): {said}", hint="try again; the server's log says more"
+        )
+    return StorageError(f"{place}: S3 refused the request ({fact}): {said}")
+
+
+def _fact(cause: _Cause, status: int, code: str) -> str:
+    if cause is not _SLOW:
+        return ""
+    return f" ({status})" if code == str(status) else f" ({status} {code})"
+
+
+def _bucket_missing(place: Place) -> TacError:
+    cause = _BY_CODE["NoSuchBucket"]
+    return cause.kind(f"{place}: {cause.text}", hint=cause.hint.format(bucket=place.bucket))
+
+
+_NO_CREDENTIALS = (
+    botocore_errors.NoCredentialsError,
+    botocore_errors.PartialCredentialsError,
+    botocore_errors.CredentialRetrievalError,
+    botocore_errors.TokenRetrievalError,
+)
+_MALFORMED = (botocore_errors.ParamValidationError, botocore_errors.UnsupportedS3ArnError)
+
+
+def _unanswered(
+    error: botocore_errors.BotoCoreError, place: Place, endpoint: str | None
+) -> TacError:
+    said = cut(str(error))
+    if isinstance(error, _NO_CREDENTIALS):
+        return ConfigError(f"{place}: no credentials for S3 were found", hint=_KEYS)
+    if isinstance(error, _MALFORMED):
+        return ConfigError(f"{place}: not a usable address: {said}", hint="write s3://bucket/key")
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return ConfigError(
+            f"{place}: the certificate of S3 at {shown(endpoint)} is not trusted",
+            hint="set AWS_CA_BUNDLE to the certificates to trust",
+        )
+    return StorageUnavailable(
+        f"{place}: S3 at {shown(endpoint)} did not answer: {type(error).__name__}",
+        hint="try again; its address is AWS_ENDPOINT_URL_S3",
+    )
+
+
+def shown(endpoint: str | None) -> str:
+    """Write an endpoint for a person."""
+    return endpoint or "AWS"
+
+
+def _without_user(text: str) -> str:
+    return re.sub(r"[^/]+@", "…@", text)

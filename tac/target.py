@@ -1,0 +1,244 @@
+"""Luigi targets over the store: published whole or not at all, and the first writer wins.
+
+A target stands where `luigi.contrib.s3.S3Target` or `luigi.LocalTarget` stood: change the class.
+What is different, and meant so:
+
+- `open("w")` of a target that exists keeps what stands there; so do the file system's `move` and
+  `copy`, which raise `luigi.target.FileAlreadyExists`.
+- A `with` block that raises publishes nothing, nor does a writer that nobody closes.
+- `exists()` raises when the store could not be asked; it never says "absent" instead.
+- A path that ends with a slash is a folder, and exists when anything is in it.
+
+How fresh `exists()` is. A file is always asked. On S3 a thousand targets are answered from a few
+listings: "absent" may be two seconds old, "present" five; what this process published or deleted
+counts at once. From the first task that luigi runs in this process "absent" is asked of S3 itself,
+so a task that has just ended is never called incomplete. `exists(fresh=True)` asks in any case: for
+those who run programs without luigi. `tac.store.presence` holds the whole contract.
+
+Making a target costs nothing and asks nothing; a pipeline may have thousands. They can be pickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import luigi
+from luigi.format import Format, Text
+from luigi.target import (
+    FileAlreadyExists,
+    FileSystem,
+    FileSystemTarget,
+    MissingParentDirectory,
+    NotADirectory,
+)
+
+from tac import settings
+from tac.store import Store, store_of
+from tac.store.presence import Presence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+
+class StoreFileSystem(FileSystem):
+    """Luigi's file operations, over addresses of every kind."""
+
+    def exists(self, path: str) -> bool:
+        """Tell whether `path` is a file, an object or a folder, asked now."""
+        return self.isdir(path) or (
+            not path.endswith("/") and store_of(path).exists(path, fresh=True)
+        )
+
+    def isdir(self, path: str) -> bool:
+        """Tell whether `path` is a directory; on S3, whether any key lies below it."""
+        return store_of(path).is_folder(path)
+
+    def listdir(self, path: str) -> Iterator[str]:
+        """Yield the addresses of everything below the folder `path`."""
+        for entry in store_of(path).list(f"{path.rstrip('/')}/"):
+            yield entry.address
+
+    def remove(self, path: str, recursive: bool = True, skip_trash: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002 - Luigi's signature
+        """Delete a file, an object, or with `recursive` a folder; False when nothing is there."""
+        if not self.isdir(path):
+            return not path.endswith("/") and store_of(path).delete(path)
+        if not recursive:
+            raise FileAlreadyExists(f"{path}: a folder; remove it with recursive=True")
+        for address in list(self.listdir(path)):
+            store_of(address).delete(address)
+        if _is_local(path):
+            shutil.rmtree(path)
+        return True
+
+    def mkdir(self, path: str, parents: bool = True, raise_if_exists: bool = False) -> None:  # noqa: FBT001, FBT002 - Luigi's signature
+        """Make a directory; S3 needs none, and none is made there."""
+        if self.exists(path):
+            if raise_if_exists:
+                raise FileAlreadyExists(path)
+            if not self.isdir(path):
+                raise NotADirectory(path)
+        elif _is_local(path):
+            if not parents and not Path(path).parent.is_dir():
+                raise MissingParentDirectory(path)
+            Path(path).mkdir(parents=True, exist_ok=True)
+
+    def copy(self, path: str, dest: str) -> None:
+        """Copy a file, an object, or a folder with all that is in it, from anywhere to anywhere.
+
+        Raises:
+            FileAlreadyExists: something stands at `dest`; it is not changed.
+        """
+        for source, target in self._pairs(path, dest):
+            if not _copy(source, target):
+                raise FileAlreadyExists(target)
+
+    def move(self, path: str, dest: str) -> None:
+        """Copy, then delete what was copied."""
+        self.copy(path, dest)
+        self.remove(path)
+
+    def rename_dont_move(self, path: str, dest: str) -> None:
+        """Move `path` to `dest`, never into it."""
+        self.move(path, dest)
+
+    def settle(self, path: str, dest: str) -> None:
+        """Publish what is at `path` as `dest`, unless something stands there; delete it."""
+        for source, target in self._pairs(path, dest):
+            _copy(source, target)
+        self.remove(path)
+
+    def _pairs(self, path: str, dest: str) -> list[tuple[str, str]]:
+        if not self.isdir(path):
+            return [(path, dest)]
+        source, target = path.rstrip("/"), dest.rstrip("/")
+        return [(each, target + each[len(source) :]) for each in self.listdir(path)]
+
+
+class StoreTarget(FileSystemTarget):
+    """A file or an object, by its address; `format` is Luigi's, and text by default."""
+
+    fs = StoreFileSystem()
+
+    def __init__(self, path: str | Path, format: Format | None = None) -> None:  # noqa: A002 - Luigi's name for it
+        super().__init__(path)  # type: ignore[no-untyped-call]  # Luigi's has no annotations
+        self.format = format
+
+    def __repr__(self) -> str:
+        return f"StoreTarget({self.path!r})"
+
+    def exists(self, *, fresh: bool = False) -> bool:
+        """Tell whether it is published; the module's docstring says how old the answer may be."""
+        if self.path.endswith("/"):
+            return self.fs.isdir(self.path)
+        return store_of(self.path).exists(self.path, fresh=fresh)
+
+    def remove(self) -> None:
+        """Delete it, if it is there."""
+        self.fs.remove(self.path)
+
+    def open(self, mode: str = "r") -> Any:
+        """Open it with `r` for reading or `w` for publishing, through its format."""
+        if mode not in {"r", "w"}:
+            raise ValueError(f"{self.path}: cannot be opened with mode {mode!r}, only 'r' and 'w'")
+        shape = self.format or Text
+        store = store_of(self.path)
+        if mode == "r":
+            return shape.pipe_reader(store.open(self.path))
+        return shape.pipe_writer(_Writer(store, self.path))
+
+    @contextlib.contextmanager
+    def temporary_path(self) -> Iterator[str]:
+        """Give a path beside it to write to; what is there at the block's good end is published."""
+        slash = "/" if self.path.endswith("/") else ""
+        folder, between, name = self.path.rstrip("/").rpartition("/")
+        aside = f"{folder}{between}.{name}.{secrets.token_hex(8)}.partial{slash}"
+        if between:
+            self.fs.mkdir(f"{folder}/")
+        try:
+            yield aside
+            self.fs.settle(aside, self.path)
+        finally:
+            self.fs.remove(aside)
+
+
+def _doubt_listings(_: luigi.Task) -> None:
+    """Let no listing call absent what a task may just have published."""
+    Presence.doubting = True
+
+
+luigi.Task.event_handler(luigi.Event.START)(_doubt_listings)
+
+
+def target_at(address: str | Path) -> StoreTarget:
+    """Return the target at a path or URL."""
+    return StoreTarget(address)
+
+
+def in_store(path: str) -> StoreTarget:
+    """Return the target at `path` inside the store that the settings name."""
+    return StoreTarget(f"{settings.current().store.rstrip('/')}/{path}")
+
+
+class _Writer:
+    """A file for Luigi's formats that publishes when it is closed, not when it is dropped."""
+
+    def __init__(self, store: Store, path: str) -> None:
+        self._creation = store.create(path)
+        self._draft = self._creation.__enter__()
+        self._finished = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # nothing of our own: __init__ did not get that far
+            raise AttributeError(name)
+        return getattr(self._draft.file, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._finish(kind, error, traceback)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError, _Dropped):
+            self._finish(_Dropped, _Dropped(), None)
+
+    def close(self) -> None:
+        self._finish(None, None, None)
+
+    @property
+    def closed(self) -> bool:
+        return self._finished
+
+    def _finish(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not self._finished:
+            self._finished = True
+            self._creation.__exit__(kind, error, traceback)
+
+
+class _Dropped(Exception):
+    """A writer went away without being closed."""
+
+
+def _is_local(path: str) -> bool:
+    return "://" not in path
+
+
+def _copy(source: str, target: str) -> bool:
+    with store_of(source).open(source) as ours, store_of(target).create(target) as draft:
+        shutil.copyfileobj(ours, draft.file)
+    return draft.published

@@ -1,0 +1,243 @@
+"""What S3 can answer, or not, and what a person is told then; no cause is ever called absence."""
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tac.errors import (
+    AccessDenied,
+    BucketMissing,
+    ConfigError,
+    InputMissing,
+    StorageError,
+    StorageUnavailable,
+    TacError,
+)
+from tac.store import store_of
+from tests.support.faults import Answer, Cut, Proxy, running_proxy
+from tests.support.homes import publish, read
+from tests.support.s3 import ACCESS_KEY, SECRET_KEY, Bucket, free_ports, point_tac_at
+
+SLOW_DOWN = (
+    b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+)
+KEYS = "boto3 finds them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+
+
+def create(address: str) -> None:
+    publish(address, b"1")
+
+
+def list_all(address: str) -> None:
+    list(store_of(address).list(address))
+
+
+def exists(address: str) -> bool:
+    return store_of(address).exists(address)
+
+
+def stat(address: str) -> object:
+    return store_of(address).stat(address)
+
+
+def delete(address: str) -> bool:
+    return store_of(address).delete(address)
+
+
+ALL: list[Callable[[str], object]] = [stat, exists, read, create, delete, list_all]
+READING = [stat, exists, read, delete]
+
+
+@pytest.fixture
+def proxy(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy between tac and S3."""
+    with running_proxy(bucket.server.endpoint) as proxy:
+        point_tac_at(proxy.endpoint, monkeypatch)
+        yield proxy
+
+
+def error_of(ask: Callable[[str], object], address: str) -> TacError:
+    with pytest.raises(TacError) as raised:
+        ask(address)
+    assert raised.value.__cause__ is not None
+    return raised.value
+
+
+@pytest.mark.parametrize("ask", ALL)
+def test_a_missing_bucket_is_not_a_missing_object(bucket: Bucket, ask):
+    error = error_of(ask, "s3://no-such-bucket/d/a")
+
+    assert type(error) is BucketMissing
+    assert error.message == "s3://no-such-bucket/d/a: the bucket does not exist"
+    assert error.hint == "`aws s3 mb s3://no-such-bucket`"
+
+
+def test_a_missing_object_says_where_to_look(bucket: Bucket):
+    error = error_of(read, bucket.address("d/a"))
+
+    assert type(error) is InputMissing
+    assert error.message == f"s3://{bucket.name}/d/a: there is no such object"
+    assert error.hint == f"make it first; `aws s3 ls s3://{bucket.name}/d/`"
+
+
+@pytest.mark.parametrize("ask", READING)
+def test_a_wrong_secret_is_not_absence(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, ask):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+
+    error = error_of(ask, bucket.address("d/a"))
+
+    assert type(error) is AccessDenied
+    assert (error.message, error.hint) in [
+        # The answer to a HEAD has no body that could say more.
+        (
+            f"s3://{bucket.name}/d/a: access denied (403): Forbidden",
+            "the user needs s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket",
+        ),
+        (f"s3://{bucket.name}/d/a: the secret key does not fit the access key", KEYS),
+    ]
+
+
+@pytest.mark.parametrize("ask", [create, list_all])
+def test_a_wrong_secret_is_named_where_s3_names_it(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, ask
+):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+
+    error = error_of(ask, bucket.address("d/a"))
+
+    assert type(error) is AccessDenied
+    assert error.message.endswith(": the secret key does not fit the access key")
+
+
+def test_an_unknown_key_is_named(bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "unknown")
+
+    error = error_of(read, bucket.address("d/a"))
+
+    assert type(error) is AccessDenied
+    assert error.message == f"s3://{bucket.name}/d/a: S3 does not know this access key"
+    assert error.hint == KEYS
+
+
+@pytest.mark.parametrize("ask", ALL)
+def test_without_credentials_nothing_is_asked(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, ask):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+    error = error_of(ask, bucket.address("d/a"))
+
+    assert type(error) is ConfigError
+    assert error.message.endswith(": no credentials for S3 were found")
+    assert error.hint == KEYS
+
+
+@pytest.mark.parametrize("ask", [stat, exists, read, create])
+def test_s3_that_is_away_is_a_reason_to_try_again(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, ask
+):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    nobody = f"http://127.0.0.1:{free_ports(1)[0]}"
+    point_tac_at(nobody, monkeypatch)
+
+    error = error_of(ask, bucket.address("a"))
+
+    assert (type(error), error.exit_code) == (StorageUnavailable, 75)
+    assert error.message.endswith(f": S3 at {nobody} did not answer: EndpointConnectionError")
+    assert error.hint == "try again; its address is AWS_ENDPOINT_URL_S3"
+
+
+@pytest.mark.parametrize("ask", [stat, exists, read, create])
+def test_s3_that_asks_to_slow_down_is_a_reason_to_try_again(
+    proxy: Proxy, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, ask
+):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    proxy.fault = lambda request: Answer(503, b"" if request.method == "HEAD" else SLOW_DOWN)
+
+    error = error_of(ask, bucket.address("a"))
+
+    assert (type(error), error.exit_code) == (StorageUnavailable, 75)
+    fact = "(503)" if ask in {stat, exists} else "(503 SlowDown)"
+    assert error.message.endswith(f": S3 asks to slow down {fact}")
+    assert error.hint == "try again later, or with fewer workers"
+
+
+def test_a_moment_of_slowness_goes_unnoticed(proxy: Proxy, bucket: Bucket):
+    proxy.fault = lambda request: Answer(503, SLOW_DOWN) if request.number == 1 else None
+
+    assert publish(bucket.address("a"), b"1")
+    assert read(bucket.address("a")) == b"1"
+
+
+def test_s3_that_is_full_is_a_store_without_room(proxy: Proxy, bucket: Bucket):
+    proxy.fault = lambda request: Answer(507)
+
+    error = error_of(create, bucket.address("a"))
+
+    assert error.exit_code == 75
+    assert error.message.endswith(": there is no room left")
+
+
+def test_a_connection_that_breaks_in_the_middle_goes_on_where_it_broke(
+    proxy: Proxy, bucket: Bucket
+):
+    body = bytes(range(256)) * 20_000
+    publish(bucket.address("a"), body)
+    cuts = iter([Cut(after=1_000_000), Cut(after=0), Cut(after=3_000_000)])
+    proxy.fault = lambda request: next(cuts, None) if request.method == "GET" else None
+
+    assert read(bucket.address("a")) == body
+    ranges = [each.headers.get("range") for each in proxy.requests if each.method == "GET"]
+    assert ranges == [None, "bytes=1000000-", "bytes=1000000-", "bytes=4000000-"]
+
+
+def test_a_connection_that_always_breaks_is_a_reason_to_try_again(proxy: Proxy, bucket: Bucket):
+    publish(bucket.address("a"), bytes(100))
+    proxy.fault = lambda request: Cut(after=10) if request.method == "GET" else None
+
+    error = error_of(read, bucket.address("a"))
+
+    assert (type(error), error.exit_code) == (StorageUnavailable, 75)
+    assert error.message == (
+        f"s3://{bucket.name}/a: the connection broke 5 times, after 50 of 100 bytes"
+    )
+
+
+def test_a_web_page_in_place_of_s3_is_named(proxy: Proxy, bucket: Bucket):
+    proxy.fault = lambda request: Answer(200, b"<!doctype html><p>Welcome")
+
+    for ask in (stat, exists, read):
+        with pytest.raises(StorageError) as raised:
+            ask(bucket.address("a"))
+        assert raised.value.message == (
+            f"s3://{bucket.name}/a: what answers at {proxy.endpoint} does not speak S3"
+        )
+
+
+def test_credentials_in_s3s_address_are_refused_and_not_shown(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+):
+    point_tac_at(f"http://user:{SECRET_KEY}@127.0.0.1:1", monkeypatch)
+
+    with pytest.raises(ConfigError) as raised:
+        stat(bucket.address("a"))
+    assert raised.value.message == "http://…@127.0.0.1:1: credentials do not belong in S3's address"
+
+
+@pytest.mark.parametrize("ask", ALL)
+def test_credentials_appear_nowhere(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ask
+):
+    caplog.set_level(logging.DEBUG, logger="tac")
+    publish(bucket.address("a"), b"1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", f"not-{SECRET_KEY}")
+    point_tac_at(bucket.server.endpoint, monkeypatch)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", f"not-{SECRET_KEY}")
+
+    error = error_of(ask, bucket.address("a"))
+
+    told = "".join(traceback.format_exception(error)) + caplog.text + repr(error) + str(error.hint)
+    told += repr(store_of("s3://a/b"))
+    assert SECRET_KEY not in told
+    assert ACCESS_KEY not in told
