@@ -1,0 +1,42 @@
+"""Names that are functions of identity: the same work has the same name everywhere, each time.
+
+Pure: no clock, no counter, no random bits, so a driver that was killed finds its own work again.
+A name is a slug for people and a digest of everything that tells the work apart from other work.
+"""
+
+import hashlib
+import json
+import re
+
+DIGEST_LENGTH = 12
+"""Hexadecimal digits of a name's digest: among ten thousand names two collide once in five million
+runs."""
+
+SLUG_LIMIT = 40
+"""Characters of a name's slug. With the digest and an attempt's number a name stays below the 63 of
+a DNS label (RFC 1123), which Kubernetes asks of a label's value."""
+
+_WORD_BREAK = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NOT_IN_A_SLUG = re.compile(r"[^a-z0-9]+")
+
+
+def slug(text: str, limit: int = SLUG_LIMIT) -> str:
+    """Write `text` as a DNS label of `limit` characters at most: `fetch-data` for `FetchData`."""
+    plain = _NOT_IN_A_SLUG.sub("-", _WORD_BREAK.sub("-", text).lower()).strip("-")
+    if not plain[:1].isalpha():
+        plain = f"x-{plain}".strip("-")
+    return plain[:limit].rstrip("-")
+
+
+def digest(*parts: str) -> str:
+    """Condense the parts of an identity; where one ends and the next begins counts."""
+    whole = json.dumps(parts).encode()
+    return hashlib.sha256(whole).hexdigest()[:DIGEST_LENGTH]
+
+
+def log_name(family: str, task_id: str, *identity: str) -> str:
+    """Name the work of one task, and the files of its log: its family for people, then a digest.
+
+    `identity` is what else tells it apart: where its output goes and, in containers, the image.
+    """
+    return f"{slug(family)}-{digest(task_id, *identity)}"

@@ -1,0 +1,103 @@
+"""Runners: the places where a step's command runs, behind one small interface.
+
+A runner starts a command, follows what it says, stops it when told to, and gives a verdict.
+It knows nothing of Luigi and nothing of what the step is for.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from tac import settings
+from tac.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from tac.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Command:
+    """One attempt at one step: what to run, in which environment, and where its words go."""
+
+    name: str
+    """What people call it; `tac.names.log_name` makes it."""
+
+    argv: tuple[str, ...]
+    """A first word `python` means the interpreter of the place where it runs."""
+
+    environment: Mapping[str, str] = field(repr=False)
+    """All variables, not only additions. It may hold credentials, so no message shows it."""
+
+    log: Path
+    """The file that everything the command says is appended to; made with its directories."""
+
+    attempt: int = 1
+    """The number of this attempt, from 1."""
+
+
+class Runner(Protocol):
+    """A place where commands run. Any number of threads may use one at the same time."""
+
+    def run(
+        self, command: Command, *, follow: Callable[[str], None], stop: threading.Event
+    ) -> Verdict:
+        """Run the command to its end and say what it came to.
+
+        `follow` gets each line of the log once, while the command runs. When `stop` is set the
+        command is told to end, and made to when it takes longer than the grace of the settings.
+        Never raises for what a command does; what `follow` raises ends the command first.
+        """
+
+    def close(self) -> None:
+        """End whatever still runs, and give everything back. May be called again."""
+
+
+_shared: list[Runner] = []
+_lock = threading.Lock()
+
+
+def shared() -> Runner:
+    """Return the runner that the settings name, one for this whole process, closed at its exit.
+
+    Raises:
+        ConfigError: there is no such runner.
+    """
+    with _lock:
+        if not _shared:
+            runner = runner_named(settings.current().runner)
+            atexit.register(runner.close)
+            _shared.append(runner)
+        return _shared[-1]
+
+
+@contextlib.contextmanager
+def using(runner: Runner) -> Iterator[Runner]:
+    """Let `shared` return this runner inside the block, and close it behind."""
+    with _lock:
+        _shared.append(runner)
+    try:
+        yield runner
+    finally:
+        with _lock:
+            _shared.remove(runner)
+        runner.close()
+
+
+def runner_named(name: str) -> Runner:
+    """Make a runner of that name.
+
+    Raises:
+        ConfigError: there is no such runner.
+    """
+    if name != "local":
+        raise ConfigError(f"runner: there is none called {name!r}", hint="use `local`")
+    from tac.runners.local import LocalRunner
+
+    return LocalRunner()

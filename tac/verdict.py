@@ -1,0 +1,362 @@
+"""What an attempt to run a step came to, and what to do about it.
+
+Pure: it is told how the program ended and the last lines of its log, and asks nobody.
+So every way in which a step can end is a row in tests/unit/test_verdict.py.
+The exit codes are the contract between step and runner; the retry table is what tac does by itself.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from tac.errors import StepFailed, cut
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Phase(StrEnum):
+    """How far an attempt came."""
+
+    PENDING = "pending"  # the program never began
+    RUNNING = "running"  # it was ended from outside
+    FINISHED = "finished"  # it ended by itself
+
+
+class Reason(StrEnum):
+    """Why an attempt ended as it did. The values are stable: dashboards count by them."""
+
+    DONE = "done"
+    BUG = "bug"
+    USAGE = "usage"
+    BAD_DATA = "bad_data"
+    TRY_AGAIN = "try_again"
+    STOPPED = "stopped"
+    OUT_OF_MEMORY = "out_of_memory"
+    KILLED = "killed"
+    CRASHED = "crashed"
+    SIGNALLED = "signalled"
+    UNKNOWN_EXIT = "unknown_exit"
+    CANNOT_START = "cannot_start"
+    LOST = "lost"
+    NO_OUTPUT = "no_output"
+
+
+class Next(StrEnum):
+    """What follows from a verdict."""
+
+    ACCEPT = "accept"
+    RETRY = "retry"
+    GIVE_UP = "give_up"
+
+
+RETRY_SECONDS: Mapping[Reason, tuple[float, ...]] = {
+    # A store that is away or throttles is mostly back within a minute.
+    Reason.TRY_AGAIN: (2, 8, 30),
+    # The kernel may have picked this step for what its neighbours used, and they have moved on.
+    Reason.KILLED: (2,),
+    Reason.OUT_OF_MEMORY: (5,),
+    Reason.LOST: (1,),
+}
+"""What tac tries again: the pause before each further attempt. For every other reason: never."""
+
+
+class Stop(StrEnum):
+    """Whether we told the program to stop, and how far that had to go."""
+
+    NOT_ASKED = "not_asked"
+    ASKED = "asked"  # SIGTERM
+    FORCED = "forced"  # SIGTERM, the grace, SIGKILL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a program ended, as the system saw it: an exit code, or the signal that ended it."""
+
+    exit_code: int | None = None
+    signal: int | None = None
+    stop: Stop = Stop.NOT_ASKED
+    oom_killed: bool = False
+    """The kernel killed something here for lack of memory while the program ran."""
+    peak_memory_mib: int | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What we concluded about one attempt; `remedy` is the hint for a person."""
+
+    phase: Phase
+    reason: Reason
+    detail: str
+    remedy: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    peak_memory_mib: int | None = None
+    seconds: float = 0.0
+
+    @property
+    def next(self) -> Next:
+        """What follows, before it is counted how often that was tried already."""
+        if self.reason is Reason.DONE:
+            return Next.ACCEPT
+        return Next.RETRY if self.reason in RETRY_SECONDS else Next.GIVE_UP
+
+    def sentence(self, name: str) -> str:
+        """Say it in one sentence about the step of that name."""
+        return f"step/{name}: {self.detail}"
+
+    def message(self, name: str) -> str:
+        """Say it with the hint on a line of its own, if there is one."""
+        hint = f"\nHint: {self.remedy}" if self.remedy else ""
+        return self.sentence(name) + hint
+
+    def error(self, name: str) -> StepFailed:
+        """Build the error to raise for a verdict that is not accepted."""
+        return StepFailed(self.sentence(name), hint=self.remedy)
+
+
+def backoff_seconds(verdict: Verdict, attempt: int) -> float | None:
+    """Return how long to wait after attempt number `attempt`, from 1; None: no further one."""
+    pauses = RETRY_SECONDS.get(verdict.reason, ())
+    return pauses[attempt - 1] if attempt <= len(pauses) else None
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a program said last: its error, and its own hint if it gave one."""
+
+    text: str
+    hint: str | None = None
+
+
+_OF_OURS = re.compile(r"^Error: (?P<text>.+)$")
+_HINT = re.compile(r"^Hint: (?P<text>.+)$")
+_TRACEBACK = "Traceback (most recent call last):"
+_FATAL = "Fatal Python error: "
+_MEMORY_ERROR = re.compile(r"^[\w.]*MemoryError\b")
+_NO_MODULE = re.compile(r"^\S*python\S*: (?P<text>(?:No module named|Error while finding) .+)$")
+
+
+def last_words(tail: Sequence[str]) -> Words:
+    """Find in the last lines of a log what its program died of.
+
+    That is the `Error:` and `Hint:` of a step, else the last traceback's exception, else the last
+    line.
+    """
+    lines = [line.rstrip() for line in tail if line.strip()]
+    hint = _HINT.match(lines[-1]) if lines else None
+    rest = lines[:-1] if hint else lines
+    if rest and (found := _OF_OURS.match(rest[-1])):
+        return Words(cut(found["text"]), hint["text"] if hint else None)
+    exception = _exception(lines)
+    return Words(cut(exception or (lines[-1] if lines else "")))
+
+
+def _exception(lines: Sequence[str]) -> str | None:
+    fatal = [line for line in lines if line.startswith(_FATAL)]
+    if fatal:
+        return fatal[-1]
+    starts = [number for number, line in enumerate(lines) if line == _TRACEBACK]
+    if not starts:
+        return None
+    # Frames are indented; the first line that is not is the exception, its message may go on below.
+    return next((line for line in lines[starts[-1] + 1 :] if not line.startswith(" ")), None)
+
+
+_BY_EXIT_CODE: Mapping[int, Reason] = {
+    0: Reason.DONE,
+    1: Reason.BUG,
+    2: Reason.USAGE,
+    65: Reason.BAD_DATA,
+    75: Reason.TRY_AGAIN,
+    126: Reason.CANNOT_START,  # found but not executable, or
+    127: Reason.CANNOT_START,  # not found: the shell's codes (POSIX, "Exit Status for Commands")
+}
+_BY_SIGNAL: Mapping[int, Reason] = {
+    signal.SIGTERM: Reason.STOPPED,
+    signal.SIGKILL: Reason.KILLED,
+    signal.SIGSEGV: Reason.CRASHED,
+    signal.SIGBUS: Reason.CRASHED,
+    signal.SIGILL: Reason.CRASHED,
+    signal.SIGFPE: Reason.CRASHED,
+    signal.SIGABRT: Reason.CRASHED,
+}
+_SHELL_SIGNAL_BASE = 128  # a shell, and a container, report signal N as exit code 128+N
+
+
+def signal_of(exit_code: int | None) -> int | None:
+    """Return the signal that an exit code of 129 and more stands for, if it stands for one."""
+    number = (exit_code or 0) - _SHELL_SIGNAL_BASE
+    return number if number in set(signal.Signals) else None
+
+
+def signal_name(number: int) -> str:
+    """Return `SIGKILL` for 9, and `signal 40` for one without a name here."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _reason(ending: Ending, words: Words) -> Reason:
+    if ending.stop is not Stop.NOT_ASKED:
+        # Whatever its exit code: many a program answers SIGTERM with 0 and half its work done.
+        return Reason.STOPPED
+    number = ending.signal or signal_of(ending.exit_code)
+    if number is not None:
+        reason = _BY_SIGNAL.get(number, Reason.SIGNALLED)
+        return Reason.OUT_OF_MEMORY if reason is Reason.KILLED and ending.oom_killed else reason
+    reason = _BY_EXIT_CODE.get(ending.exit_code or 0, Reason.UNKNOWN_EXIT)
+    return _bug_or_worse(words) if reason is Reason.BUG else reason
+
+
+def _bug_or_worse(words: Words) -> Reason:
+    # Python has one exit code for all of these.
+    if _MEMORY_ERROR.match(words.text):
+        return Reason.OUT_OF_MEMORY
+    return Reason.CANNOT_START if _NO_MODULE.match(words.text) else Reason.BUG
+
+
+_FEWER_STEPS = "run fewer steps at once (`--workers 1`), or on a machine with more memory"
+_PERHAPS_MEMORY = f"perhaps for lack of memory (`dmesg | grep -i oom` tells): {_FEWER_STEPS}"
+_DETAILS: Mapping[Reason, str] = {
+    Reason.DONE: "done {after}",
+    Reason.BUG: "failed with {how} {after}: {words}",
+    Reason.USAGE: "cannot be done as asked, {how}: {words}",
+    Reason.BAD_DATA: "was given data that cannot be used, {how}: {words}",
+    Reason.TRY_AGAIN: "could not be done just now, {how} {after}: {words}",
+    Reason.STOPPED: "stopped by {how}, which did not come from tac, {after}: {words}",
+    Reason.OUT_OF_MEMORY: "ran out of memory, {how} {after}: {words}",
+    Reason.KILLED: "killed by {how} {after}, by whom is not known: {words}",
+    Reason.CRASHED: "crashed in native code, {how} {after}: {words}",
+    Reason.SIGNALLED: "ended by {how} {after}: {words}",
+    Reason.UNKNOWN_EXIT: "ended with {how}, which has no meaning here, {after}: {words}",
+    Reason.CANNOT_START: "could not be started, {how}: {words}",
+}
+_STOP_DETAILS: Mapping[Stop, str] = {
+    Stop.ASKED: "stopped as asked {after}",
+    Stop.FORCED: "stopped as asked {after}, by SIGKILL because SIGTERM did not end it",
+}
+_REMEDIES: Mapping[Reason, str] = {
+    Reason.DONE: "",
+    Reason.BUG: "a bug of the step; everything it said is in {log}",
+    Reason.USAGE: "mend the setting, the command or the input it names; log: {log}",
+    Reason.BAD_DATA: "mend the data it names, the same data fail again; log: {log}",
+    Reason.TRY_AGAIN: "run the same command again a little later; log: {log}",
+    Reason.STOPPED: "run the same command again: what is finished is kept",
+    Reason.OUT_OF_MEMORY: f"{_FEWER_STEPS}; log: {{log}}",
+    Reason.KILLED: f"{_PERHAPS_MEMORY}; log: {{log}}",
+    Reason.CRASHED: "run the command at the top of {log} with PYTHONFAULTHANDLER=1 to see where",
+    Reason.SIGNALLED: "somebody sent that signal; log: {log}",
+    Reason.UNKNOWN_EXIT: "steps end with 0, 1, 2, 65, 75 or 143; log: {log}",
+    Reason.CANNOT_START: "install the program or module, or mend the command at the top of {log}",
+}
+
+_WITH_OWN_HINT = {Reason.BUG, Reason.USAGE, Reason.BAD_DATA, Reason.TRY_AGAIN, Reason.UNKNOWN_EXIT}
+
+
+def judge(ending: Ending, tail: Sequence[str], *, log: str) -> Verdict:
+    """Conclude from how a program ended and from the last lines of its log, which is at `log`."""
+    words = last_words(tail)
+    reason = _reason(ending, words)
+    detail = _STOP_DETAILS.get(ending.stop, _DETAILS[reason])
+    number = ending.signal or signal_of(ending.exit_code)
+    facts = {
+        "how": _how(ending, number),
+        "after": _after(ending),
+        "words": words.text or "it said nothing",
+    }
+    own_hint = words.hint if reason in _WITH_OWN_HINT else None
+    return Verdict(
+        phase=_phase(reason, number),
+        reason=reason,
+        detail=detail.format_map(facts),
+        remedy=own_hint or _REMEDIES[reason].format(log=log) or None,
+        exit_code=ending.exit_code,
+        signal=number,
+        peak_memory_mib=ending.peak_memory_mib,
+        seconds=ending.seconds,
+    )
+
+
+def _phase(reason: Reason, number: int | None) -> Phase:
+    if reason is Reason.CANNOT_START:
+        return Phase.PENDING
+    return Phase.FINISHED if number is None and reason is not Reason.STOPPED else Phase.RUNNING
+
+
+def _how(ending: Ending, number: int | None) -> str:
+    if ending.exit_code is None:
+        return signal_name(number or 0)
+    meaning = f" ({signal_name(number)})" if number is not None else ""
+    return f"exit code {ending.exit_code}{meaning}"
+
+
+def _after(ending: Ending) -> str:
+    memory = ending.peak_memory_mib
+    return _after_seconds(ending.seconds) + (f", peak memory {memory} MiB" if memory else "")
+
+
+def _after_seconds(seconds: float) -> str:
+    return f"after {seconds:.1f} s"
+
+
+def cannot_start(why: str, *, log: str) -> Verdict:
+    """Conclude that the system refused to begin an attempt, so nothing ran."""
+    return Verdict(
+        phase=Phase.PENDING,
+        reason=Reason.CANNOT_START,
+        detail=f"could not be started: {cut(why)}",
+        remedy=f"mend what it names and run the same command again; log: {log}",
+    )
+
+
+def refused(why: str, *, log: str) -> Verdict:
+    """Conclude that the system had no room to begin an attempt, which may change."""
+    return Verdict(
+        phase=Phase.PENDING,
+        reason=Reason.TRY_AGAIN,
+        detail=f"could not be started just now: {cut(why)}",
+        remedy="run fewer steps at once (`--workers 1`), or raise the limit it met (`ulimit -a`); "
+        f"log: {log}",
+    )
+
+
+def stopped_before_start() -> Verdict:
+    """Conclude that the stop came first."""
+    return Verdict(
+        phase=Phase.PENDING,
+        reason=Reason.STOPPED,
+        detail="stopped as asked before it began",
+        remedy=_REMEDIES[Reason.STOPPED],
+    )
+
+
+def lost(what: str, *, seconds: float, log: str) -> Verdict:
+    """Conclude that nobody can tell how the attempt ended: `what` happened to who could have."""
+    return Verdict(
+        phase=Phase.RUNNING,
+        reason=Reason.LOST,
+        detail=f"lost {_after_seconds(seconds)}: {cut(what)}",
+        remedy=f"{_PERHAPS_MEMORY}; log: {log}",
+        seconds=seconds,
+    )
+
+
+def output_missing(verdict: Verdict, address: str) -> Verdict:
+    """Turn a success that left nothing at `address` into what it is."""
+    return Verdict(
+        phase=Phase.FINISHED,
+        reason=Reason.NO_OUTPUT,
+        detail=f"ended with exit code 0 {_after_seconds(verdict.seconds)}, "
+        f"but left nothing at {address}",
+        remedy="a step writes its output to the address that is its first argument",
+        exit_code=verdict.exit_code,
+        peak_memory_mib=verdict.peak_memory_mib,
+        seconds=verdict.seconds,
+    )

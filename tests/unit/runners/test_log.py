@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import pytest
+
+from tac.runners import Command
+from tac.runners.log import open_log
+
+
+def command(tmp_path: Path, **more) -> Command:
+    values = {"name": "x", "argv": ("echo", "a b"), "environment": {}, "log": tmp_path / "x.log"}
+    return Command(**{**values, **more})
+
+
+def write(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def test_a_log_is_made_with_its_directories_and_headed_by_the_command(tmp_path):
+    path = tmp_path / "a" / "b" / "x.log"
+
+    with open_log(command(tmp_path, log=path)) as log:
+        told: list[str] = []
+        log.finish(told.append)
+
+    assert path.read_text() == "$ echo 'a b'\n"
+    assert told == []
+
+
+def test_each_attempt_begins_a_part_of_its_own(tmp_path):
+    path = tmp_path / "x.log"
+    open_log(command(tmp_path)).__exit__(None, None, None)
+    write(path, b"cut off here")
+
+    with open_log(command(tmp_path, attempt=2)) as log:
+        write(path, b"new\n")
+        told: list[str] = []
+        log.finish(told.append)
+
+        assert told == log.tail() == ["new"]
+    assert path.read_text() == "$ echo 'a b'\ncut off here\n$ echo 'a b'  # attempt 2\nnew\n"
+
+
+PIECES = [
+    ([b"one\n", b"two\n"], ["one", "two"]),
+    ([b"on", b"e", b"\ntw", b"o\n"], ["one", "two"]),
+    ([b"one\n\n", b"\nlast"], ["one", "", "", "last"]),
+    ([b"windows\r\n", b"bar\rbar\n"], ["windows", "bar\rbar"]),
+    ([b"\xff\xfe\x00\n", "ä".encode()[:1], "ä".encode()[1:]], ["\ufffd\ufffd\x00", "ä"]),
+    ([b"x" * 1_000_000, b"y" * 1_000_000 + b"\nz"], ["x" * 1_000_000 + "y" * 1_000_000, "z"]),
+]
+
+
+@pytest.mark.parametrize(("pieces", "lines"), PIECES)
+def test_each_line_is_told_once_however_it_was_written(tmp_path, pieces, lines):
+    told: list[str] = []
+    with open_log(command(tmp_path)) as log:
+        for piece in pieces:
+            write(tmp_path / "x.log", piece)
+            while log.follow(told.append):
+                pass
+        log.finish(told.append)
+
+    assert told == lines
+
+
+@pytest.mark.parametrize(("pieces", "lines"), PIECES)
+def test_what_nobody_looked_at_is_told_in_the_end(tmp_path, pieces, lines):
+    told: list[str] = []
+    with open_log(command(tmp_path)) as log:
+        write(tmp_path / "x.log", b"".join(pieces))
+        log.finish(told.append)
+
+    assert told == lines
+
+
+def test_a_line_without_end_comes_in_pieces_because_memory_has_one(tmp_path):
+    told: list[str] = []
+    with open_log(command(tmp_path)) as log:
+        write(tmp_path / "x.log", b"x" * 40_000_000)
+        log.finish(told.append)
+
+    assert "".join(told) == "x" * 40_000_000
+    assert max(map(len, told)) < 20_000_000
+
+
+def test_what_writes_for_ever_does_not_keep_the_log_open(tmp_path):
+    with open_log(command(tmp_path)) as log:
+        write(tmp_path / "x.log", b"begin\n")
+        log.finish(lambda _: write(tmp_path / "x.log", b"more\n"))
+
+        assert log.tail() == ["begin", "more"]
+
+
+def test_the_tail_is_the_end_of_a_long_log(tmp_path):
+    with open_log(command(tmp_path)) as log:
+        write(tmp_path / "x.log", b"".join(b"%06d\n" % number for number in range(100_000)))
+
+        tail = log.tail()
+
+    assert (tail[-1], len(tail) > 100) == ("099999", True)
