@@ -1,0 +1,109 @@
+# The menu of tac: `make` alone prints it.
+# Nothing has to be installed but Python 3.11, 3.12 or 3.13; everything else goes to .venv, once.
+#
+#   make run DATE=2023-07-04 STORE=s3://bucket/prefix
+#   make test PYTHON=python3.12 ARGS='-k store'
+
+PYTHON ?= python3
+DATE    = 2023-03-01
+STORE   =
+ARGS    =
+
+# One environment for each Python that was asked for, so that they do not undo each other.
+VENV = .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
+BIN  = $(VENV)/bin
+PIP  = $(BIN)/python -m pip --disable-pip-version-check --quiet install
+RUNS = $(VENV)/.runs
+DEVS = $(VENV)/.develops
+
+.DEFAULT_GOAL := menu
+.DELETE_ON_ERROR:
+.PHONY: menu setup run test unit contract browser-test check format-check lint type arch spell repository \
+        fmt cover bench bench-year lock wheel clean
+
+menu:
+	@echo 'make TARGET [PYTHON=python3.12] [DATE=2023-03-01] [STORE=s3://bucket/prefix] [ARGS=...]'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+setup: $(DEVS) ## .venv with tac, its tests and its checks
+
+run: $(RUNS) ## the whole pipeline on real flights: predictions and a report
+	$(BIN)/tac run Report --date $(DATE) $(if $(STORE),--store $(STORE)) $(ARGS)
+
+test: $(DEVS) ## every test that needs neither root nor a container
+	$(BIN)/pytest $(ARGS)
+
+unit: $(DEVS) ## only the tests that compute
+	$(BIN)/pytest --tier unit $(ARGS)
+
+contract: $(DEVS) ## only the tests with real processes and a real S3
+	$(BIN)/pytest --tier contract $(ARGS)
+
+browser-test: $(DEVS) ## the report in a real browser (needs chromium)
+	$(BIN)/pytest --tier browser $(ARGS)
+
+check: format-check lint type arch spell repository ## everything that can be judged without running tac
+
+format-check: $(DEVS)
+	$(BIN)/ruff format --check
+
+lint: $(DEVS) ## ruff, and shellcheck for the scripts
+	$(BIN)/ruff check
+	$(BIN)/shellcheck .ci/run hack/*.sh
+
+type: $(DEVS) ## mypy, strict
+	$(BIN)/mypy
+
+arch: $(DEVS) ## who may import whom
+	$(BIN)/lint-imports --show-timings
+
+spell: $(DEVS)
+	$(BIN)/codespell
+
+repository: $(DEVS) ## lock, changelog and documents agree with the code
+	$(BIN)/pytest --quiet tests/unit/test_repository.py
+
+fmt: $(DEVS) ## format the code and mend what can be mended
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+cover: $(DEVS) ## the tests, and the lines and branches that none of them takes
+	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+
+bench: $(DEVS) ## one date against a bare loop, 1,000 targets on S3 against Luigi's (takes minutes)
+	$(BIN)/python -m benchmarks.pipeline day
+	$(BIN)/python -m benchmarks.targets
+
+bench-year: $(DEVS) ## the year 2023 against a bare loop (takes longer)
+	$(BIN)/python -m benchmarks.pipeline year
+
+lock: ## write requirements*.txt anew from setup.py's ranges (needs uv; ARGS=--upgrade for the newest)
+	hack/lock.sh $(ARGS)
+
+# Without build/: setuptools packs what an earlier build left there.
+wheel: $(RUNS) ## dist/tac-VERSION-py3-none-any.whl
+	rm -rf build
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean: ## remove what make made; results in the store stay
+	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment: each step is done once, and again when what it was made from has changed.
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
+	    "tac needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is %d.%d. Try: make PYTHON=python3.12 ..." % v)'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(RUNS): $(VENV)/.made requirements.txt setup.py pyproject.toml tac/__init__.py
+	@echo 'installing what tac runs on, exact versions; the first time this takes about a minute'
+	@$(PIP) --require-hashes -r requirements.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEVS): $(RUNS) requirements-dev.txt
+	@echo 'installing what the tests and checks need, exact versions'
+	@$(PIP) --require-hashes -r requirements-dev.txt
+	@touch $@
