@@ -133,15 +133,17 @@ def progress(label: str, *, total: int) -> Bar:
     return Bar(label, total, sys.stderr)
 
 
-class _Failure(click.ClickException):
+class Failure(click.ClickException):
     """An error of ours as click shows it: the message, then the hint, then the exit code."""
 
-    def __init__(self, error: TacError) -> None:
+    def __init__(self, error: TacError, exit_code: int | None = None) -> None:
         super().__init__(error.message)
-        self.__dict__["exit_code"] = error.exit_code  # click declares it for the class alone
+        code = error.exit_code if exit_code is None else exit_code
+        self.__dict__["exit_code"] = code  # click declares it for the class alone
         self.hint = error.hint
 
     def show(self, file: IO[Any] | None = None) -> None:
+        """Print it."""
         click.echo(f"Error: {self.message}", file=file, err=file is None)
         if self.hint:
             click.echo(f"Hint: {self.hint}", file=file, err=file is None)
@@ -168,7 +170,7 @@ class Step(click.Command):
         except TacError as error:
             if debug:
                 traceback.print_exc()
-            raise _Failure(error) from error
+            raise Failure(error) from error
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
@@ -176,7 +178,7 @@ class Step(click.Command):
                 f"{error.filename or out.address}: no room left: {error.strerror}",
                 hint="`df -h` shows which disk is full",
             )
-            raise _Failure(full) from error
+            raise Failure(full) from error
 
     @staticmethod
     def _default(ctx: click.Context) -> str:

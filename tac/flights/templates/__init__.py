@@ -1,0 +1,1 @@
+"""The templates, style sheet and script that the page is made of."""

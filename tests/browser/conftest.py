@@ -1,0 +1,75 @@
+"""A real Chromium that may not reach any network, and a report to look at."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
+
+from tac.flights.page import build_page
+from tests.support.pages import some_day, some_history
+
+# --no-sandbox: containers and CI run as root. The others keep Chromium itself off the network.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+Opener = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The Chromium of the system, or else the one that Playwright installed."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page about 200 flights, with three days behind it."""
+    file = tmp_path_factory.mktemp("report") / "page.html"
+    file.write_text(build_page(some_day(count=200), some_history(3)), encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def open_page(browser: Browser, report: Path) -> Iterator[Opener]:
+    """Open the page; at the end, whatever it complained of or asked for fails the test."""
+    contexts, troubles = [], []
+
+    def refuse(route: Route, request: Request) -> None:
+        if request.url.startswith("file:"):
+            route.continue_()
+            return
+        troubles.append(f"asked for {request.url}")
+        route.abort()
+
+    def opener(**options: Any) -> Page:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        context.route("**/*", refuse)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: troubles.append(f"said {message.text}"))
+        page.on("pageerror", lambda error: troubles.append(f"failed: {error}"))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(report.as_uri())
+        return page
+
+    asked: list[str] = []
+    yield opener
+    for context in contexts:
+        context.close()
+    assert troubles == []
+    assert {url.partition("#")[0] for url in asked} <= {report.as_uri()}
