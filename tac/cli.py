@@ -1,0 +1,382 @@
+"""The umbrella command: it parses, calls one function, and prints.
+
+Data goes to stdout, words to stderr.
+Luigi is imported only by what runs tasks, so `tac --help` costs what click costs.
+"""
+
+import contextlib
+import inspect
+import json
+import os
+import shlex
+import shutil
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import tac
+from tac import settings
+from tac.errors import ConfigError, TacError
+from tac.step import Failure
+
+if TYPE_CHECKING:
+    import luigi
+
+    from tac.run import Outcome
+    from tac.run.parameters import Described
+    from tac.worker import Observer, Plan
+
+_USAGE = 2
+_UNHANDLED = 40  # Luigi's retcode class `unhandled_exception`
+_INTERRUPTED, _TERMINATED = 130, 143  # as a shell says SIGINT and SIGTERM
+_MODULE = "tac.task"
+_RUNNERS = ("local",)  # those that tac.runners.runner_named makes
+
+
+class Tac(click.Group):
+    """The group of commands; it knows that another program has its name."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a file in its place was meant for GNU tac."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and Path(name).exists():
+            raise Failure(_gnu_tac(name), _USAGE)
+        return super().resolve_command(ctx, args)
+
+
+def _gnu_tac(file: str) -> TacError:
+    ours = Path(sys.prefix, "bin", "tac").resolve()
+    directories = os.get_exec_path({"PATH": settings.variable("PATH") or ""})
+    found = (shutil.which("tac", path=directory) for directory in directories)
+    others = [path for path in found if path and Path(path).resolve() != ours]
+    real = others[0] if others else None
+    return TacError(
+        f"{file}: is a file, and this tac runs pipelines; it stands in front of GNU tac here",
+        hint=shlex.join([real, file]) if real else "GNU tac is not installed here",
+    )
+
+
+@contextlib.contextmanager
+def _told(*, debug: bool) -> Iterator[None]:
+    """Turn every error into a message and an exit code; the traceback only with --debug."""
+    try:
+        yield
+    except click.exceptions.Exit:
+        raise
+    except TacError as error:
+        if debug:
+            traceback.print_exc()
+        usage = isinstance(error, ConfigError)
+        raise Failure(error, _USAGE if usage else _UNHANDLED) from error
+    except click.ClickException:
+        raise
+    except KeyboardInterrupt as interrupt:  # nothing runs yet: what runs is stopped with the run
+        _say("stopped; nothing was running")
+        raise click.exceptions.Exit(_exit_code_of(interrupt)) from interrupt
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        unknown = TacError(
+            f"{type(error).__name__}: {error}", hint=None if debug else "--debug shows where"
+        )
+        raise Failure(unknown, _UNHANDLED) from error
+
+
+def _exit_code_of(interrupt: KeyboardInterrupt) -> int:
+    from tac.run.signals import Terminated
+
+    return _TERMINATED if isinstance(interrupt, Terminated) else _INTERRUPTED
+
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(cls=Tac, context_settings=_CONTEXT)
+@click.version_option(tac.__version__, prog_name="tac", message="%(prog)s %(version)s")
+def main() -> None:
+    """Run Luigi pipelines whose every task is one command.
+
+    \b
+    Examples:
+      tac run Report --date 2023-03-01
+      tac run MakePredictions --from 2023-01-11 --to 2023-12-31
+      tac run --module my_pipeline.task MyTask --dry-run
+      tac evaluate --from 2023-01-13 --to 2023-12-20 --every 11
+    """  # noqa: D301 - click's mark for a paragraph to leave alone
+
+
+_DAY = click.DateTime(formats=["%Y-%m-%d"])
+
+
+def _run_options(function: Any) -> Any:
+    """Add what every command that runs tasks takes."""
+    options = [
+        click.option("--store", help="Where outputs live: a directory, or s3://bucket/prefix"),
+        click.option("--workers", type=click.IntRange(min=1), help="Tasks at once (default: CPUs)"),
+        click.option("--runner", help="Where steps run (default: local)"),
+        click.option("--source", help="Where flights come from: bundled, or a URL template"),
+        click.option(
+            "--luigid", metavar="URL", help="Luigi's central scheduler, for its dashboard"
+        ),
+        click.option("--quiet", is_flag=True, help="Say only what went wrong, and the results"),
+        click.option("--verbose", is_flag=True, help="Show what Luigi logs"),
+        click.option("--debug", is_flag=True, help="Show the traceback of an error"),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How tasks are run, as the options that every such command takes say it."""
+
+    workers: int
+    luigid: str
+    quiet: bool
+    verbose: bool
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any]) -> "_Way":
+        """Take the common options out of `options`, and make the settings of them."""
+        names = ("store", "runner", "source", "luigid")
+        settings.override(**{name: options.pop(name) for name in names})
+        workers = options.pop("workers") or os.cpu_count() or 1
+        return cls(workers, settings.current().luigid, options.pop("quiet"), options.pop("verbose"))
+
+
+@main.command(
+    add_help_option=False, context_settings={"ignore_unknown_options": True}, no_args_is_help=True
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="TASK [--PARAMETER VALUE]...")
+@click.option("--module", default=_MODULE, show_default=True, help="Where the task is defined")
+@click.option("--from", "first", type=_DAY, metavar="DAY", help="Every day from here,")
+@click.option("--to", "last", type=_DAY, metavar="DAY", help="to here, for a task with a date,")
+@click.option("--every", type=click.IntRange(min=1), metavar="N", help="or one day in N")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and why; run nothing")
+@click.option("--force", is_flag=True, help="Delete the outputs first, with all made from them")
+@click.option("--yes", is_flag=True, help="Do not ask before --force deletes")
+@click.option("--help", "-h", "wants_help", is_flag=True, help="Show this, or TASK's parameters")
+@_run_options
+@click.pass_context
+def run(ctx: click.Context, /, **options: Any) -> None:
+    """Run TASK and everything it needs that is not there yet.
+
+    A task's parameters are written by their names; `tac run TASK --help` lists them.
+    --Family-name sets the default of another task's parameter.
+
+    --force deletes the outputs of TASK, and of what was made from them: tasks of the same
+    module, with the same parameters, every value of a choice, and every date that occurs in the
+    store. It does not see tasks of other modules, nor those whose other parameters differ.
+
+    \b
+    Exit codes:
+      0 done, 2 usage, 10 another worker runs it, 20 data from elsewhere is missing,
+      25 not run, 30 a task failed, 35 a task could not be scheduled, 40 an error of tac,
+      130 Ctrl-C, 143 SIGTERM
+
+    \b
+    Examples:
+      tac run Report --date 2023-03-01 --store s3://bucket/prefix
+      tac run MakePredictions --from 2023-01-11 --to 2023-12-31 --workers 4
+      tac run FetchData --date 2023-03-01 --force --dry-run
+      tac run --module my_pipeline.task MyTask --number 7 --luigid http://localhost:8082
+    """  # noqa: D301 - click's mark for a paragraph to leave alone
+    words = options.pop("words")
+    if not words:
+        if not options["wants_help"]:
+            raise click.UsageError("name a task, such as: tac run Report --date 2023-03-01", ctx)
+        click.echo(ctx.get_help())
+        return
+    with _told(debug=options["debug"]):
+        if options["wants_help"]:
+            _show_task(options["module"], words[0])
+            return
+        way = _Way.from_options(options)
+        ctx.exit(_run(_tasks(words, options), way, options))
+
+
+@main.command(no_args_is_help=True)
+@click.option("--from", "first", type=_DAY, required=True, metavar="DAY", help="The first day")
+@click.option("--to", "last", type=_DAY, required=True, metavar="DAY", help="The last day")
+@click.option("--every", type=click.IntRange(min=1), default=1, metavar="N", help="One day in N")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole result as JSON")
+@_run_options
+@click.pass_context
+def evaluate(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
+    """Hold predictions against what happened, over a range of days.
+
+    Runs what is missing for it, then prints how good the predictions were: to standard output.
+
+    \b
+    Example:
+      tac evaluate --from 2023-01-13 --to 2023-12-20 --every 11
+    """  # noqa: D301 - click's mark for a paragraph to leave alone
+    with _told(debug=options["debug"]):
+        first, last = options.pop("first").date(), options.pop("last").date()
+        words = ["--first", str(first), "--last", str(last), "--every", str(options.pop("every"))]
+        way = _Way.from_options(options)
+        tasks = _tasks(["Evaluate", *words], {"module": _MODULE})
+        code = _run(tasks, way, {"results": False})
+        if code == 0:
+            _show_evaluation(tasks[0], as_json=as_json)
+        ctx.exit(code)
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what completes tac's commands and options in SHELL.
+
+    \b
+    Example:
+      eval "$(tac completion bash)"
+    """  # noqa: D301 - click's mark for a paragraph to leave alone
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is not None:
+        click.echo(kind(main, {}, "tac", "_TAC_COMPLETE").source())
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _tasks(words: Sequence[str], options: dict[str, Any]) -> "list[luigi.Task]":
+    from tac.run import parameters
+
+    family, *rest = words
+    parameters.load(options["module"])
+    kind = parameters.find_task(options["module"], family)
+    values = parameters.read_values(kind, rest)
+    first, last, every = (options.get(name) for name in ("first", "last", "every"))
+    if first is None and last is None and every is None:
+        return [parameters.make_task(kind, values)]
+    if first is None or last is None:
+        raise ConfigError("--from and --to: belong together", hint="--every N is for them only")
+    return parameters.each_date(kind, values, first.date(), last.date(), every or 1)
+
+
+def _show_task(module: str, family: str) -> None:
+    from tac.run import parameters
+
+    parameters.load(module)
+    kind = parameters.find_task(module, family)
+    click.echo(f"Usage: tac run {family} [--PARAMETER VALUE]... [OPTIONS]\n")
+    if kind.__doc__:
+        click.echo(f"  {inspect.cleandoc(kind.__doc__)}\n".replace("\n", "\n  ").rstrip() + "\n")
+    formatter = click.HelpFormatter(max_width=100)
+    rows = [
+        (each.option, f"{each.text or each.kind}{_kind_and_default(each)}")
+        for each in parameters.describe(kind)
+    ]
+    if rows:
+        formatter.write_dl(rows)
+    click.echo(f"Parameters:\n{formatter.getvalue()}" if rows else "It has no parameters.")
+
+
+def _kind_and_default(described: "Described") -> str:
+    default = "needed" if described.default is None else f"default: {described.default}"
+    return f"  [{described.kind}; {default}]" if described.text else f"  [{default}]"
+
+
+def _run(tasks: "list[luigi.Task]", way: _Way, options: dict[str, Any]) -> int:
+    """Do what the options ask for, print what came of it, and return the exit code."""
+    from tac import run as runs
+    from tac.run import words
+
+    with runs.orderly():
+        if options.get("force") and not _force(tasks, options):
+            return 0
+        plan = runs.plan_of(tasks)
+        if options.get("dry_run"):
+            for line in words.dry_run(plan):
+                click.echo(line)
+            return 0
+        code = _run_plan(plan, way)
+        if code == 0 and options.get("results", True):
+            for place in runs.results_of(tasks):
+                click.echo(place)
+    return code
+
+
+def _run_plan(plan: "Plan", way: _Way) -> int:
+    from tac.run import words
+
+    say = (lambda _: None) if way.quiet else _say
+    if plan.complete:
+        say(words.all_there(plan))
+        return 0
+    outcome = _build(plan, way)
+    for line in words.explanation(outcome, shlex.join(["tac", *sys.argv[1:]])):
+        _say(line)
+    say(words.summary(outcome))
+    return int(outcome.exit_code)
+
+
+def _build(plan: "Plan", way: _Way) -> "Outcome":
+    from tac import run as runs
+
+    with _view(way) as observers:
+        return runs.build(plan, runs.Options(way.workers, way.luigid, way.verbose, observers))
+
+
+@contextlib.contextmanager
+def _view(way: _Way) -> "Iterator[tuple[Observer, ...]]":
+    from tac.live import LiveView, PlainLines
+
+    if way.quiet:
+        yield ()
+    elif way.verbose or not sys.stderr.isatty():
+        yield (PlainLines(_say),)
+    else:
+        from rich.console import Console
+
+        with LiveView(Console(stderr=True), way.workers) as view:
+            yield (view,)
+
+
+def _force(tasks: "list[luigi.Task]", options: dict[str, Any]) -> bool:
+    """Delete what --force is to delete, if that is wanted; tell whether the run goes on."""
+    from tac.run import redo, words
+
+    found = redo.to_redo(tasks, options["module"])
+    for line in words.force(found):
+        (click.echo if options["dry_run"] else _say)(line)
+    if options["dry_run"]:
+        return False
+    if found.delete and not options["yes"]:
+        if not sys.stdin.isatty():
+            raise ConfigError(
+                f"--force: would delete the outputs of {len(found.delete)} tasks, "
+                "and there is no terminal to ask on",
+                hint="add --yes",
+            )
+        if not click.confirm(f"Delete the outputs of {len(found.delete)} tasks?", err=True):
+            _say("nothing was deleted")
+            return False
+    redo.delete(found)
+    return True
+
+
+def _show_evaluation(task: "luigi.Task", *, as_json: bool) -> None:
+    from tac.run import results_of
+    from tac.store import store_of
+
+    [address] = results_of([task])
+    with store_of(address).open(address) as file:
+        result = json.load(file)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    from tac.flights.scores import show
+
+    click.echo(show(result))

@@ -1,0 +1,181 @@
+"""Plan a run, do it, and say what came of it; a command line is only one way to ask for it.
+
+Nothing is printed here: who wants to see something passes observers.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Luigi gives its methods no types.)
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import luigi
+from luigi.configuration import get_config
+from luigi.task_status import DONE, PENDING
+
+from tac import runners, settings
+from tac.run.outcome import FailedTask, Outcome, outcome_of
+from tac.run.signals import Terminated, orderly
+from tac.run.words import place_of
+from tac.scheduler import LocalScheduler
+from tac.step_task import StepTask
+from tac.worker import Failure, Observer, Plan, Planned, TacWorker, plan_of
+from tac.worker.chatter import silence_luigi
+from tac.worker.luigid import PatientScheduler
+from tac.worker.observer import Observers
+
+__all__ = ["Options", "Outcome", "WorkerFactory", "build", "orderly", "plan_of", "results_of"]
+
+_PRELOAD = (
+    "pandas",
+    "pyarrow.parquet",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "sklearn.pipeline",
+    "sklearn.preprocessing",
+)
+"""What the steps of the reference pipeline spend their first second with."""
+
+_RETRY_SECONDS = 10.0
+"""After this a task with a `retry_count` is tried again; luigid has a configuration of its own."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a plan is run."""
+
+    workers: int = 1
+    luigid: str = ""
+    """The URL of Luigi's central scheduler; without one, Luigi's scheduler runs in this process."""
+    verbose: bool = False
+    observers: tuple[Observer, ...] = ()
+
+
+@dataclass
+class WorkerFactory:
+    """Our worker and schedulers, as `luigi.build(worker_scheduler_factory=…)` wants them too."""
+
+    observers: tuple[Observer, ...] = ()
+    verbose: bool = False
+
+    def create_local_scheduler(self) -> LocalScheduler:
+        """Make a scheduler in this process; what fails is tried again only if the task says so."""
+        configured = get_config().has_option("scheduler", "retry_delay")
+        delay = {} if configured else {"retry_delay": _RETRY_SECONDS}
+        return LocalScheduler(record_task_history=False, retry_count=1, **delay)
+
+    def create_remote_scheduler(self, url: str) -> PatientScheduler:
+        """Make the luigid at `url` ours."""
+        return PatientScheduler(url, Observers(self.observers).notice)
+
+    def create_worker(
+        self,
+        scheduler: Any,
+        worker_processes: int,
+        assistant: bool = False,  # noqa: ARG002, FBT001, FBT002 - Luigi's signature; we assist nobody
+    ) -> TacWorker:
+        """Make a worker that runs so many tasks at once."""
+        return TacWorker(
+            scheduler,
+            worker_processes,
+            observers=self.observers,
+            stop_grace_seconds=settings.current().stop_grace_seconds,
+            verbose=self.verbose,
+        )
+
+
+@dataclass
+class _Record(Observer):
+    """Remembers what is said about a task when it is over."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, FailedTask] = field(default_factory=dict)
+
+    def planned(self, tasks: Iterable[Planned]) -> None:
+        self.names.update((task.key, task.name) for task in tasks)
+
+    def linked(self, key: str, url: str) -> None:
+        self.links[key] = url
+
+    def failed(self, key: str, failure: Failure, *, again: bool) -> None:  # noqa: ARG002 - an observer's
+        self.failures[key] = FailedTask(self.names.get(key, key), failure, self.links.get(key))
+
+
+def build(plan: Plan, options: Options) -> Outcome:
+    """Run what is missing of the plan, and return what came of it.
+
+    SIGTERM and Ctrl-C stop the tasks that run; nothing is left behind.
+
+    Raises:
+        ConfigError: no luigid answers at the URL.
+    """
+    silence_luigi(verbose=options.verbose)
+    record = _Record()
+    factory = WorkerFactory((record, *options.observers), options.verbose)
+    began = time.monotonic()
+    with orderly(), _warm_runner(plan):
+        worker = factory.create_worker(_scheduler(factory, options.luigid), options.workers)
+        stopped, running = _work_through(worker, plan, Observers(options.observers))
+    _ask_again(worker, plan)
+    outcome = outcome_of(worker.nodes, worker.statuses, worker.run_elsewhere, record.failures)
+    outcome.stopped_by = stopped
+    outcome.running = [str(worker.nodes[key].task) for key in running if key in worker.nodes]
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def _scheduler(factory: WorkerFactory, luigid: str) -> LocalScheduler | PatientScheduler:
+    if not luigid:
+        return factory.create_local_scheduler()
+    scheduler = factory.create_remote_scheduler(luigid)
+    scheduler.meet()
+    return scheduler
+
+
+def _work_through(
+    worker: TacWorker, plan: Plan, observers: Observer
+) -> tuple[signal.Signals | None, list[str]]:
+    with worker:
+        try:
+            worker.schedule(plan)
+            worker.run()
+        except KeyboardInterrupt as interrupt:
+            sent = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
+            running = worker.running()
+            what = "Ctrl-C" if sent == signal.SIGINT else "SIGTERM"
+            observers.notice(f"{what}: stopping what runs ({len(running)})")
+            return sent, running
+    return None, []
+
+
+def _ask_again(worker: TacWorker, plan: Plan) -> None:
+    """Let a root that is complete be done, whoever did it: another driver may have been quicker."""
+    for root in plan.roots:
+        if worker.statuses.get(root.task_id) == PENDING and plan_of([root]).complete:
+            worker.statuses[root.task_id] = DONE
+
+
+def _warm_runner(plan: Plan) -> contextlib.AbstractContextManager[object]:
+    """Keep the steps' libraries loaded while this run lasts, if a step is to run here."""
+    steps = any(isinstance(node.task, StepTask) for node in plan.missing())
+    if settings.current().runner != "local" or not steps:
+        return contextlib.nullcontext()
+    from tac.runners.local import LocalRunner
+
+    return runners.using(LocalRunner(preload=_PRELOAD).start())
+
+
+def results_of(roots: Iterable[luigi.Task]) -> list[str]:
+    """Return where the outputs of the tasks are; a task that only needs others stands for those."""
+    places: dict[str, None] = {}
+    for root in roots:
+        outputs = luigi.task.flatten(root.output())
+        if not outputs and isinstance(root, luigi.WrapperTask):
+            outputs = luigi.task.flatten([need.output() for need in root.deps()])
+        places.update((place_of(output), None) for output in outputs)
+    return list(places)

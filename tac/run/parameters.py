@@ -1,0 +1,287 @@
+"""Luigi's tasks and their parameters as a command line names them.
+
+A task is found in the module that was named; its parameters are read by Luigi's own parsers.
+Everything that can be mistyped gets a message of ours, with what there is instead.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Luigi gives its methods no types.)
+
+import datetime as dt
+import difflib
+import importlib
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import luigi
+from luigi.configuration import get_config
+from luigi.task_register import Register
+
+from tac.errors import ConfigError, cut
+
+DATE = "date"
+"""The parameter that `--from` and `--to` fill."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """One parameter as the help shows it."""
+
+    option: str
+    kind: str
+    default: str | None
+    text: str
+
+
+def load(module: str) -> None:
+    """Import the module of the tasks, from the current directory too.
+
+    Raises:
+        ConfigError: there is no such module, or importing it failed.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = str(error.name)
+        if module != missing and not module.startswith(f"{missing}."):
+            raise ConfigError(
+                f"{module}: needs the module {missing}, which is not installed",
+                hint=f"install {missing} into {sys.prefix}",
+            ) from error
+        raise ConfigError(
+            f"{module}: there is no such module, neither installed nor in {here}",
+            hint="name it with --module as Python imports it, such as my_pipeline.task",
+        ) from error
+    except Exception as error:
+        raise ConfigError(
+            f"{module}: cannot be imported: {type(error).__name__}: {cut(str(error))}",
+            hint=f"{Path(sys.executable).name} -c 'import {module}' shows where",
+        ) from error
+
+
+def tasks_of(module: str) -> dict[str, type[luigi.Task]]:
+    """Return the tasks that the module itself defines, by family."""
+    known = Register._get_reg()  # noqa: SLF001 - the only list of the classes
+    return {
+        family: found
+        for family, found in sorted(known.items())
+        if found is not Register.AMBIGUOUS_CLASS and found.__module__ == module
+    }
+
+
+def find_task(module: str, family: str) -> type[luigi.Task]:
+    """Return the class of a task of the module, or of one that the module imports.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    tasks = tasks_of(module)
+    imported = vars(sys.modules[module]).get(family)
+    if isinstance(imported, type) and issubclass(imported, luigi.Task):
+        return imported
+    if family in tasks:
+        return tasks[family]
+    near = _near(family, tasks)
+    names = ", ".join(tasks) or "none"
+    raise ConfigError(
+        f"{module}: has no task {family!r}; its tasks are {names}",
+        hint=f"did you mean {near}?" if near else "name the task first, then its parameters",
+    )
+
+
+def parameters_of(task: type[luigi.Task]) -> dict[str, luigi.Parameter[Any]]:
+    """Return the parameters by their option, `first-day` for `first_day`."""
+    return {name.replace("_", "-"): parameter for name, parameter in task.get_params()}
+
+
+def describe(task: type[luigi.Task]) -> list[Described]:
+    """Say what each parameter of the task is."""
+    return [
+        Described(
+            f"--{option}", _kind(parameter), _default(task, option), parameter.description or ""
+        )
+        for option, parameter in parameters_of(task).items()
+    ]
+
+
+def read_values(task: type[luigi.Task], words: Sequence[str]) -> dict[str, Any]:
+    """Read `--name value`, `--name=value`, `--flag`, and `--Family-name value` for another task.
+
+    Raises:
+        ConfigError: an unknown name, a value that does not parse, a word too many.
+    """
+    values: dict[str, Any] = {}
+    for option, text in _pairs(task, words):
+        owner, name = _owner(task, option)
+        parameter = parameters_of(owner)[name]
+        if text is None:
+            raise ConfigError(f"--{option}: needs a value, {_kind(parameter)}")
+        value = _parse(option, parameter, text)
+        if owner is task:
+            if name.replace("-", "_") in values:
+                raise ConfigError(f"--{option}: is given twice")
+            values[name.replace("-", "_")] = value
+        else:
+            get_config().set(owner.get_task_family(), name.replace("-", "_"), text)
+    return values
+
+
+def make_task(task: type[luigi.Task], values: dict[str, Any]) -> luigi.Task:
+    """Make the task.
+
+    Raises:
+        ConfigError: a parameter is missing, or the task refuses the values.
+    """
+    family = task.get_task_family()
+    missing = [
+        f"--{option} ({_kind(parameter)})"
+        for option, parameter in parameters_of(task).items()
+        if option.replace("-", "_") not in values
+        and not parameter.has_task_value(family, option.replace("-", "_"))
+    ]
+    if missing:
+        raise ConfigError(
+            f"{family}: needs {' and '.join(missing)}", hint=f"tac run {family} --help"
+        )
+    try:
+        return task(**values)
+    except Exception as error:
+        raise ConfigError(
+            f"{family}: refuses these parameters: {type(error).__name__}: {cut(str(error))}",
+            hint=f"tac run {family} --help",
+        ) from error
+
+
+def each_date(
+    task: type[luigi.Task],
+    values: dict[str, Any],
+    first: dt.date,
+    last: dt.date,
+    every: int,
+) -> list[luigi.Task]:
+    """Make the task of every date from `first` to `last`, one in `every` days.
+
+    Raises:
+        ConfigError: the task has no date, or was given one, or there is no day between the two.
+    """
+    family = task.get_task_family()
+    if DATE not in parameters_of(task):
+        raise ConfigError(
+            f"{family}: has no parameter `date` that --from and --to could fill",
+            hint=f"tac run {family} --help",
+        )
+    if DATE in values:
+        raise ConfigError("--date: is given, and so are --from and --to", hint="give one of them")
+    if last < first:
+        raise ConfigError(f"--from {first} --to {last}: the last day is before the first")
+    days = range(0, (last - first).days + 1, every)
+    dates = (first + dt.timedelta(days=ahead) for ahead in days)
+    return [make_task(task, values | {DATE: date}) for date in dates]
+
+
+def _pairs(task: type[luigi.Task], words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--") or word == "--":
+            raise ConfigError(
+                f"{word!r}: is not expected here",
+                hint="one task is run; its parameters are written --name value",
+            )
+        option, equals, text = word[2:].partition("=")
+        option = option.replace("_", "-")
+        owner, name = _owner(task, option)
+        if equals:
+            yield option, text
+        elif _is_flag(parameters_of(owner)[name]):
+            yield option, "true"
+        elif rest and not rest[0].startswith("--"):
+            yield option, rest.pop(0)
+        else:
+            yield option, None
+
+
+def _owner(task: type[luigi.Task], option: str) -> tuple[type[luigi.Task], str]:
+    """Find whose parameter `option` is: the task's, or as `Family-name` another's."""
+    if option in parameters_of(task):
+        return task, option
+    for family, other in _others(option):
+        name = option.removeprefix(f"{family}-")
+        if name in parameters_of(other):
+            return other, name
+    near = _near(option, parameters_of(task))
+    names = ", ".join(f"--{name}" for name in parameters_of(task)) or "none"
+    raise ConfigError(
+        f"--{option}: is neither an option of tac run nor a parameter of "
+        f"{task.get_task_family()}; its parameters are {names}",
+        hint=f"did you mean --{near}?" if near else "tac run --help lists the options",
+    )
+
+
+def _others(option: str) -> Iterator[tuple[str, type[luigi.Task]]]:
+    for family, other in Register._get_reg().items():  # noqa: SLF001 - the only list of the classes
+        if other is not Register.AMBIGUOUS_CLASS and option.startswith(f"{family}-"):
+            yield family, other
+
+
+def _parse(option: str, parameter: luigi.Parameter[Any], text: str) -> Any:
+    try:
+        return parameter.normalize(parameter.parse(text))
+    except Exception as error:
+        why = "" if isinstance(parameter, luigi.ChoiceParameter) else f": {cut(str(error))}"
+        raise ConfigError(f"--{option} {text!r}: is not {_kind(parameter)}{why}") from error
+
+
+def _text(parameter: luigi.Parameter[Any]) -> str:
+    # Luigi adds the choices to the description of a ChoiceParameter, in an order of chance.
+    return (parameter.description or "").partition(" Choices: {")[0]
+
+
+def _is_flag(parameter: luigi.Parameter[Any]) -> bool:
+    implicit = luigi.BoolParameter.IMPLICIT_PARSING
+    return isinstance(parameter, luigi.BoolParameter) and parameter.parsing == implicit
+
+
+_KINDS: dict[type, str] = {
+    luigi.MonthParameter: "a month, YYYY-MM",
+    luigi.YearParameter: "a year, YYYY",
+    luigi.DateParameter: "a date, YYYY-MM-DD",
+    luigi.DateHourParameter: "an hour, YYYY-MM-DDTHH",
+    luigi.DateMinuteParameter: "a minute, YYYY-MM-DDTHHMM",
+    luigi.IntParameter: "a whole number",
+    luigi.FloatParameter: "a number",
+    luigi.BoolParameter: "yes or no",
+    luigi.ListParameter: "a list in JSON",
+    luigi.DictParameter: "a dictionary in JSON",
+}
+
+
+def _kind(parameter: luigi.Parameter[Any]) -> str:
+    if isinstance(parameter, luigi.ChoiceParameter):
+        choices = sorted(str(choice) for choice in parameter._choices)  # noqa: SLF001 - nowhere else
+        return f"one of {', '.join(choices)}"
+    for kind, text in _KINDS.items():
+        if isinstance(parameter, kind):
+            return text
+    name = type(parameter).__name__.removesuffix("Parameter").lower()
+    return f"a {name}" if name else "a text"
+
+
+def _default(task: type[luigi.Task], option: str) -> str | None:
+    name, family = option.replace("-", "_"), task.get_task_family()
+    parameter = parameters_of(task)[option]
+    if not parameter.has_task_value(family, name):
+        return None
+    return str(parameter.serialize(parameter.task_value(family, name)))
+
+
+def _near(name: str, known: Iterable[str]) -> str | None:
+    lower = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(name.lower(), lower, n=1)
+    return lower[found[0]] if found else None

@@ -1,0 +1,30 @@
+"""SIGTERM and Ctrl-C as what ends a run in order, with its tasks stopped and named."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came. A KeyboardInterrupt, because Luigi lets only that through."""
+
+
+@contextlib.contextmanager
+def orderly() -> Iterator[None]:
+    """Raise Terminated for SIGTERM, KeyboardInterrupt for Ctrl-C; a second one ends us at once."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - as signal calls it
+        for known in before:
+            signal.signal(known, signal.SIG_DFL)
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

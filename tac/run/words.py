@@ -1,0 +1,143 @@
+"""What a person reads about a run before and after it: pure, from plans and outcomes to lines."""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Luigi gives its methods no types.)
+
+from collections.abc import Iterator
+from typing import Any
+
+import luigi
+
+from tac.run.outcome import FailedTask, Outcome
+from tac.run.redo import Redo
+from tac.worker import Node, Plan
+
+_MOST_NAMES = 5
+_MOST_FAILURES = 20
+"""Of a thousand tasks that failed, most failed for one reason."""
+
+
+def place_of(output: Any) -> str:
+    """Return the path or URL of a target, or what it calls itself."""
+    return str(getattr(output, "path", output))
+
+
+def dry_run(plan: Plan) -> Iterator[str]:
+    """Say of every task whether it would run, and why."""
+    missing = {node.task.task_id for node in plan.missing()}
+    for node in plan.in_order():
+        if node.complete:
+            yield f"there already  {node.task}: {_places(node.task)}"
+        elif node.failure is not None:
+            yield f"cannot run     {node.failure.message}"
+        elif node.task.run is None:
+            yield f"missing        {node.task}: {_places(node.task)} comes from elsewhere"
+        else:
+            yield f"would run      {node.task}: {_why(node, missing)}"
+    would_run = sum(1 for key in missing if _can_run(plan.nodes[key]))
+    there = len(plan.nodes) - len(missing)
+    yield f"{would_run} would run, {there} {'is' if there == 1 else 'are'} there already"
+
+
+def _can_run(node: Node) -> bool:
+    return node.failure is None and node.task.run is not None
+
+
+def _why(node: Node, missing: set[str]) -> str:
+    needs = [str(need) for need in node.needs if need.task_id in missing]
+    reasons = (
+        [f"{_places(node.task)} is not there"] if luigi.task.flatten(node.task.output()) else []
+    )
+    if needs:
+        reasons.append(f"needs {names(needs, most=1)}, which would run")
+    return "; ".join(reasons) or "is not complete"
+
+
+def _places(task: luigi.Task) -> str:
+    return names([place_of(output) for output in luigi.task.flatten(task.output())]) or "complete"
+
+
+def names(known: list[str], most: int = _MOST_NAMES) -> str:
+    """Name the first few and count the others."""
+    others = len(known) - most
+    shown = ", ".join(known[:most])
+    return f"{shown} and {others} more" if others > 0 else shown
+
+
+def force(redo: Redo) -> Iterator[str]:
+    """Say what --force is about to delete, and what it cannot see."""
+    for task, outputs in redo.delete:
+        yield f"delete  {task}: {names([place_of(output) for output in outputs])}"
+    for task in redo.leave:
+        yield f"leave   {task}: its output cannot be deleted"
+    if redo.unseen:
+        yield f"not looked at: {', '.join(redo.unseen)}, whose parameters cannot be guessed"
+
+
+def summary(outcome: Outcome) -> str:
+    """Count it in one line."""
+    counts = {
+        "ran": len(outcome.ran),
+        "failed": len(outcome.failed),
+        "could not be scheduled": len(outcome.broken),
+        "missing": len(outcome.missing),
+        "run by another worker": len(outcome.elsewhere),
+        "stopped": len(outcome.running) if outcome.stopped_by else 0,
+        "were not run": len(outcome.not_run) - (len(outcome.running) if outcome.stopped_by else 0),
+        "were there already": len(outcome.there),
+    }
+    always = ("ran", "were there already")
+    parts = [_counted(count, what) for what, count in counts.items() if count > 0 or what in always]
+    return f"{', '.join(parts)}, {outcome.seconds:.1f} s"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what.replace('were', 'was') if count == 1 else what}"
+
+
+def explanation(outcome: Outcome, command: str) -> Iterator[str]:
+    """Say what went wrong, what was not run because of it, and how to go on."""
+    if outcome.stopped_by is not None:
+        running = names(outcome.running) or "nothing"
+        yield f"{outcome.stopped_by.name}: stopped; {running} was running, and runs no more"
+    troubles = [*outcome.broken, *outcome.failed]
+    for task in troubles[:_MOST_FAILURES]:
+        yield from _failure(task, outcome)
+    if len(troubles) > _MOST_FAILURES:
+        yield f"{len(troubles) - _MOST_FAILURES} more failed"
+    for name in outcome.missing[:_MOST_FAILURES]:
+        yield f"Error: {name}: is not there, and comes from elsewhere"
+        yield from _held_up(name, outcome)
+    for name, worker in list(outcome.elsewhere.items())[:_MOST_FAILURES]:
+        yield f"Error: {name}: is run by another worker, {worker}"
+        yield from _held_up(name, outcome)
+    if outcome.elsewhere:
+        yield (
+            "Hint: wait for it; luigid forgets a worker that died after "
+            "[scheduler] worker_disconnect_delay, 60 s"
+        )
+    if outcome.exit_code:
+        yield f"What is done stays done. To go on: {command}"
+
+
+def _failure(task: FailedTask, outcome: Outcome) -> Iterator[str]:
+    message = task.failure.message
+    yield f"Error: {message if message.startswith(task.name) else f'{task.name}: {message}'}"
+    if task.failure.hint:
+        yield f"Hint: {task.failure.hint}"
+    if task.log:
+        yield f"Log: {task.log}"
+    yield from (f"    {line}" for line in task.failure.details.rstrip().splitlines())
+    yield from _held_up(task.name, outcome)
+
+
+def _held_up(name: str, outcome: Outcome) -> Iterator[str]:
+    held_up = outcome.held_up.get(name)
+    if held_up:
+        yield f"Not run because of it: {names(held_up)}"
+
+
+def all_there(plan: Plan) -> str:
+    """Say that there is nothing to do."""
+    roots = [str(root) for root in plan.roots]
+    return f"{names(roots, most=1)}: there already, nothing to do"

@@ -1,0 +1,195 @@
+"""The reference pipeline: which flights of a morning will arrive more than 15 minutes late.
+
+Each class says what runs, on what, to where; the work is done by the step it names.
+A day's prediction needs the ten days before it and the day's schedule:
+
+    FetchData x 10 ─┐
+    FetchSchedule ──┴─ TransformData ─┬─ Predict(logistic) ──────────┬─ MakePredictions ── Report
+                                      └─ Predict(gradient_boosting) ─┘
+
+Report and Evaluate also hold past predictions against what happened since.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING
+
+import luigi
+
+from tac import settings
+from tac.errors import ConfigError
+from tac.flights import BASELINE, FIRST_DAY, MODELS, WINDOW_DAYS
+from tac.step_task import StepTask, addresses
+from tac.target import in_store
+
+if TYPE_CHECKING:
+    from tac.target import StoreTarget
+
+
+def days_before(date: datetime.date, count: int) -> list[datetime.date]:
+    """Return the `count` days before `date`, oldest first."""
+    return [date - datetime.timedelta(days=back) for back in range(count, 0, -1)]
+
+
+class FetchData(StepTask):
+    """One day of flights as they happened, checked."""
+
+    step = "tac.fetch"
+    date: datetime.date = luigi.DateParameter(description="the day of the flights")
+
+    def output(self) -> StoreTarget:
+        return in_store(f"flights/{self.date}.parquet")
+
+    def arguments(self) -> list[str]:
+        return ["--date", str(self.date), "--source", settings.current().source]
+
+
+class FetchSchedule(StepTask):
+    """One day's schedule: what is known on its morning, without any outcome."""
+
+    step = "tac.fetch"
+    date: datetime.date = luigi.DateParameter(description="the day of the flights")
+
+    def output(self) -> StoreTarget:
+        return in_store(f"schedule/{self.date}.parquet")
+
+    def arguments(self) -> list[str]:
+        return ["--schedule", "--date", str(self.date), "--source", settings.current().source]
+
+
+class TransformData(StepTask):
+    """The features of one day's flights, and of the ten days before it to learn from."""
+
+    step = "tac.transform"
+    date: datetime.date = luigi.DateParameter(description="the day to predict")
+
+    def requires(self) -> dict[str, list[FetchData] | FetchSchedule]:
+        days = [FetchData(date=day) for day in days_before(self.date, WINDOW_DAYS)]
+        return {"days": days, "schedule": FetchSchedule(date=self.date)}
+
+    def output(self) -> StoreTarget:
+        return in_store(f"features/{self.date}.parquet")
+
+    def arguments(self) -> list[str]:
+        inputs = self.input()
+        return [*addresses(inputs["days"]), "--schedule", *addresses(inputs["schedule"])]
+
+
+class Predict(StepTask):
+    """What one model says about one day's flights."""
+
+    step = "tac.predict"
+    date: datetime.date = luigi.DateParameter(description="the day to predict")
+    model: str = luigi.ChoiceParameter(choices=(*MODELS, BASELINE), description="the model")
+
+    def requires(self) -> TransformData:
+        return TransformData(date=self.date)
+
+    def output(self) -> StoreTarget:
+        return in_store(f"predictions/{self.date}/{self.model}.parquet")
+
+    def arguments(self) -> list[str]:
+        return [*addresses(self.input()), "--model", self.model]
+
+
+class MakePredictions(StepTask):
+    """The average of what the models say about one day's flights."""
+
+    step = "tac.average"
+    date: datetime.date = luigi.DateParameter(description="the day to predict")
+
+    def requires(self) -> list[Predict]:
+        return [Predict(date=self.date, model=model) for model in MODELS]
+
+    def output(self) -> StoreTarget:
+        return in_store(f"predictions/{self.date}.parquet")
+
+    def arguments(self) -> list[str]:
+        return addresses(self.input())
+
+
+class Report(StepTask):
+    """The page about one day: who will be late, why, and how right the last days' pages were."""
+
+    step = "tac.report"
+    date: datetime.date = luigi.DateParameter(description="the day to predict")
+    history: int = luigi.IntParameter(
+        default=7, description="days before it whose predictions are held against what happened"
+    )
+
+    def requires(self) -> dict[str, MakePredictions | list[MakePredictions | Predict | FetchData]]:
+        days = self.past_days()
+        return {
+            "today": MakePredictions(date=self.date),
+            "past": [MakePredictions(date=day) for day in days],
+            "baseline": [Predict(date=day, model=BASELINE) for day in days],
+            "happened": [FetchData(date=day) for day in days],
+        }
+
+    def past_days(self) -> list[datetime.date]:
+        """Return the days to look back on; the bundled year cannot be predicted before its 11th."""
+        days = days_before(self.date, self.history)
+        if settings.current().source == "bundled":
+            first = FIRST_DAY + datetime.timedelta(days=WINDOW_DAYS)
+            return [day for day in days if day >= first]
+        return days
+
+    def output(self) -> StoreTarget:
+        return in_store(f"report/{self.date}.html")
+
+    def arguments(self) -> list[str]:
+        inputs = self.input()
+        options = [
+            part
+            for option in ("past", "baseline", "happened")
+            for address in addresses(inputs[option])
+            for part in (f"--{option}", address)
+        ]
+        return [*addresses(inputs["today"]), *options]
+
+
+class Evaluate(StepTask):
+    """Predictions of many days against what happened, and against the carrier-by-hour rates."""
+
+    step = "tac.evaluate"
+    first: datetime.date = luigi.DateParameter(description="the first day")
+    last: datetime.date = luigi.DateParameter(description="the last day")
+    every: int = luigi.IntParameter(
+        default=1, description="days from one evaluated day to the next"
+    )
+
+    def days(self) -> list[datetime.date]:
+        """Return the evaluated days."""
+        if self.every < 1:
+            raise ConfigError(f"Evaluate: every is {self.every}, and must be 1 or more")
+        if self.first > self.last:
+            raise ConfigError(
+                f"Evaluate: the first day, {self.first}, is after the last, {self.last}"
+            )
+        count = (self.last - self.first).days + 1
+        return [
+            self.first + datetime.timedelta(days=ahead) for ahead in range(0, count, self.every)
+        ]
+
+    def requires(self) -> list[MakePredictions | Predict | FetchData]:
+        return [
+            task
+            for day in self.days()
+            for task in (
+                MakePredictions(date=day),
+                Predict(date=day, model=BASELINE),
+                FetchData(date=day),
+            )
+        ]
+
+    def output(self) -> StoreTarget:
+        return in_store(f"evaluation/{self.first}_{self.last}_{self.every}.json")
+
+    def arguments(self) -> list[str]:
+        return [
+            *("--from", str(self.first), "--to", str(self.last), "--every", str(self.every)),
+            *("--predictions", in_store("predictions/{date}.parquet").path),
+            *("--baseline", in_store(f"predictions/{{date}}/{BASELINE}.parquet").path),
+            *("--happened", in_store("flights/{date}.parquet").path),
+        ]

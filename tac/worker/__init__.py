@@ -1,0 +1,377 @@
+"""A Luigi worker that holds thousands of waiting tasks in one process.
+
+A task with `runs_in_thread = True` is a thread of the driver, and its `on_kill()` stops it.
+Every other task has a process of its own, forked from a clean server and never from the driver.
+The worker refuses what Luigi's scheduler sends unasked, outlives a scheduler that goes away or
+forgets, and leaves nothing running: not after an error, not after SIGTERM.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Luigi gives its methods no types.)
+
+import contextlib
+import json
+import queue
+import time
+import traceback
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Literal
+
+import luigi
+from luigi import worker as luigi_worker
+from luigi.rpc import RPCError
+from luigi.scheduler import WORKER_STATE_ACTIVE, WORKER_STATE_DISABLED
+from luigi.task_register import load_task
+from luigi.task_status import DONE, FAILED, PENDING, RUNNING
+from luigi.worker import GetWorkResponse
+
+from tac.worker.handles import (
+    ProcessHandle,
+    ProcessMessages,
+    Results,
+    Terms,
+    ThreadHandle,
+)
+from tac.worker.luigid import PatientScheduler
+from tac.worker.observer import Failure, Observer, Observers, Planned
+from tac.worker.plan import Node, Plan, plan_of
+from tac.worker.status import Listeners, Reporter, StatusHub
+
+__all__ = ["Failure", "Node", "Observer", "Plan", "Planned", "TacWorker", "plan_of"]
+
+CONFIGURATION = {
+    "keep_alive": False,  # decided by what was tried and may be tried again, see _keep_alive
+    "check_complete_on_run": True,  # a task without its output is not done
+    "check_unfulfilled_deps": False,  # the scheduler knows what is done
+    "cache_task_completion": False,  # would start a process
+    "send_failure_email": False,  # would be sent from the main loop
+    "wait_interval": 0.5,  # how late a timeout may be seen; a result is seen at once
+    "wait_jitter": 0.0,
+}
+"""What we ask of Luigi's worker, whatever luigi.cfg says: tac run shows and retries by itself."""
+
+_STATE_CHECK_SECONDS = 3.0
+"""So often a scheduler that has no work is asked whether it still knows ours."""
+
+
+class TacWorker(luigi_worker.Worker):
+    """Luigi's worker with tasks in threads or clean processes; `observers` hear what happens."""
+
+    def __init__(
+        self,
+        scheduler: Any,
+        worker_processes: int = 1,
+        *,
+        observers: Iterable[Observer] = (),
+        stop_grace_seconds: float = 10.0,
+        verbose: bool = False,
+        **configuration: Any,
+    ) -> None:
+        super().__init__(scheduler, None, worker_processes, **(CONFIGURATION | configuration))
+        self._results = Results()
+        self._task_result_queue = self._results  # type: ignore[assignment]  # Luigi's is for processes
+        self._terms = Terms(
+            worker_id=self._id,
+            timeout_seconds=self._config.timeout,
+            check_unfulfilled_deps=self._config.check_unfulfilled_deps,
+            check_complete_on_run=self._config.check_complete_on_run,
+            stop_grace_seconds=stop_grace_seconds,
+            verbose=verbose,
+        )
+        self.nodes: dict[str, Node] = {}
+        """Every task of the run as it was when it was scheduled, by task id."""
+        self.statuses: dict[str, str] = {}
+        self.run_elsewhere: dict[str, str] = {}
+        """The tasks that other workers run, as the scheduler last said: task id to worker."""
+        self._observers = Observers(observers)
+        self._hub = StatusHub()
+        self._listeners = Listeners(self._observers, self._hub, self._declare_running)
+        self._handles: weakref.WeakSet[ThreadHandle] = weakref.WeakSet()
+        self._roots: list[luigi.Task] = []
+        self._families: set[tuple[str | None, str]] = set()
+        self._failures: Counter[str] = Counter()
+        self._to_retry: set[str] = set()
+        self._state_checked = 0.0
+        self._adding_new_needs = False
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Literal[False]:
+        """Stop what runs, wait for its end, and tell the scheduler that it will not be done."""
+        running = [handle for handle in self._running_tasks.values() if handle.is_alive()]
+        for handle in running:
+            handle.terminate()
+        self._hub.close()
+        super().__exit__(kind, error, trace)
+        deadline = time.monotonic() + self._terms.stop_grace_seconds + 2.0
+        for handle in list(self._handles):
+            handle.wait_until_ended(deadline)
+        for handle in running:
+            self._give_up(handle.task)
+        return False
+
+    def running(self) -> list[str]:
+        """Return the keys of the tasks that run now."""
+        return [key for key, handle in self._running_tasks.items() if handle.is_alive()]
+
+    def add(
+        self,
+        task: luigi.Task,
+        multiprocess: bool = False,  # noqa: ARG002, FBT001, FBT002 - Luigi's signature
+        processes: int = 0,  # noqa: ARG002 - the same
+    ) -> bool:
+        """Schedule the task and all it needs; its outputs are asked for with threads."""
+        self._validate_task(task)
+        return self.schedule(plan_of([task]))
+
+    def schedule(self, plan: Plan) -> bool:
+        """Give a plan to the scheduler: needs first, so equals run in the order of requires()."""
+        if self._first_task is None and plan.roots:
+            self._first_task = plan.roots[0].task_id
+        if not self._adding_new_needs:
+            self._roots.extend(plan.roots)
+        nodes = list(plan.in_order())
+        self._observers.planned([_planned(node) for node in nodes])
+        self.nodes.update(plan.nodes)
+        self.add_succeeded = True
+        for node in nodes:
+            self._validate_task(node.task)
+            answer = _answer(node)
+            for _ in self._add(node.task, answer):
+                pass
+        return self.add_succeeded
+
+    def _add_task(self, *values: Any, **known: Any) -> None:
+        key, status = known["task_id"], known["status"]
+        handle = self._running_tasks.get(key)
+        if handle is not None:
+            handle.status_reporter.close()
+        if known.get("family"):
+            self._families.add((known.get("module"), known["family"]))
+        self.statuses[key] = status
+        batch = [task.task_id for task in self._batch_running_tasks.get(key, ())]
+        super()._add_task(*values, **known)
+        if handle is not None:
+            self._tell_end(handle, known)
+            for member in batch:
+                self.statuses[member] = status
+                self._tell_end_of(member, known, handle.failure)
+
+    def _tell_end(self, handle: ThreadHandle, known: dict[str, Any]) -> None:
+        key = handle.task.task_id
+        if known["status"] == FAILED:
+            self._failures[key] += 1
+            if self._failures[key] < (handle.task.retry_count or 1):
+                self._to_retry.add(key)
+        self._tell_end_of(key, known, handle.failure)
+
+    def _tell_end_of(self, key: str, known: dict[str, Any], failure: Failure | None) -> None:
+        if known["status"] == DONE:
+            self._observers.finished(key)
+        elif known["status"] == PENDING:
+            self._note_new_needs(key, known.get("new_deps") or ())
+        else:
+            failure = failure or Failure(str(json.loads(known.get("expl") or '""')))
+            self._observers.failed(key, failure, again=key in self._to_retry)
+
+    def _note_new_needs(self, key: str, new: Sequence[str]) -> None:
+        if key in self.nodes:
+            needs = dict.fromkeys(
+                (*self.nodes[key].needs, *(self.nodes[need].task for need in new))
+            )
+            self.nodes[key] = replace(self.nodes[key], needs=tuple(needs))
+        self._observers.suspended(key, new)
+
+    def _get_work(self) -> GetWorkResponse:
+        while not self._stop_requesting_work:
+            reply = self._scheduler.get_work(
+                worker=self._id,
+                host=self.host,
+                assistant=False,
+                current_tasks=list(self._running_tasks),
+            )
+            self._note_others(reply["running_tasks"] or ())
+            if self._is_strange(reply):
+                self._refuse(reply)
+            elif self._has_no_task(reply) and self._scheduler_forgot():
+                self._tell_everything_again()
+            else:
+                return self._response(reply)
+        return GetWorkResponse(None, 0, 0, 0, 0, WORKER_STATE_DISABLED)
+
+    def _response(self, reply: dict[str, Any]) -> GetWorkResponse:
+        key = self._get_work_task_id(reply)
+        if key is not None and "batch_task_ids" in reply:
+            members = reply["batch_task_ids"]
+            self._batch_running_tasks[key] = [self._scheduled_tasks[member] for member in members]
+            task = load_task(reply["task_module"], reply["task_family"], reply["task_params"])
+            self._scheduled_tasks[key] = task
+            self._observers.planned([_planned(Node(task, complete=False))])
+        return GetWorkResponse(
+            key,
+            reply["running_tasks"],
+            reply["n_pending_tasks"],
+            reply["n_unique_pending"],
+            reply.get("n_pending_last_scheduled", 0),
+            reply.get("worker_state", WORKER_STATE_ACTIVE),
+        )
+
+    def _note_others(self, running: Iterable[dict[str, Any]]) -> None:
+        others = [task for task in running if task["worker"] != self._id]
+        self.run_elsewhere = {task["task_id"]: task["worker"] for task in others}
+        # Luigi keeps every reply, each with all running tasks: 828 MB for 1,000 of them. Its
+        # summary reads only what others run, so the last reply is enough.
+        self._get_work_response_history = [{"task_id": None, "running_tasks": others}]
+
+    @staticmethod
+    def _has_no_task(reply: dict[str, Any]) -> bool:
+        return reply.get("task_id") is None and "batch_id" not in reply
+
+    def _is_strange(self, reply: dict[str, Any]) -> bool:
+        """Tell whether the scheduler sends what this driver never scheduled.
+
+        luigid asks nobody for a password: whoever reaches it could have any module imported here.
+        """
+        if "batch_id" in reply:
+            return (reply.get("task_module"), reply["task_family"]) not in self._families
+        key = reply.get("task_id")
+        return key is not None and key not in self._scheduled_tasks
+
+    def _refuse(self, reply: dict[str, Any]) -> None:
+        refused = [reply["task_id"]] if reply.get("task_id") else reply["batch_task_ids"]
+        for key in refused:
+            self._observers.notice(
+                f"{key}: refused, the scheduler sent what was not asked for here"
+            )
+            self._scheduler.add_task(
+                worker=self._id,
+                task_id=key,
+                status=FAILED,
+                runnable=False,
+                expl="refused: this driver did not schedule it",
+            )
+
+    def _scheduler_forgot(self) -> bool:
+        """Tell whether the scheduler does not know a task that waits here: it was started anew."""
+        if not isinstance(self._scheduler, PatientScheduler):
+            return False
+        now = time.monotonic()
+        if self._running_tasks and now - self._state_checked < _STATE_CHECK_SECONDS:
+            return False
+        self._state_checked = now
+        waiting = next((key for key, status in self.statuses.items() if status == PENDING), None)
+        if waiting is None:
+            return False
+        known: dict[str, Any] = self._scheduler.fetch_error(task_id=waiting)
+        return "taskModule" not in known  # as for every task it does not have
+
+    def _tell_everything_again(self) -> None:
+        self._observers.notice("luigid was started anew and knew nothing: told it everything again")
+        self._batch_families_sent.clear()
+        self._add_worker()
+        for handle in self._running_tasks.values():
+            self._declare_running(handle.task)
+        roots, self._roots = self._roots, []
+        self.schedule(plan_of(roots))
+
+    def _declare_running(self, task: luigi.Task, tracking_url: str | None = None) -> None:
+        # All that add_task would otherwise reset to its default; Luigi leaves it out, and so a task
+        # that may fail once was tried 29 times.
+        self._scheduler.add_task(
+            worker=self._id,
+            task_id=task.task_id,
+            status=RUNNING,
+            tracking_url=tracking_url,
+            runnable=None,
+            priority=task.priority,
+            resources=task.process_resources(),
+            params=task.to_str_params(),
+            family=task.task_family,
+            module=task.task_module,
+            accepts_messages=task.accepts_messages,
+            retry_policy_dict=_retry_policy(task),
+        )
+
+    def _give_up(self, task: luigi.Task) -> None:
+        """Let another driver have the task at once, if the scheduler can be told."""
+        if isinstance(self._scheduler, PatientScheduler):
+            self._scheduler.patience_seconds = 0.0
+        with contextlib.suppress(RPCError):
+            self._scheduler.add_task(
+                worker=self._id,
+                task_id=task.task_id,
+                status=FAILED,
+                runnable=None,
+                resources=task.process_resources(),
+                expl="the driver was stopped",
+                retry_policy_dict=_retry_policy(task),
+            )
+
+    def _keep_alive(self, get_work_response: GetWorkResponse) -> bool:
+        """Wait for a task that failed and may be tried again, and for nothing else."""
+        return bool(self._to_retry) and get_work_response.n_pending_tasks > 0
+
+    def _run_task(self, task_id: str) -> None:
+        if task_id in self._running_tasks:  # a reply was lost, and this is the same task again
+            self._handle_next_task()
+            return
+        self._to_retry.discard(task_id)
+        self.statuses[task_id] = RUNNING
+        handle = self._create_task_process(self._scheduled_tasks[task_id])
+        self._running_tasks[task_id] = handle
+        self._handles.add(handle)
+        self._observers.started(task_id)
+        handle.start()
+
+    def _create_task_process(self, task: luigi.Task) -> ThreadHandle:
+        in_thread = _runs_in_thread(task)
+        messages: Any = queue.SimpleQueue() if in_thread else ProcessMessages()
+        reporter = Reporter(
+            self._scheduler,
+            task,
+            self._id,
+            messages if task.accepts_messages else None,
+            self._listeners,
+        )
+        kind = ThreadHandle if in_thread else ProcessHandle
+        return kind(task, self._results, reporter, self._terms)
+
+    def _handle_next_task(self) -> None:
+        self._adding_new_needs = True
+        try:
+            super()._handle_next_task()
+        finally:
+            self._adding_new_needs = False
+
+    def _handle_task_load_error(self, exception: BaseException, task_ids: list[str]) -> None:
+        # Luigi sends the scheduler the exception itself, which cannot be written as JSON.
+        super()._handle_task_load_error("".join(traceback.format_exception(exception)), task_ids)
+
+
+def _runs_in_thread(task: luigi.Task) -> bool:
+    """Tell whether the task may be a thread: it says so, or its run() does nothing."""
+    return bool(getattr(task, "runs_in_thread", False)) or type(task).run in (luigi.Task.run, None)
+
+
+def _retry_policy(task: luigi.Task) -> Any:
+    return luigi_worker._get_retry_policy_dict(task)  # noqa: SLF001 - what Luigi's worker sends
+
+
+def _answer(node: Node) -> Any:
+    """Return whether the task is complete, as Luigi's worker takes it."""
+    if node.failure is None:
+        return node.complete
+    return luigi_worker.TracebackWrapper(node.failure.details or node.failure.message)
+
+
+def _planned(node: Node) -> Planned:
+    task = node.task
+    needs = tuple(need.task_id for need in node.needs)
+    return Planned(task.task_id, task.task_family, str(task), needs, there=node.complete)

@@ -1,0 +1,135 @@
+"""The process of one task that has a process of its own: what it is given, does and says.
+
+It talks to the driver and never to the scheduler, through the connection on which its life hangs.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Luigi gives its methods no types.)
+
+import os
+import pickle
+import queue
+import signal
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import luigi
+from luigi.task_status import FAILED
+from luigi.worker import SchedulerMessage, TaskException, TaskProcess
+
+from tac.errors import cut
+from tac.worker.chatter import silence_luigi
+from tac.worker.observer import Failure, failure_of
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A task, and how it is to be run."""
+
+    task: luigi.Task
+    worker_id: str
+    check_unfulfilled_deps: bool
+    check_complete_on_run: bool
+    stop_grace_seconds: float
+    verbose: bool
+
+
+def failure_of_run(task: luigi.Task, error: BaseException) -> Failure:
+    """Say why run() failed, or why its end was none."""
+    if isinstance(error, TaskException):  # the only one that TaskProcess.run raises
+        return Failure(
+            f"{task}: ended without an error, and its output is not there",
+            hint="run() has to make what output() names",
+        )
+    return failure_of(str(task), error)
+
+
+def main(theirs: Connection, pickled: bytes) -> None:
+    """Run the task, tell the result, and end."""
+    os.setpgid(0, 0)
+    driver = _Driver(theirs)
+    driver.listen()
+    try:
+        assignment: Assignment = pickle.loads(pickled)  # noqa: S301 - from the driver that started us
+    except Exception as error:  # noqa: BLE001 - loading imports anybody's module
+        text = f"its process could not load it: {type(error).__name__}: {cut(str(error))}"
+        driver.tell("failure", Failure(text, details=traceback.format_exc()))
+        driver.tell("result", ("", FAILED, traceback.format_exc(), [], []))
+        return
+    silence_luigi(verbose=assignment.verbose)
+    driver.grace_seconds = assignment.stop_grace_seconds
+    _Attempt(assignment, driver).run()
+
+
+class _Attempt(TaskProcess):
+    """Luigi's run(), which puts its result into `result_queue`: the connection to the driver."""
+
+    def __init__(self, assignment: Assignment, driver: "_Driver") -> None:
+        super().__init__(
+            assignment.task,
+            assignment.worker_id,
+            driver,
+            _Reporter(driver, assignment.task),
+            use_multiprocessing=True,
+            check_unfulfilled_deps=assignment.check_unfulfilled_deps,
+            check_complete_on_run=assignment.check_complete_on_run,
+        )
+
+    def _handle_run_exception(self, ex: BaseException) -> Any:
+        self.result_queue.tell("failure", failure_of_run(self.task, ex))
+        return super()._handle_run_exception(ex)
+
+
+class _Driver:
+    """The other end of the connection."""
+
+    def __init__(self, theirs: Connection) -> None:
+        self._connection = theirs
+        self._speaking = threading.Lock()
+        self.messages: queue.SimpleQueue[SchedulerMessage] = queue.SimpleQueue()
+        self.grace_seconds = 0.0
+
+    def put(self, result: Any) -> None:
+        self.tell("result", result)
+
+    def tell(self, *words: Any) -> None:
+        with self._speaking:
+            self._connection.send(words)
+
+    def add_scheduler_message_response(self, *values: Any) -> None:
+        self.tell("report", "respond", values)
+
+    def listen(self) -> None:
+        threading.Thread(target=self._listen, name="tac-driver", daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                task_id, message_id, content, payload = self._connection.recv()
+            except (EOFError, OSError):
+                self._die()
+                return
+            self.messages.put(SchedulerMessage(self, task_id, message_id, content, **payload))
+
+    def _die(self) -> None:
+        """The driver is gone: so is the reason for this process and all it started."""
+        os.killpg(0, signal.SIGTERM)
+        time.sleep(self.grace_seconds)
+        os.killpg(0, signal.SIGKILL)
+
+
+class _Reporter:
+    """What `set_status_message` and its like reach in this process."""
+
+    def __init__(self, driver: _Driver, task: luigi.Task) -> None:
+        self._driver = driver
+        self.scheduler_messages = driver.messages if task.accepts_messages else None
+
+    def __getattr__(self, method: str) -> Any:
+        if not method.startswith(("update_", "decrease_", "report_")):
+            raise AttributeError(method)
+        return lambda *values: self._driver.tell("report", method, values)

@@ -1,0 +1,98 @@
+"""Luigi's central scheduler as one driver sees it: away for a while, and back.
+
+Luigi gives up after three tries and takes all running tasks with it; a run of ours waits.
+Only the first contact is made within a limit, for then the address may be wrong.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Luigi gives its methods no types.)
+
+import http
+import http.client
+import time
+import urllib.error
+from collections.abc import Callable
+from typing import Any
+
+from luigi import rpc
+
+from tac.errors import ConfigError, cut
+
+_FIRST_CONTACT_SECONDS = 10.0
+_PAUSE_SECONDS = (0.2, 15.0)
+"""Between two tries: the first pause, doubled each time, and the longest."""
+_SILENT_SECONDS = 1.0
+"""An absence as short as this is nobody's concern."""
+_BUG_SECONDS = 60.0
+"""An HTTP 500 is luigid's answer to this request, not its absence: it is not asked for ever."""
+
+
+class PatientScheduler(rpc.RemoteScheduler):
+    """Talks to luigid at `url`; waits for as long as it is away, and says so through `notice`."""
+
+    def __init__(self, url: str, notice: Callable[[str], None]) -> None:
+        super().__init__(url)
+        # One request a connection: the session of `requests` is not made for several threads.
+        self._fetcher = rpc.URLLibFetcher()  # type: ignore[assignment]  # Luigi has both kinds here
+        self._notice = notice
+        self.patience_seconds = float("inf")
+        """How long a request is tried again."""
+
+    def meet(self) -> None:
+        """Make sure that a luigid answers at the address.
+
+        Raises:
+            ConfigError: it does not, or something else does.
+        """
+        self.patience_seconds = _FIRST_CONTACT_SECONDS
+        try:
+            self._request("/api/is_paused", {})
+        except (rpc.RPCError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"{self._url}: no luigid answers: {cut(str(error))}",
+                hint="start `luigid`, mend --luigid, or leave it out to run without",
+            ) from error
+        self.patience_seconds = float("inf")
+
+    def fetch_error(self, task_id: str) -> dict[str, Any]:
+        """Return what luigid knows of a task; without `taskModule` it does not know the task."""
+        known: dict[str, Any] = self._request("/api/fetch_error", {"task_id": task_id})
+        return known
+
+    def _fetch(self, url_suffix: str, body: dict[str, str]) -> str:
+        url = rpc._urljoin(self._url, url_suffix)  # noqa: SLF001 - as RemoteScheduler joins them
+        began = time.monotonic()
+        pause, longest = _PAUSE_SECONDS
+        told = False
+        while True:
+            try:
+                answer: str = self._fetcher.fetch(url, body, self._connect_timeout)
+            except (OSError, http.client.HTTPException) as error:
+                away = time.monotonic() - began
+                if url_suffix.endswith("/ping") or away + pause > self._limit(error):
+                    raise rpc.RPCError(_reason(error), error) from error
+                if away > 1.0 or pause > 1.0:
+                    self._notice(
+                        f"{self._url}: luigid has not answered for {away:.0f} s: {_reason(error)}"
+                    )
+                    told = True
+                time.sleep(pause)
+                pause = min(2 * pause, longest)
+            else:
+                if told:
+                    away = time.monotonic() - began
+                    self._notice(f"{self._url}: luigid answers again, after {away:.0f} s")
+                return answer
+
+    def _limit(self, error: Exception) -> float:
+        if isinstance(error, urllib.error.HTTPError):
+            if error.code < http.HTTPStatus.INTERNAL_SERVER_ERROR:
+                return 0.0
+            if error.code == http.HTTPStatus.INTERNAL_SERVER_ERROR:
+                return min(_BUG_SECONDS, self.patience_seconds)
+        return self.patience_seconds
+
+
+def _reason(error: Exception) -> str:
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    return cut(str(cause) or type(cause).__name__)

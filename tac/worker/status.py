@@ -1,0 +1,140 @@
+"""What running tasks tell about themselves, on its way to Luigi's scheduler.
+
+A task may speak a thousand times a second; the scheduler hears its last word, from one thread.
+Nothing is sent for a task after its result: a late word would make a finished task run again.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Luigi gives its methods no types.)
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import luigi
+from luigi import rpc
+from luigi.worker import TaskStatusReporter
+
+from tac.worker.observer import Observer
+
+logger = logging.getLogger(__name__)
+
+_PAUSE_SECONDS = 0.5
+"""Between two rounds of sending: luigid serves everybody from one thread."""
+
+
+class StatusHub:
+    """Keeps the last word of each kind per task; one thread sends them."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[str, str], Callable[[], object]] = {}
+        self._sending: str | None = None
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def post(self, key: str, kind: str, send: Callable[[], object]) -> None:
+        """Have `send` called soon, unless a newer word of this kind comes first."""
+        with self._changed:
+            self._waiting[key, kind] = send
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="tac-status", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def forget(self, key: str) -> None:
+        """Drop what is waiting for `key`, and wait until nothing of it is on its way."""
+        with self._changed:
+            for known in [known for known in self._waiting if known[0] == key]:
+                del self._waiting[known]
+            self._changed.wait_for(lambda: self._sending != key)
+
+    def close(self) -> None:
+        """Stop sending; what still waits is lost, and so is the run it belongs to."""
+        self._stop.set()
+        with self._changed:
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._stop.is_set())
+                round_of = list(self._waiting)
+            for key, kind in round_of:
+                self._send(key, kind)
+            self._stop.wait(_PAUSE_SECONDS)
+
+    def _send(self, key: str, kind: str) -> None:
+        with self._changed:
+            send = self._waiting.pop((key, kind), None)
+            if send is None:
+                return
+            self._sending = key
+        try:
+            send()
+        except (rpc.RPCError, OSError):
+            logger.warning("the scheduler was not told the %s of %s", kind, key, exc_info=True)
+        finally:
+            with self._changed:
+                self._sending = None
+                self._changed.notify_all()
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Whom a task reaches: who watches, and the scheduler by way of the hub."""
+
+    observers: Observer
+    hub: StatusHub
+    declare_running: Callable[[luigi.Task, str], object]
+    """Tell the scheduler again that the task runs, with the place of its log."""
+
+
+class Reporter(TaskStatusReporter):
+    """What `set_status_message` and its like reach: the observers at once, the scheduler soon."""
+
+    keeps_policy = True
+    """A tracking URL leaves the task's resources and retry policy alone; Luigi's own does not."""
+
+    def __init__(
+        self, scheduler: Any, task: luigi.Task, worker_id: str, messages: Any, to: Listeners
+    ) -> None:
+        super().__init__(scheduler, task.task_id, worker_id, messages)
+        self._task = task
+        self._to = to
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def update_status_message(self, message: str) -> None:
+        """Show what the task does now."""
+        self._to.observers.told(self._task_id, text=message)
+        self._post("status", self._scheduler.set_task_status_message, self._task_id, message)
+
+    def update_progress_percentage(self, percentage: float) -> None:
+        """Show how far the task is."""
+        self._to.observers.told(self._task_id, percent=int(percentage))
+        send = self._scheduler.set_task_progress_percentage
+        self._post("progress", send, self._task_id, percentage)
+
+    def update_tracking_url(self, tracking_url: str) -> None:
+        """Show where the log of the task is."""
+        self._to.observers.linked(self._task_id, tracking_url)
+        self._post("place", self._to.declare_running, self._task, tracking_url)
+
+    def respond(self, *answer: Any) -> None:
+        """Answer a message of the scheduler."""
+        self._scheduler.add_scheduler_message_response(*answer)
+
+    def close(self) -> None:
+        """Let nothing more be said; returns when nothing is on its way."""
+        with self._lock:
+            self._closed = True
+        self._to.hub.forget(self._task_id)
+
+    def _post(self, kind: str, send: Callable[..., object], *values: object) -> None:
+        with self._lock:
+            if not self._closed:
+                self._to.hub.post(self._task_id, kind, lambda: send(*values))

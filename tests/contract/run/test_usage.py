@@ -1,0 +1,241 @@
+"""What `tac run` says to a command line that cannot be, and to a question."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.runs import environment, tac, tac_run
+
+MISTAKES = [
+    (
+        ["--module", "nowhere.task", "Mixed"],
+        "Error: nowhere.task: there is no such module, neither installed nor in {at}",
+        "Hint: name it with --module as Python imports it, such as my_pipeline.task",
+    ),
+    (
+        ["--module", "needs_more", "Mixed"],
+        "Error: needs_more: needs the module no_such_library, which is not installed",
+        r"Hint: install no_such_library into {prefix}",
+    ),
+    (
+        ["--module", "broken", "Mixed"],
+        "Error: broken: cannot be imported: ZeroDivisionError: division by zero",
+        "Hint: {python} -c 'import broken' shows where",
+    ),
+    (
+        ["--module", "few", "Milk"],
+        "Error: few: has no task 'Milk'; its tasks are Mill, Mint",
+        "Hint: did you mean Mill?",
+    ),
+    (
+        ["--module", "few", "--number", "3", "Mill"],
+        "Error: few: has no task '--number'; its tasks are Mill, Mint",
+        "Hint: name the task first, then its parameters",
+    ),
+    (
+        ["--module", "few", "Mill", "--number", "three"],
+        "Error: --number 'three': is not a whole number: "
+        "invalid literal for int() with base 10: 'three'",
+        None,
+    ),
+    (
+        ["--module", "few", "Mill", "--numbr", "3"],
+        "Error: --numbr: is neither an option of tac run nor a parameter of Mill; "
+        "its parameters are --number, --date",
+        "Hint: did you mean --number?",
+    ),
+    (
+        ["--module", "few", "Mill", "--number", "3", "--number", "4"],
+        "Error: --number: is given twice",
+        None,
+    ),
+    (
+        ["--module", "few", "Mill", "--number"],
+        "Error: --number: needs a value, a whole number",
+        None,
+    ),
+    (
+        ["--module", "few", "Mill", "Mint"],
+        "Error: 'Mint': is not expected here",
+        "Hint: one task is run; its parameters are written --name value",
+    ),
+    (
+        ["--module", "few", "Mill"],
+        "Error: Mill: needs --number (a whole number) and --date (a date, YYYY-MM-DD)",
+        "Hint: tac run Mill --help",
+    ),
+    (
+        ["--module", "few", "Mint", "--from", "2023-01-01", "--to", "2023-01-02"],
+        "Error: Mint: has no parameter `date` that --from and --to could fill",
+        "Hint: tac run Mint --help",
+    ),
+    (
+        ["--module", "few", "Mill", "--from", "2023-01-01"],
+        "Error: --from and --to: belong together",
+        "Hint: --every N is for them only",
+    ),
+    (
+        [
+            "--module",
+            "few",
+            "Mill",
+            "--number",
+            "1",
+            "--date",
+            "2023-01-01",
+            "--from",
+            "2023-01-01",
+            "--to",
+            "2023-01-02",
+        ],
+        "Error: --date: is given, and so are --from and --to",
+        "Hint: give one of them",
+    ),
+    (
+        ["--module", "few", "Mill", "--number", "1", "--from", "2023-01-03", "--to", "2023-01-02"],
+        "Error: --from 2023-01-03 --to 2023-01-02: the last day is before the first",
+        None,
+    ),
+]
+
+
+@pytest.fixture
+def here(tmp_path):
+    (tmp_path / "needs_more.py").write_text("import no_such_library\n")
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    (tmp_path / "few.py").write_text(
+        "import luigi\n"
+        "class Mill(luigi.Task):\n"
+        '    """Grinds.\n\n    For hours.\n    """\n'
+        "    number = luigi.IntParameter(description='how much')\n"
+        "    date = luigi.DateParameter()\n"
+        "class Mint(luigi.Task):\n"
+        "    kind = luigi.ChoiceParameter(choices=['gold', 'silver'], default='gold')\n"
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize(("words", "error", "hint"), MISTAKES)
+def test_a_mistake_is_named_and_the_way_out_hinted_at(here, words, error, hint):
+    ended = tac(here, "run", *words)
+
+    said = [error, hint] if hint else [error]
+    known = {"at": here, "prefix": sys.prefix, "python": Path(sys.executable).name}
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.lines == [line.format(**known) for line in said]
+
+
+def test_the_help_of_a_task_lists_its_parameters(here):
+    ended = tac(here, "run", "--module", "few", "Mill", "--help")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == (
+        "Usage: tac run Mill [--PARAMETER VALUE]... [OPTIONS]\n"
+        "\n"
+        "  Grinds.\n"
+        "  \n"
+        "  For hours.\n"
+        "\n"
+        "Parameters:\n"
+        "--number  how much  [a whole number; needed]\n"
+        "--date    a date, YYYY-MM-DD  [needed]\n"
+        "\n"
+    )
+
+
+def test_another_tasks_parameter_is_set_by_its_family(tmp_path):
+    ended = tac_run(tmp_path, "Mixed", "--InThread-number", "7", "--quiet")
+
+    assert ended.code == 0
+    assert (tmp_path / "InThread-7.txt").exists()
+
+
+def test_a_dry_run_says_what_would_run_and_why_and_runs_nothing(tmp_path):
+    tac_run(tmp_path, "InThread")
+
+    ended = tac_run(tmp_path, "Above", "--dry-run")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines() == [
+        f"would run      Fails(at={tmp_path}, bug=False): {tmp_path}/Fails-False.txt is not there",
+        f"there already  InThread(at={tmp_path}, number=0): {tmp_path}/InThread-0.txt",
+        f"would run      NeedsFails(at={tmp_path}): {tmp_path}/NeedsFails.txt is not there; "
+        f"needs Fails(at={tmp_path}, bug=False), which would run",
+        f"would run      Above(at={tmp_path}): {tmp_path}/Above.txt is not there; "
+        f"needs NeedsFails(at={tmp_path}), which would run",
+        "3 would run, 1 is there already",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["InThread-0.txt"]
+
+
+def test_a_file_in_place_of_a_command_was_meant_for_gnu_tac(tmp_path):
+    (tmp_path / "lines.txt").write_text("a\nb\n")
+    real = tmp_path / "elsewhere" / "tac"
+    real.parent.mkdir()
+    real.write_text("#!/bin/sh\n")
+    real.chmod(0o755)
+
+    with_it = tac(tmp_path, "lines.txt", PATH=str(real.parent))
+    without = tac(tmp_path, "lines.txt", PATH="")
+
+    message = (
+        "Error: lines.txt: is a file, and this tac runs pipelines; "
+        "it stands in front of GNU tac here\n"
+    )
+    assert (with_it.code, with_it.err) == (2, f"{message}Hint: {real} lines.txt\n")
+    assert (without.code, without.err) == (2, f"{message}Hint: GNU tac is not installed here\n")
+
+
+def test_the_version_and_the_completion_of_a_shell_are_printed(tmp_path):
+    version = tac(tmp_path, "--version")
+    completion = tac(tmp_path, "completion", "bash")
+
+    assert re.fullmatch(r"tac \d+\.\d+\.\d+\S*\n", version.out)
+    assert "_TAC_COMPLETE=bash_complete" in completion.out
+
+
+def test_nothing_heavy_is_loaded_to_help_or_to_say_that_all_is_there(tmp_path):
+    tac_run(tmp_path, "InThread")
+    check = (
+        "import sys, runpy\n"
+        "try:\n"
+        "    runpy.run_module('tac', run_name='__main__')\n"
+        "except SystemExit:\n"
+        "    print(sorted({name.split('.')[0] for name in sys.modules} & "
+        "{'luigi', 'pandas', 'sklearn', 'boto3', 'rich', 'pyarrow'}))\n"
+    )
+    loaded = {
+        words: _last_line(tmp_path, check, words)
+        for words in (
+            "--help",
+            f"run --module tests.support.tasks InThread --at {tmp_path}",
+        )
+    }
+
+    assert list(loaded.values()) == ["[]", "['luigi']"]
+
+
+def test_the_second_run_takes_less_than_a_second_and_a_half(tmp_path):
+    tac_run(tmp_path, "Mixed")
+
+    began = time.monotonic()
+    ended = tac_run(tmp_path, "Mixed")
+
+    assert (ended.code, time.monotonic() - began < 1.5) == (0, True)
+
+
+def _last_line(at: Path, code: str, words: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *words.split()],
+        cwd=at,
+        env=environment(at),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return ended.stdout.splitlines()[-1]

@@ -1,0 +1,57 @@
+"""What running tasks tell the scheduler: the last word of each kind, and none after the result."""
+
+import threading
+from functools import partial
+
+from tac.worker.handles import FencedResults, Results
+from tac.worker.status import StatusHub
+
+
+def test_the_last_word_of_each_kind_is_sent():
+    hub, all_sent, busy = StatusHub(), threading.Event(), threading.Event()
+    sent: list[str] = []
+
+    hub.post("other", "status", lambda: busy.wait(10))
+    for word in ("one", "two", "three"):
+        hub.post("task", "status", partial(sent.append, word))
+    hub.post("task", "progress", all_sent.set)
+    busy.set()
+
+    assert all_sent.wait(10)
+    assert sent == ["three"]
+    hub.close()
+
+
+def test_nothing_is_sent_for_a_task_after_it_was_forgotten():
+    hub, sent, busy, on_its_way = StatusHub(), [], threading.Event(), threading.Event()
+
+    def slow():
+        on_its_way.set()
+        busy.wait(10)
+        sent.append("slow")
+
+    hub.post("task", "status", slow)
+    assert on_its_way.wait(10)
+    hub.post("task", "progress", lambda: sent.append("late"))
+    forgetting = threading.Thread(target=hub.forget, args=("task",))
+    forgetting.start()
+    waited = forgetting.is_alive()
+    busy.set()
+    forgetting.join(10)
+    hub.close()
+
+    assert waited
+    assert sent == ["slow"]
+
+
+def test_one_result_of_an_attempt_is_taken_and_none_after_it_was_stopped():
+    results = Results()
+    first, stopped = FencedResults(results), FencedResults(results)
+
+    first.put(("a", "DONE", "", [], []))
+    first.put(("a", "FAILED", "late", [], []))
+    was_open = stopped.close()
+    stopped.put(("b", "DONE", "late", [], []))
+
+    assert was_open
+    assert (results.get_nowait(), results.empty()) == (("a", "DONE", "", [], []), True)
