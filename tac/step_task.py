@@ -47,6 +47,12 @@ class StepTask(luigi.Task):
     step: ClassVar[str]
     """The module that the task runs."""
 
+    preload: ClassVar[tuple[str, ...]] = ()
+    """Modules that the step would spend its start with; `tac run` loads them once for all steps.
+
+    Not the step's own module: that is what runs.
+    """
+
     runs_in_thread = True
     """tac's worker waits for the step in a thread of its own process."""
 

@@ -27,6 +27,18 @@ if TYPE_CHECKING:
     from tac.target import StoreTarget
 
 
+# What the steps load, so that tac run can do it once: no more than they would themselves.
+_TABLES = ("pyarrow.parquet", "pyarrow.compute", "tac.flights.table")
+_DAYS = (*_TABLES, "tac.flights.day", "tac.flights.bundled")
+_FEATURES = (*_TABLES, "tac.flights.window", "tac.flights.features")
+_MODELS = (
+    "tac.flights.models",
+    "tac.flights.predictions",
+    "sklearn.linear_model",
+    "sklearn.ensemble",
+)
+
+
 def days_before(date: datetime.date, count: int) -> list[datetime.date]:
     """Return the `count` days before `date`, oldest first."""
     return [date - datetime.timedelta(days=back) for back in range(count, 0, -1)]
@@ -36,6 +48,7 @@ class FetchData(StepTask):
     """One day of flights as they happened, checked."""
 
     step = "tac.fetch"
+    preload = _DAYS
     date: datetime.date = luigi.DateParameter(description="the day of the flights")
 
     def output(self) -> StoreTarget:
@@ -49,6 +62,7 @@ class FetchSchedule(StepTask):
     """One day's schedule: what is known on its morning, without any outcome."""
 
     step = "tac.fetch"
+    preload = _DAYS
     date: datetime.date = luigi.DateParameter(description="the day of the flights")
 
     def output(self) -> StoreTarget:
@@ -62,6 +76,7 @@ class TransformData(StepTask):
     """The features of one day's flights, and of the ten days before it to learn from."""
 
     step = "tac.transform"
+    preload = _FEATURES
     date: datetime.date = luigi.DateParameter(description="the day to predict")
 
     def requires(self) -> dict[str, list[FetchData] | FetchSchedule]:
@@ -80,6 +95,7 @@ class Predict(StepTask):
     """What one model says about one day's flights."""
 
     step = "tac.predict"
+    preload = (*_FEATURES, *_MODELS)
     date: datetime.date = luigi.DateParameter(description="the day to predict")
     model: str = luigi.ChoiceParameter(choices=(*MODELS, BASELINE), description="the model")
 
@@ -97,6 +113,7 @@ class MakePredictions(StepTask):
     """The average of what the models say about one day's flights."""
 
     step = "tac.average"
+    preload = (*_TABLES, "tac.flights.predictions")
     date: datetime.date = luigi.DateParameter(description="the day to predict")
 
     def requires(self) -> list[Predict]:
@@ -113,6 +130,7 @@ class Report(StepTask):
     """The page about one day: who will be late, why, and how right the last days' pages were."""
 
     step = "tac.report"
+    preload = (*_TABLES, "tac.flights.page")
     date: datetime.date = luigi.DateParameter(description="the day to predict")
     history: int = luigi.IntParameter(
         default=7, description="days before it whose predictions are held against what happened"
@@ -153,6 +171,7 @@ class Evaluate(StepTask):
     """Predictions of many days against what happened, and against the carrier-by-hour rates."""
 
     step = "tac.evaluate"
+    preload = (*_TABLES, "tac.flights.scores")
     first: datetime.date = luigi.DateParameter(description="the first day")
     last: datetime.date = luigi.DateParameter(description="the last day")
     every: int = luigi.IntParameter(

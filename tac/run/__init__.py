@@ -30,15 +30,8 @@ from tac.worker.observer import Observers
 
 __all__ = ["Options", "Outcome", "WorkerFactory", "build", "orderly", "plan_of", "results_of"]
 
-_PRELOAD = (
-    "pandas",
-    "pyarrow.parquet",
-    "sklearn.ensemble",
-    "sklearn.linear_model",
-    "sklearn.pipeline",
-    "sklearn.preprocessing",
-)
-"""What the steps of the reference pipeline spend their first second with."""
+_EVERY_STEP = ("tac.step",)
+_STEPS_ON_S3 = ("tac.store.s3",)
 
 _RETRY_SECONDS = 10.0
 """After this a task with a `retry_count` is tried again; luigid has a configuration of its own."""
@@ -162,12 +155,19 @@ def _ask_again(worker: TacWorker, plan: Plan) -> None:
 
 def _warm_runner(plan: Plan) -> contextlib.AbstractContextManager[object]:
     """Keep the steps' libraries loaded while this run lasts, if a step is to run here."""
-    steps = any(isinstance(node.task, StepTask) for node in plan.missing())
+    steps = [node.task for node in plan.missing() if isinstance(node.task, StepTask)]
     if settings.current().runner != "local" or not steps:
         return contextlib.nullcontext()
     from tac.runners.local import LocalRunner
 
-    return runners.using(LocalRunner(preload=_PRELOAD).start())
+    return runners.using(LocalRunner(preload=_preload(steps)).start())
+
+
+def _preload(steps: Iterable[StepTask]) -> list[str]:
+    """Return what to load, each once, and first what the first step needs: it waits for it."""
+    on_s3 = settings.current().store.startswith("s3://")
+    first = (*_EVERY_STEP, *(_STEPS_ON_S3 if on_s3 else ()))
+    return list(dict.fromkeys([*first, *(name for step in steps for name in step.preload)]))
 
 
 def results_of(roots: Iterable[luigi.Task]) -> list[str]:
