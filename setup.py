@@ -43,7 +43,6 @@ setup(
         "docker>=7.1,<8",
         "jinja2>=3.1,<4",
         "luigi>=3.8,<3.9",
-        "matplotlib>=3.10,<4",
         "numpy>=2",
         "pandas>=3,<4",
         "pyarrow>=20",
