@@ -23,7 +23,7 @@ def main(out: Output, days: tuple[str, ...], schedule: str) -> None:
     from tac.flights.table import read_files, write_table
     from tac.flights.window import order_days
 
-    with progress("reading", total=len(days) + 3) as bar:
+    with progress("features", total=len(days) + 3) as bar:
         planned = read_files([schedule], SCHEDULE, forbidden=OUTCOMES, done=bar.advance)[0]
         happened = read_files(days, FLIGHTS, done=bar.advance)
         window = order_days(happened, planned)

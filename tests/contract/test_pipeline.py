@@ -67,17 +67,27 @@ def test_the_stock_command_makes_the_same_bytes_in_ordinary_processes(first_run,
     assert made == (at / "store" / PREDICTIONS).read_bytes()
 
 
-def test_the_stock_command_shows_where_a_step_logs_in_the_dashboard(tmp_path):
+def test_the_stock_command_shows_progress_and_logs_in_the_dashboard(tmp_path):
     with luigid(tmp_path) as server:
         port = server.url.rpartition(":")[2]
-        ended = luigi(
-            tmp_path, "FetchData", "--date", DAY, "--scheduler-port", port, "--workers", "2"
-        )
-        shown = server.tasks()[f"FetchData(date={DAY})"]
+        words = ("TransformData", "--date", DAY, "--scheduler-port", port, "--workers", "2")
+        ended = luigi(tmp_path, *words)
+        shown = server.tasks()
 
     assert ended.returncode == 0, ended.stderr
-    log = next((tmp_path / "store" / "_tac" / "logs").glob("fetch-data-*.log"))
-    assert (shown["status"], shown["status_message"]) == ("DONE", f"log: {log}")
+    fetched, transformed = (
+        shown[f"{family}(date={DAY})"] for family in ("FetchSchedule", "TransformData")
+    )
+    logs = tmp_path / "store" / "_tac" / "logs"
+    assert (fetched["status"], fetched["status_message"]) == (
+        "DONE",
+        f"log: {next(logs.glob('fetch-schedule-*.log'))}",
+    )
+    assert (transformed["status"], transformed["progress_percentage"]) == ("DONE", 100)
+    assert transformed["status_message"].splitlines() == [
+        f"features: {tmp_path}/store/features/{DAY}.parquet",
+        f"log: {next(logs.glob('transform-data-*.log'))}",
+    ]
 
 
 def test_the_pipeline_on_s3_makes_the_same_bytes(first_run, tmp_path, bucket):
