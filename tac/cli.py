@@ -221,6 +221,8 @@ def evaluate(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
     """  # noqa: D301 - click's mark for a paragraph to leave alone
     with _told(debug=options["debug"]):
         first, last = options.pop("first").date(), options.pop("last").date()
+        if first > last:
+            raise ConfigError(f"--from {first} --to {last}: the last day is before the first")
         words = ["--first", str(first), "--last", str(last), "--every", str(options.pop("every"))]
         way = _Way.from_options(options)
         tasks = _tasks(["Evaluate", *words], {"module": _MODULE})

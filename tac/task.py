@@ -181,11 +181,9 @@ class Evaluate(StepTask):
     def days(self) -> list[datetime.date]:
         """Return the evaluated days."""
         if self.every < 1:
-            raise ConfigError(f"Evaluate: every is {self.every}, and must be 1 or more")
+            raise ConfigError(f"every is {self.every}, and must be 1 or more")
         if self.first > self.last:
-            raise ConfigError(
-                f"Evaluate: the first day, {self.first}, is after the last, {self.last}"
-            )
+            raise ConfigError(f"the first day, {self.first}, is after the last, {self.last}")
         count = (self.last - self.first).days + 1
         return [
             self.first + datetime.timedelta(days=ahead) for ahead in range(0, count, self.every)

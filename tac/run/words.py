@@ -3,6 +3,7 @@
 # mypy: disable-error-code="no-untyped-call"
 # (Luigi gives its methods no types.)
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,11 +101,7 @@ def explanation(outcome: Outcome, command: str) -> Iterator[str]:
     if outcome.stopped_by is not None:
         running = names(outcome.running) or "nothing"
         yield f"{outcome.stopped_by.name}: stopped; {running} was running, and runs no more"
-    troubles = [*outcome.broken, *outcome.failed]
-    for task in troubles[:_MOST_FAILURES]:
-        yield from _failure(task, outcome)
-    if len(troubles) > _MOST_FAILURES:
-        yield f"{len(troubles) - _MOST_FAILURES} more failed"
+    yield from _failures([*outcome.broken, *outcome.failed], outcome)
     for name in outcome.missing[:_MOST_FAILURES]:
         yield f"Error: {name}: is not there, and comes from elsewhere"
         yield from _held_up(name, outcome)
@@ -120,15 +117,25 @@ def explanation(outcome: Outcome, command: str) -> Iterator[str]:
         yield f"What is done stays done. To go on: {command}"
 
 
-def _failure(task: FailedTask, outcome: Outcome) -> Iterator[str]:
+def _failures(tasks: list[FailedTask], outcome: Outcome) -> Iterator[str]:
+    shown = tasks[:_MOST_FAILURES]
+    for task, after in itertools.zip_longest(shown, shown[1:]):
+        yield from _failure(task)
+        # Ten days that fail hold up the same tasks: these are named once, behind the last of them.
+        if after is None or outcome.held_up.get(after.name) != outcome.held_up.get(task.name):
+            yield from _held_up(task.name, outcome)
+    if len(tasks) > _MOST_FAILURES:
+        yield f"{len(tasks) - _MOST_FAILURES} more failed"
+
+
+def _failure(task: FailedTask) -> Iterator[str]:
     message = task.failure.message
     yield f"Error: {message if message.startswith(task.name) else f'{task.name}: {message}'}"
     if task.failure.hint:
         yield f"Hint: {task.failure.hint}"
     if task.log:
-        yield f"Log: {task.log}"
+        yield f"Log: {task.log.removeprefix('file://')}"
     yield from (f"    {line}" for line in task.failure.details.rstrip().splitlines())
-    yield from _held_up(task.name, outcome)
 
 
 def _held_up(name: str, outcome: Outcome) -> Iterator[str]:

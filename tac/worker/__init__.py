@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import luigi
 from luigi import worker as luigi_worker
@@ -29,6 +29,7 @@ from luigi.task_register import load_task
 from luigi.task_status import DONE, FAILED, PENDING, RUNNING
 from luigi.worker import GetWorkResponse
 
+from tac.worker.dead_drivers import process_table, release_their_tasks
 from tac.worker.handles import (
     ProcessHandle,
     ProcessMessages,
@@ -97,6 +98,17 @@ class TacWorker(luigi_worker.Worker):
         self._to_retry: set[str] = set()
         self._state_checked = 0.0
         self._adding_new_needs = False
+
+    def __enter__(self) -> Self:
+        """Begin; what a killed driver of this machine ran is free again."""
+        if isinstance(self._scheduler, PatientScheduler):
+            describe = dict(self._worker_info)
+            release_their_tasks(self._scheduler, describe, self._observers.notice)
+        super().__enter__()
+        return self
+
+    def _generate_worker_info(self) -> list[tuple[str, Any]]:
+        return [*super()._generate_worker_info(), process_table()]
 
     def __exit__(
         self,

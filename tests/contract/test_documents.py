@@ -33,9 +33,10 @@ def test_the_pipeline_of_your_own_runs_under_tac(words):
 
 def test_the_pipeline_of_your_own_runs_under_the_stock_command(words):
     command = [sys.executable, "-m", "luigi", "--module", "words.task", "Count"]
+    words_of_luigi = ["--text", "README.md", "--local-scheduler", "--lock-pid-dir", str(words)]
 
     ended = subprocess.run(
-        [*command, "--text", "README.md", "--local-scheduler"],
+        [*command, *words_of_luigi],
         cwd=words,
         env=environment(words) | {"PYTHONPATH": f"{REPOSITORY}:{words}"},
         capture_output=True,

@@ -19,7 +19,7 @@ DEADLINE_SECONDS = 100
 def luigi(at: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run the stock command, as somebody does who has never heard of tac."""
     return subprocess.run(
-        [*LUIGI, *words],
+        [*LUIGI, *words, "--lock-pid-dir", str(at / "luigi")],
         cwd=at,
         env=environment(at, **more),
         capture_output=True,

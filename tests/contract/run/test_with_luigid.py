@@ -85,6 +85,22 @@ def test_what_another_worker_runs_is_left_to_it(tmp_path, server):
     ]
 
 
+def test_a_killed_driver_leaves_its_task_to_the_next_one_on_its_machine(tmp_path, server):
+    with started(tmp_path, "NeedsWaits", "--luigid", server.url) as process:
+        wait_until((tmp_path / "Waits.began").exists, "the first task runs")
+        process.kill()
+        process.wait()
+    (tmp_path / "Waits.go").touch()
+
+    ended = tac_run(tmp_path, "NeedsWaits", "--luigid", server.url)
+
+    assert (ended.code, ended.out) == (0, f"{tmp_path}/NeedsWaits.txt\n"), ended.err
+    assert (
+        f"process {process.pid} was killed: luigid is told that its 1 task runs no more"
+        in ended.lines
+    )
+
+
 def test_a_stopped_driver_leaves_its_task_to_the_next_one(tmp_path, server):
     with started(tmp_path, "Waits", "--luigid", server.url) as process:
         wait_until((tmp_path / "Waits.began").exists, "it runs")

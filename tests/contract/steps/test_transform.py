@@ -39,7 +39,7 @@ def test_ten_days_and_a_schedule_give_the_features(tmp_path, store, days):
     result = transform(tmp_path, reversed(days), store / "schedule.parquet")
 
     assert (result.returncode, result.stdout) == (0, "")
-    assert "[100 %] reading: " in result.stderr
+    assert "[100 %] features: " in result.stderr
     expected = build_features(WINDOW, schedule())
     assert pyarrow.parquet.read_table(tmp_path / "out.parquet").equals(expected)
 
