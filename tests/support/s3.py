@@ -130,6 +130,9 @@ def _start(folder: Path, port: int) -> "subprocess.Popen[bytes]":
         "admin.ui": "false",
         "webdav": "false",
         "master.telemetry": "false",
+        # Each bucket takes volumes of its own. By default there are as many as the free disk would
+        # hold when full, some 130 buckets' worth; then every upload is an InternalError.
+        "volume.max": 10_000,
         "s3.port": port,
         "s3.port.grpc": next(ports),
         "s3.port.iceberg": 0,
