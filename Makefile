@@ -8,6 +8,7 @@ PYTHON ?= python3
 DATE    = 2023-03-01
 STORE   =
 ARGS    =
+NODES   =
 
 # One environment for each Python that was asked for, so that they do not undo each other.
 VENV = .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
@@ -18,8 +19,8 @@ DEVS = $(VENV)/.develops
 
 .DEFAULT_GOAL := menu
 .DELETE_ON_ERROR:
-.PHONY: menu setup run test unit contract browser-test check format-check lint type arch spell repository \
-        fmt cover bench bench-year lock wheel clean
+.PHONY: menu setup run test unit contract browser-test container-test image check format-check lint type arch spell repository \
+        fmt cover bench bench-year lock wheel clean cluster cluster-down
 
 menu:
 	@echo 'make TARGET [PYTHON=python3.12] [DATE=2023-03-01] [STORE=s3://bucket/prefix] [ARGS=...]'
@@ -42,14 +43,18 @@ contract: $(DEVS) ## only the tests with real processes and a real S3
 browser-test: $(DEVS) ## the report in a real browser (needs chromium)
 	$(BIN)/pytest --tier browser $(ARGS)
 
+container-test: $(DEVS) ## the image, and steps in containers (needs Docker; as root on Debian, docker.io is enough)
+	$(BIN)/pytest --tier container $(ARGS)
+
 check: format-check lint type arch spell repository ## everything that can be judged without running tac
 
 format-check: $(DEVS)
 	$(BIN)/ruff format --check
 
-lint: $(DEVS) ## ruff, and shellcheck for the scripts
+lint: $(DEVS) ## ruff, shellcheck for the scripts, hadolint for the image
 	$(BIN)/ruff check
-	$(BIN)/shellcheck .ci/run hack/*.sh
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck .ci/run hack/*.sh hack/*/*.sh
 
 type: $(DEVS) ## mypy, strict
 	$(BIN)/mypy
@@ -76,6 +81,17 @@ bench: $(DEVS) ## one date against a bare loop, 1,000 targets on S3 against Luig
 
 bench-year: $(DEVS) ## the year 2023 against a bare loop (takes longer)
 	$(BIN)/python -m benchmarks.pipeline year
+
+cluster: ## a real Kubernetes on this Linux machine, for tests (needs root; NODES=2)
+	hack/kubernetes/up.sh $(NODES)
+
+cluster-down: ## stop it, and remove all that it made
+	hack/kubernetes/down.sh
+
+image: ## the image `tac` (needs Docker; ARGS='--build-arg BASE=...')
+	DOCKER_BUILDKIT=1 docker build --tag tac --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' \
+	    tac/__init__.py)" --build-arg REVISION="$$(git describe --always --abbrev=40 --dirty \
+	    --exclude '*')" $(ARGS) .
 
 lock: ## write requirements*.txt anew from setup.py's ranges (needs uv; ARGS=--upgrade for the newest)
 	hack/lock.sh $(ARGS)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tac
-from tac import settings
+from tac import runners, settings
 from tac.errors import ConfigError, TacError
 from tac.step import Failure
 
@@ -35,7 +35,6 @@ _USAGE = 2
 _UNHANDLED = 40  # Luigi's retcode class `unhandled_exception`
 _INTERRUPTED, _TERMINATED = 130, 143  # as a shell says SIGINT and SIGTERM
 _MODULE = "tac.task"
-_RUNNERS = ("local",)  # those that tac.runners.runner_named makes
 
 
 class Tac(click.Group):
@@ -120,7 +119,8 @@ def _run_options(function: Any) -> Any:
     options = [
         click.option("--store", help="Where outputs live: a directory, or s3://bucket/prefix"),
         click.option("--workers", type=click.IntRange(min=1), help="Tasks at once (default: CPUs)"),
-        click.option("--runner", help="Where steps run (default: local)"),
+        click.option("--runner", help="Where steps run: local, docker (default: local)"),
+        click.option("--image", help="The image of the steps' containers (default: tac)"),
         click.option("--source", help="Where flights come from: bundled, or a URL template"),
         click.option(
             "--luigid", metavar="URL", help="Luigi's central scheduler, for its dashboard"
@@ -146,7 +146,7 @@ class _Way:
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> "_Way":
         """Take the common options out of `options`, and make the settings of them."""
-        names = ("store", "runner", "source", "luigid")
+        names = ("store", "runner", "image", "source", "luigid")
         settings.override(**{name: options.pop(name) for name in names})
         workers = options.pop("workers") or os.cpu_count() or 1
         return cls(workers, settings.current().luigid, options.pop("quiet"), options.pop("verbose"))
@@ -315,6 +315,7 @@ def _run_plan(plan: "Plan", way: _Way) -> int:
 
     say = (lambda _: None) if way.quiet else _say
     if plan.complete:
+        runners.tidy()
         say(words.all_there(plan))
         return 0
     outcome = _build(plan, way)

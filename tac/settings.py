@@ -23,6 +23,7 @@ from tac.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+ON_STOP = ("stop", "leave")
 _LONGEST_GRACE_SECONDS = 3600
 _S3_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 
@@ -55,6 +56,25 @@ class Settings:
     stop_grace_seconds: float = 10.0
     """How long a step that was told to stop may take before it is killed.
     Ten seconds let it drop an unfinished upload; Kubernetes' own default is 30."""
+
+    image: str = "tac"
+    """The image that a step's container is made of; one without a registry is looked for here."""
+
+    memory: str = ""
+    """How much memory a step's container may use, such as `2Gi`, if its task does not say."""
+
+    cpu: str = ""
+    """How many processors it may use, such as `1.5` or `500m`, if its task does not say."""
+
+    on_stop: str = "stop"
+    """What happens to the containers that run when the driver is told to stop: `stop` ends them,
+    `leave` lets them go on, and the next run of the same command comes back to them."""
+
+    docker_network: str = ""
+    """The network of a step's container, such as `host`; without one, the engine's own default."""
+
+    container_s3_endpoint_url: str = ""
+    """S3's address as containers see it, where that is not as this process sees it."""
 
     s3_endpoint_url: str | None = None
     """S3's address when it is not Amazon's."""
@@ -150,11 +170,13 @@ def read_settings(environment: Mapping[str, str], paths: Iterable[Path] = ()) ->
             values[name] = value
     if endpoint := environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL"):
         values["s3_endpoint_url"] = endpoint
-    for name in ("store", "source", "runner"):
+    for name in ("store", "source", "runner", "image"):
         if not values.get(name, "unset").strip():
             raise ConfigError(
                 f"{name}: is set to nothing", hint=f"unset TAC_{name.upper()}, or give it a value"
             )
+    if values.get("on_stop", "stop") not in ON_STOP:
+        raise ConfigError(f"on_stop: {values['on_stop']!r} is neither {' nor '.join(ON_STOP)}")
     grace = values.pop("stop_grace_seconds", None)
     settings = Settings(**values)  # type: ignore[arg-type]  # the one field that is no text was taken out
     return settings if grace is None else _with_grace(settings, grace)

@@ -53,6 +53,12 @@ class StepTask(luigi.Task):
     Not the step's own module: that is what runs.
     """
 
+    memory: ClassVar[str] = ""
+    """How much memory the step may use in a container, such as `2Gi`; else the settings say."""
+
+    cpu: ClassVar[str] = ""
+    """How many processors it may use there, such as `1.5`. (Luigi's `resources` are its tokens.)"""
+
     runs_in_thread = True
     """tac's worker waits for the step in a thread of its own process."""
 
@@ -117,6 +123,9 @@ class StepTask(luigi.Task):
             environment=settings.child_environment(),
             log=log,
             attempt=attempt,
+            output=self.output().path,
+            memory=self.memory,
+            cpu=self.cpu,
         )
         self._tell(f"log: {log}")
         if self.set_tracking_url is not None and _is_ours(self.set_tracking_url):

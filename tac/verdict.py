@@ -42,6 +42,8 @@ class Reason(StrEnum):
     SIGNALLED = "signalled"
     UNKNOWN_EXIT = "unknown_exit"
     CANNOT_START = "cannot_start"
+    NO_IMAGE = "no_image"
+    NO_ENGINE = "no_engine"
     LOST = "lost"
     NO_OUTPUT = "no_output"
 
@@ -84,6 +86,10 @@ class Ending:
     """The kernel killed something here for lack of memory while the program ran."""
     peak_memory_mib: int | None = None
     seconds: float = 0.0
+    image: str = ""
+    """The container image that it ran in; without one it was a process of this machine."""
+    memory_limit: str = ""
+    """How much memory its container was given, if that was limited."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,12 +282,25 @@ def judge(ending: Ending, tail: Sequence[str], *, log: str) -> Verdict:
         phase=_phase(reason, number),
         reason=reason,
         detail=detail.format_map(facts),
-        remedy=own_hint or _REMEDIES[reason].format(log=log) or None,
+        remedy=own_hint or _remedy(reason, ending).format(log=log) or None,
         exit_code=ending.exit_code,
         signal=number,
         peak_memory_mib=ending.peak_memory_mib,
         seconds=ending.seconds,
     )
+
+
+def _remedy(reason: Reason, ending: Ending) -> str:
+    if reason is Reason.OUT_OF_MEMORY and ending.memory_limit:
+        return f"give it more memory, in its task or by TAC_MEMORY (now {ending.memory_limit})" + (
+            "; log: {log}"
+        )
+    if reason is Reason.CANNOT_START and ending.image:
+        return (
+            f"build the program or module into the image {ending.image!r}, name another (`--image`)"
+            ", or mend the command at the top of {log}"
+        )
+    return _REMEDIES[reason]
 
 
 def _phase(reason: Reason, number: int | None) -> Phase:
@@ -306,13 +325,46 @@ def _after_seconds(seconds: float) -> str:
     return f"after {seconds:.1f} s"
 
 
-def cannot_start(why: str, *, log: str) -> Verdict:
+def cannot_start(why: str, *, log: str, remedy: str | None = None) -> Verdict:
     """Conclude that the system refused to begin an attempt, so nothing ran."""
     return Verdict(
         phase=Phase.PENDING,
         reason=Reason.CANNOT_START,
         detail=f"could not be started: {cut(why)}",
-        remedy=f"mend what it names and run the same command again; log: {log}",
+        remedy=remedy or f"mend what it names and run the same command again; log: {log}",
+    )
+
+
+def no_engine(why: str, remedy: str) -> Verdict:
+    """Conclude that there is nobody who could run a container."""
+    return Verdict(
+        phase=Phase.PENDING,
+        reason=Reason.NO_ENGINE,
+        detail=f"could not be started: {cut(why)}",
+        remedy=remedy,
+    )
+
+
+def no_image(image: str, why: str) -> Verdict:
+    """Conclude that there is no such image here, and that none could be pulled."""
+    return Verdict(
+        phase=Phase.PENDING,
+        reason=Reason.NO_IMAGE,
+        detail=f"could not be started: there is no image {image!r} here, "
+        f"and pulling it failed: {cut(why)}",
+        remedy=f"`docker build --tag {image} .` makes it from a checkout; `--image` names another",
+    )
+
+
+def left_running(container: str, *, seconds: float) -> Verdict:
+    """Conclude that we stopped following what goes on without us, as configured."""
+    return Verdict(
+        phase=Phase.RUNNING,
+        reason=Reason.STOPPED,
+        detail=f"left running after {seconds:.1f} s, in container/{container}",
+        remedy="run the same command again: it goes on from there "
+        f"(`docker stop {container}` ends it)",
+        seconds=seconds,
     )
 
 
@@ -337,13 +389,13 @@ def stopped_before_start() -> Verdict:
     )
 
 
-def lost(what: str, *, seconds: float, log: str) -> Verdict:
+def lost(what: str, *, seconds: float, log: str, remedy: str = _PERHAPS_MEMORY) -> Verdict:
     """Conclude that nobody can tell how the attempt ended: `what` happened to who could have."""
     return Verdict(
         phase=Phase.RUNNING,
         reason=Reason.LOST,
         detail=f"lost {_after_seconds(seconds)}: {cut(what)}",
-        remedy=f"{_PERHAPS_MEMORY}; log: {log}",
+        remedy=f"{remedy}; log: {log}",
         seconds=seconds,
     )
 

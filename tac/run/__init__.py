@@ -156,7 +156,9 @@ def _ask_again(worker: TacWorker, plan: Plan) -> None:
 def _warm_runner(plan: Plan) -> contextlib.AbstractContextManager[object]:
     """Keep the steps' libraries loaded while this run lasts, if a step is to run here."""
     steps = [node.task for node in plan.missing() if isinstance(node.task, StepTask)]
-    if settings.current().runner != "local" or not steps:
+    if settings.current().runner != "local":
+        return runners.using(runners.runner_named(settings.current().runner))
+    if not steps:
         return contextlib.nullcontext()
     from tac.runners.local import LocalRunner
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from tac.verdict import Verdict
 
 
+NAMES = ("local", "docker")
+"""The runners that there are."""
+
+
 @dataclass(frozen=True)
 class Command:
     """One attempt at one step: what to run, in which environment, and where its words go."""
@@ -40,6 +44,16 @@ class Command:
 
     attempt: int = 1
     """The number of this attempt, from 1."""
+
+    output: str = ""
+    """The address that it publishes; where it is known, an earlier success is believed only if
+    something is there."""
+
+    memory: str = ""
+    """How much memory it may use in a container, such as `2Gi`; else what the settings say."""
+
+    cpu: str = ""
+    """How many processors it may use in a container, such as `1.5`; else what the settings say."""
 
 
 class Runner(Protocol):
@@ -90,14 +104,26 @@ def using(runner: Runner) -> Iterator[Runner]:
         runner.close()
 
 
+def tidy() -> None:
+    """Let the runner that the settings name remove what drivers that were killed left behind."""
+    if settings.current().runner == "docker":
+        from tac.runners.docker import DockerRunner
+
+        DockerRunner().tidy()
+
+
 def runner_named(name: str) -> Runner:
     """Make a runner of that name.
 
     Raises:
         ConfigError: there is no such runner.
     """
-    if name != "local":
-        raise ConfigError(f"runner: there is none called {name!r}", hint="use `local`")
-    from tac.runners.local import LocalRunner
+    if name == "local":
+        from tac.runners.local import LocalRunner
 
-    return LocalRunner()
+        return LocalRunner()
+    if name == "docker":
+        from tac.runners.docker import DockerRunner
+
+        return DockerRunner()
+    raise ConfigError(f"runner: there is none called {name!r}", hint=f"use {' or '.join(NAMES)}")

@@ -55,7 +55,10 @@ def test_logs_go_into_a_store_that_is_a_directory_and_beside_one_that_is_not():
     ] == [Path("data/_tac/logs"), Path("tac-logs"), Path("/var/log/tac")]
 
 
-SETTINGS = "store, source, runner, logs, luigid, stop_grace_seconds"
+SETTINGS = (
+    "store, source, runner, logs, luigid, stop_grace_seconds, image, memory, cpu, on_stop, "
+    "docker_network, container_s3_endpoint_url"
+)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,12 @@ SETTINGS = "store, source, runner, logs, luigid, stop_grace_seconds"
             "[tac]\nstop_grace_seconds = soon\n",
             {},
             "stop_grace_seconds: 'soon' is not 0 to 3600 seconds",
+            None,
+        ),
+        (
+            "[tac]\non_stop = kill\n",
+            {},
+            "on_stop: 'kill' is neither stop nor leave",
             None,
         ),
         (

@@ -180,6 +180,48 @@ ROWS = [
         "log: /logs/x.log",
     ),
     (
+        exited(137, "[ 40 %] fitting", oom_killed=True, memory_limit="1Gi", image="tac"),
+        (Phase.RUNNING, Reason.OUT_OF_MEMORY, Next.RETRY),
+        "step/x: ran out of memory, exit code 137 (SIGKILL) after 3.0 s: [ 40 %] fitting\n"
+        "Hint: give it more memory, in its task or by TAC_MEMORY (now 1Gi); log: /logs/x.log",
+    ),
+    (
+        exited(127, 'exec: "no-python": executable file not found in $PATH', image="tac:1"),
+        (Phase.PENDING, Reason.CANNOT_START, Next.GIVE_UP),
+        "step/x: could not be started, exit code 127: "
+        'exec: "no-python": executable file not found in $PATH\n'
+        "Hint: build the program or module into the image 'tac:1', name another (`--image`), "
+        "or mend the command at the top of /logs/x.log",
+    ),
+    (
+        verdict.cannot_start("no such network", log=LOG, remedy="make it"),
+        (Phase.PENDING, Reason.CANNOT_START, Next.GIVE_UP),
+        "step/x: could not be started: no such network\nHint: make it",
+    ),
+    (
+        verdict.no_engine("docker engine at x: does not answer", "start it"),
+        (Phase.PENDING, Reason.NO_ENGINE, Next.GIVE_UP),
+        "step/x: could not be started: docker engine at x: does not answer\nHint: start it",
+    ),
+    (
+        verdict.no_image("tac:1", "pull access denied for tac"),
+        (Phase.PENDING, Reason.NO_IMAGE, Next.GIVE_UP),
+        "step/x: could not be started: there is no image 'tac:1' here, "
+        "and pulling it failed: pull access denied for tac\n"
+        "Hint: `docker build --tag tac:1 .` makes it from a checkout; `--image` names another",
+    ),
+    (
+        verdict.left_running("x-1", seconds=3.04),
+        (Phase.RUNNING, Reason.STOPPED, Next.GIVE_UP),
+        "step/x: left running after 3.0 s, in container/x-1\n"
+        "Hint: run the same command again: it goes on from there (`docker stop x-1` ends it)",
+    ),
+    (
+        verdict.lost("container/x-1 was removed", seconds=3.04, log=LOG, remedy="look"),
+        (Phase.RUNNING, Reason.LOST, Next.RETRY),
+        "step/x: lost after 3.0 s: container/x-1 was removed\nHint: look; log: /logs/x.log",
+    ),
+    (
         verdict.stopped_before_start(),
         (Phase.PENDING, Reason.STOPPED, Next.GIVE_UP),
         "step/x: stopped as asked before it began\n"

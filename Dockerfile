@@ -1,0 +1,72 @@
+# One image for every step: `docker build --tag tac .`; docs/docker.md says what is in it and why.
+#
+# Each stage leaves in /out what the last one only copies: nothing that merely built the image is in
+# it. The layers depend on the base, requirements.txt and the code alone: files are dated 1980, and
+# bytecode is compiled by a process for each package, because what a process compiled before shows
+# in the bytes.
+ARG BASE=python:3.13-slim
+
+# The libraries of the lock file. A machine whose pip has settings of its own passes them along, and
+# they stay nowhere: `docker build --secret id=pip.conf,src=/etc/pip.conf .`
+FROM ${BASE} AS installed
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0 \
+    PIP_CACHE_DIR=/pip-cache PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+RUN python3 -m venv /opt/tac
+COPY requirements.txt ./
+RUN --mount=type=cache,target=/pip-cache --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    /opt/tac/bin/pip install --quiet --no-compile --only-binary :all: --require-hashes \
+        --requirement requirements.txt
+
+# Python's own library, where the base left its bytecode out, as the official images do.
+FROM ${BASE} AS python
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
+RUN mkdir /out && touch /begin \
+ && stdlib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
+ && find "$stdlib" -mindepth 1 -maxdepth 1 ! -name '*-packages' ! -name test ! -name idlelib \
+        ! -name lib2to3 ! -name ensurepip ! -name 'config-*' ! -name __pycache__ -print0 \
+    | xargs -0 -n 1 -P "$(nproc)" python3 -m compileall -q --invalidation-mode unchecked-hash \
+ && find "$stdlib" -name '*.pyc' -newer /begin -exec cp --parents --target-directory /out {} + \
+ && find /out -exec touch --no-dereference --date '1980-01-01 UTC' {} +
+
+# The same libraries without what a step never reads, and with their bytecode.
+FROM installed AS libraries
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+RUN mkdir --parents /out/opt && mv /opt/tac /out/opt/ \
+ && packages=$(echo /out/opt/tac/lib/python3*/site-packages) \
+ && rm -r /out/opt/tac/bin/pip* "$packages"/{pip,setuptools}{,-*} "$packages"/*distutils* \
+ && find "$packages" -depth -type d \( -name tests -o -name test \) -exec rm -r {} + \
+ && find "$packages" -regextype egrep \
+        -regex '.*\.(c|cc|cpp|h|hpp|pyx|pxd|pxi|a|pyc)|.*/botocore/data/.*/examples-1\.json' -delete \
+ && find "$packages" -mindepth 1 -maxdepth 1 -print0 \
+    | xargs -0 -n 1 -P "$(nproc)" python3 -m compileall -q --invalidation-mode unchecked-hash \
+        -s /out \
+ && find /out -exec touch --no-dereference --date '1980-01-01 UTC' {} +
+
+# tac itself: all that a change of the code makes anew.
+FROM installed AS code
+COPY setup.py pyproject.toml LICENSE ./
+COPY tac tac
+RUN /opt/tac/bin/pip install --quiet --no-compile --no-deps --no-build-isolation --no-index \
+        --no-warn-script-location --root /out . \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash -s /out /out \
+ && find /out -exec touch --no-dereference --date '1980-01-01 UTC' {} +
+
+FROM ${BASE}
+COPY --from=python /out/ /
+COPY --from=libraries /out/ /
+COPY --from=code /out/ /
+ENV PATH=/opt/tac/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+USER 65532:65532
+CMD ["tac", "--help"]
+
+ARG BASE
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title=tac \
+      org.opencontainers.image.description="Luigi pipelines whose every task is one container" \
+      org.opencontainers.image.licenses=MIT \
+      org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.revision=${REVISION} \
+      org.opencontainers.image.base.name=${BASE}

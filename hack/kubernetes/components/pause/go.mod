@@ -1,0 +1,3 @@
+module tac/hack/kubernetes/components/pause
+
+go 1.24.0

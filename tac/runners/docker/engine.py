@@ -1,0 +1,247 @@
+"""The one door to the Docker engine: requests by id or label, and errors that say what to do.
+
+Nothing here waits for an engine that is away, or tries anything again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import errno
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import docker
+import docker.errors
+
+from tac import settings
+from tac.errors import TacError, cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_ANSWER_SECONDS = 30
+"""How long the engine may think about a request: it creates a container in well under one."""
+
+_MOST_CONNECTIONS = 256
+_CONFLICT = 409
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
+
+
+class EngineError(TacError):
+    """The engine did not do what it was asked."""
+
+
+class EngineAway(EngineError):
+    """It did not answer, or not to us."""
+
+
+class Gone(EngineError):
+    """There is no such container, or no more."""
+
+
+class Taken(EngineError):
+    """The name belongs to another container, or somebody else is removing this one."""
+
+
+class NoImage(EngineError):
+    """There is no such image."""
+
+
+class Refused(EngineError):
+    """The engine answered that it cannot."""
+
+
+class Stream(Protocol):
+    """What a container says, in pieces, until it ends or the connection does."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def close(self) -> None:
+        """End it from another thread."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What the engine knows of a container."""
+
+    id: str
+    status: str
+    exit_code: int
+    oom_killed: bool
+    seconds: float
+    labels: Mapping[str, str]
+
+    @property
+    def finished(self) -> bool:
+        """Whether its program ran, and ended."""
+        return self.status in {"exited", "dead"}
+
+
+class Engine:
+    """A Docker engine that has answered once. Any number of threads may use it."""
+
+    def __init__(self) -> None:
+        self.host = _host()
+        with self._asked():
+            client = docker.DockerClient.from_env(
+                timeout=_ANSWER_SECONDS, max_pool_size=_MOST_CONNECTIONS
+            )
+            self._api = client.api
+            self.security: list[str] = list(client.api.info().get("SecurityOptions") or ())
+            """How it keeps containers apart, such as `name=rootless`."""
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._api.close()
+
+    def find(self, labels: Mapping[str, str]) -> list[str]:
+        """Return the ids of all containers with these labels, the newest first."""
+        wanted = [f"{name}={value}" for name, value in labels.items()]
+        with self._asked():
+            return [
+                each["Id"] for each in self._api.containers(all=True, filters={"label": wanted})
+            ]
+
+    def create(self, name: str, manifest: Mapping[str, Any]) -> str:
+        """Create a container and return its id.
+
+        Raises:
+            Taken: there is one of that name.
+            NoImage: its image is not here.
+        """
+        with self._asked():
+            reply = self._api.create_container_from_config(dict(manifest), name)
+            return str(reply["Id"])
+
+    def start(self, container: str) -> None:
+        """Start it; one that runs already is left alone."""
+        with self._asked():
+            self._api.start(container)
+
+    def inspect(self, container: str) -> State:
+        """Ask for its state."""
+        with self._asked():
+            return _state(self._api.inspect_container(container))
+
+    def stop(self, container: str, grace_seconds: int) -> None:
+        """Send SIGTERM, and SIGKILL after the grace; returns when it has ended."""
+        with self._asked():
+            self._api.stop(container, timeout=grace_seconds)
+
+    def remove(self, container: str) -> None:
+        """Remove one that has ended; that somebody else does is as good."""
+        with contextlib.suppress(Gone, Taken), self._asked():
+            self._api.remove_container(container, v=True)
+
+    def logs(self, container: str) -> bytes:
+        """Return all that it has said."""
+        with self._asked():
+            return bytes(self._api.logs(container, follow=False))
+
+    def follow_logs(self, container: str) -> Stream:
+        """Return all that it has said and will say. A connection that is cut just ends it."""
+        with self._asked():
+            stream: Stream = self._api.logs(container, stream=True, follow=True)
+            return stream
+
+    def image_id(self, image: str) -> str:
+        """Return what the name of an image stands for now."""
+        with self._asked():
+            return str(self._api.inspect_image(image)["Id"])
+
+    def pull(self, image: str) -> None:
+        """Fetch an image from its registry.
+
+        Raises:
+            Refused: the registry has none for us, or cannot be reached.
+        """
+        with self._asked():
+            # What goes wrong after the first byte stands in the stream, behind a status of 200.
+            for news in self._api.pull(image, stream=True, decode=True):
+                if "error" in news:
+                    raise Refused(cut(str(news["error"])))
+
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[None]:
+        try:
+            yield
+        except docker.errors.APIError as error:
+            raise _answered(error) from error
+        except (docker.errors.DockerException, OSError) as error:  # requests' errors are OSErrors
+            raise away(self.host, error) from error
+
+
+def _host() -> str:
+    if named := settings.variable("DOCKER_HOST"):
+        return named
+    with contextlib.suppress(docker.errors.DockerException, OSError, ValueError, AttributeError):
+        return docker.ContextAPI.get_current_context().Host or _DEFAULT_HOST
+    return _DEFAULT_HOST
+
+
+def _answered(error: docker.errors.APIError) -> EngineError:
+    text = cut(str(error.explanation or error))
+    if isinstance(error, docker.errors.ImageNotFound):
+        return NoImage(text)
+    if error.status_code == _CONFLICT:
+        return Taken(text)
+    # A program or a file that is not there is a 404 too, when a container is started.
+    if isinstance(error, docker.errors.NotFound) and "no such container" in text.lower():
+        return Gone(text)
+    return Refused(text)
+
+
+def away(host: str, error: BaseException) -> EngineAway:
+    """Say of an engine why it cannot be asked, from the system's error somewhere below."""
+    cause = _system_error(error)
+    if cause is None:
+        return EngineAway(
+            f"docker engine at {host}: does not answer: {cut(str(error))}", hint=_START
+        )
+    said = os.strerror(cause.errno or 0)
+    if cause.errno in {errno.EACCES, errno.EPERM}:
+        return EngineAway(
+            f"docker engine at {host}: user {os.geteuid()} may not use it: {said}",
+            hint="`sudo usermod -aG docker $USER`, then log in again",
+        )
+    return EngineAway(f"docker engine at {host}: does not answer: {said}", hint=_START)
+
+
+_START = (
+    "start it (`sudo systemctl start docker`, or Docker Desktop), "
+    "name another by DOCKER_HOST, or use `--runner local`"
+)
+
+
+def _system_error(error: BaseException | None) -> OSError | None:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _state(found: Mapping[str, Any]) -> State:
+    state = found["State"]
+    return State(
+        id=found["Id"],
+        status=state["Status"],
+        exit_code=state["ExitCode"],
+        oom_killed=state["OOMKilled"],
+        seconds=_seconds(state["StartedAt"], state["FinishedAt"]),
+        labels=found["Config"]["Labels"] or {},
+    )
+
+
+def _seconds(started: str, finished: str) -> float:
+    try:
+        return max(0.0, (_moment(finished) - _moment(started)).total_seconds())
+    except ValueError:
+        return 0.0
+
+
+def _moment(text: str) -> dt.datetime:
+    """Read the engine's time, which has nine digits behind the second; the year 1 is "not yet"."""
+    return dt.datetime.fromisoformat(text)

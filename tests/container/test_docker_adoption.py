@@ -1,0 +1,167 @@
+"""Containers that outlive their driver, and drivers that share one: the work is done once."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+from tac import settings
+from tac.runners.docker import DockerRunner
+from tac.verdict import Reason, Verdict
+from tests.support.docker_place import DockerPlace, at, message
+from tests.support.processes import REPOSITORY, ignore, until
+
+__all__ = ["at"]
+
+WAITS = "echo begun; until [ -e $1/go ]; do sleep 0.1; done; echo so > $1/x; echo ended"
+
+
+def waiting(at: DockerPlace) -> tuple[str, ...]:
+    """A command that ends when `go` is there, and then counts itself."""
+    return ("sh", "-c", WAITS, "sh", f"{at.path}/store")
+
+
+def test_a_container_that_is_to_be_left_goes_on_and_the_next_driver_comes_back_to_it(at):
+    at.set(TAC_ON_STOP="leave")
+    first = threading.Thread(target=lambda: left.append(at.run(*waiting(at))))
+    left: list[Verdict] = []
+    first.start()
+    found = at.container()
+    until(lambda: "begun" in at.words, "the first word")
+    at.stop.set()
+    first.join(20)
+    name = found["Name"].removeprefix("/")
+
+    assert message(left[0]) == (
+        f"step/x: left running after T s, in container/{name}\n"
+        f"Hint: run the same command again: it goes on from there (`docker stop {name}` ends it)"
+    )
+    assert [each["State"]["Status"] for each in at.containers()] == ["running"]
+
+    at.stop.clear()
+    at.close()
+    told: list[str] = []
+    (at.path / "store" / "go").touch()
+    verdict = at.run(*waiting(at), follow=told.append, attempt=2)
+
+    assert verdict.reason is Reason.DONE
+    assert told[-2:] == ["begun", "ended"]
+    assert told[0].startswith(f"# container {found['Id'][:12]} was there already, ")
+
+
+def test_a_success_that_nobody_read_is_read_if_its_output_is_there_and_done_again_if_not(at):
+    output = f"{at.path}/store/x"
+    at.set(TAC_ON_STOP="leave")
+    (at.path / "store" / "go").parent.mkdir()
+    for stays in (True, False):
+        (at.path / "store" / "go").unlink(missing_ok=True)
+        at.stop.clear()
+        thread = threading.Thread(target=at.run, args=waiting(at))
+        thread.start()
+        found = at.container()
+        at.stop.set()
+        thread.join(20)
+        (at.path / "store" / "go").touch()
+        until(lambda: not any(c["State"]["Running"] for c in at.containers()), "its end")
+        if not stays:
+            (at.path / "store" / "x").unlink()
+        at.stop.clear()
+        at.log.unlink()
+
+        verdict = at.run(*waiting(at), output=output)
+
+        assert verdict.reason is Reason.DONE
+        assert (found["Id"][:12] in at.words) == stays
+        (at.path / "store" / "x").unlink()
+
+
+def test_a_failure_that_nobody_read_is_kept_in_the_log_and_the_step_runs_again(at):
+    at.set(TAC_ON_STOP="leave")
+    script = "until [ -e $1/go ]; do sleep 0.1; done; rm $1/again && echo once && exit 1; echo well"
+    words = ("sh", "-c", script, "sh", f"{at.path}/store")
+    thread = threading.Thread(target=at.run, args=words)
+    thread.start()
+    found = at.container()
+    (at.path / "store" / "again").touch()
+    at.stop.set()
+    thread.join(20)
+    (at.path / "store" / "go").touch()
+    until(lambda: not any(c["State"]["Running"] for c in at.containers()), "its end")
+    at.stop.clear()
+    at.log.unlink()
+
+    verdict = at.run(*words)
+
+    assert verdict.reason is Reason.DONE
+    left = found["Id"][:12]
+    assert [line for line in at.words.splitlines() if not line.startswith("rm:")] == [
+        f"# an earlier run left container {left}, which ended with exit code 1 and said:",
+        "# once",
+        "well",
+    ]
+
+
+DRIVER = """
+import sys, threading
+from pathlib import Path
+from tac import settings
+from tac.runners import Command
+from tac.runners.docker import DockerRunner
+name, log, *argv = sys.argv[1:]
+command = Command(name, tuple(argv), settings.child_environment(), Path(log))
+verdict = DockerRunner().run(command, follow=lambda _: None, stop=threading.Event())
+print(verdict.reason, flush=True)
+"""
+
+
+def driver(at: DockerPlace, *argv: str) -> "subprocess.Popen[str]":
+    """A process that runs one command as `at` does."""
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVER, at.name, str(at.path / "driver.log"), *argv],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},  # noqa: TID251 # a test's own child
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_driver_that_is_killed_leaves_its_container_to_the_next(at):
+    with driver(at, *waiting(at)) as first:
+        found = at.container()
+        first.send_signal(signal.SIGKILL)
+    assert [each["State"]["Status"] for each in at.containers()] == ["running"]
+
+    (at.path / "store" / "go").touch()
+    told: list[str] = []
+    verdict = at.run(*waiting(at), follow=told.append)
+
+    assert verdict.reason is Reason.DONE
+    assert told[0].startswith(f"# container {found['Id'][:12]} was there already, ")
+    assert told[1:] == ["begun", "ended"]
+
+
+def test_drivers_that_want_the_same_share_one_container(at):
+    script = "echo $$ >> $1/begun; until [ -e $1/go ]; do sleep 0.1; done; echo so > $1/x"
+    words = ("sh", "-c", script, "sh", f"{at.path}/store")
+    verdicts = []
+
+    def run(number: int) -> None:
+        command = at.command(*words, log=at.path / f"{number}.log", output=f"{at.path}/store/x")
+        verdicts.append(runners[number].run(command, follow=ignore, stop=at.stop))
+
+    settings.current.cache_clear()
+    runners = [DockerRunner() for _ in range(4)]
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    at.container()
+    logs = [at.path / f"{number}.log" for number in range(4)]
+    until(lambda: sum("was there already" in log.read_text() for log in logs) == 3, "all four")
+    (at.path / "store" / "go").touch()
+    for thread in threads:
+        thread.join(30)
+    for runner in runners:
+        runner.close()
+
+    assert [verdict.reason for verdict in verdicts] == [Reason.DONE] * 4
+    assert len((at.path / "store" / "begun").read_text().splitlines()) == 1

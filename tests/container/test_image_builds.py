@@ -1,0 +1,75 @@
+"""What building the image again makes anew: nothing, or the layer of the code alone."""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.engine import REPOSITORY, Engine, build_image
+from tests.support.layers import added_layers
+
+REBUILD_SECONDS = 30
+CONTEXT = (
+    "Dockerfile",
+    ".dockerignore",
+    "LICENSE",
+    "pyproject.toml",
+    "requirements.txt",
+    "setup.py",
+)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """What the image is made from, with other dates, other rights and files that do not belong."""
+    folder = tmp_path / "checkout"
+    shutil.copytree(REPOSITORY / "tac", folder / "tac", copy_function=shutil.copyfile)
+    for name in CONTEXT:
+        shutil.copyfile(REPOSITORY / name, folder / name)
+    for path in folder.rglob("*.py"):
+        path.chmod(0o600)
+    (folder / ".env").write_text("AWS_SECRET_ACCESS_KEY=never\n")
+    (folder / "tac-store").mkdir()
+    return folder
+
+
+def build(engine: Engine, folder: Path, *options: str) -> list[str]:
+    """Build an image nobody needs, and return the digests of its own layers."""
+    tag = f"tac-test-{folder.parent.name.replace('_', '-').lower()}"
+    build_image(engine, folder, tag, *options)
+    layers = added_layers(engine, tag)
+    engine.command("image", "rm", tag)
+    return layers
+
+
+@pytest.mark.timeout(900)
+def test_a_build_from_nothing_gives_the_same_layers(engine, checkout):
+    before = build(engine, checkout)
+    assert build(engine, checkout, "--no-cache") == before
+
+
+@pytest.mark.timeout(900)
+def test_a_change_of_the_code_makes_one_layer_anew_in_seconds(engine, checkout):
+    before = build(engine, checkout)
+    with (checkout / "tac/average.py").open("a") as file:
+        file.write("\nCHANGED = True\n")
+
+    started = time.monotonic()
+    after = build(engine, checkout)
+    seconds = time.monotonic() - started
+
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, True, False]
+    assert seconds < REBUILD_SECONDS
+
+
+@pytest.mark.timeout(900)
+def test_what_does_not_belong_to_the_image_changes_nothing(engine, checkout):
+    before = build(engine, checkout)
+    (checkout / "tests").mkdir()
+    (checkout / "tests/test_x.py").write_text("x = 1\n")
+    (checkout / "README.md").write_text("# tac\n")
+    (checkout / "tac/__pycache__").mkdir(exist_ok=True)
+    (checkout / "tac/__pycache__/x.pyc").write_bytes(b"old")
+
+    assert build(engine, checkout) == before
