@@ -200,7 +200,7 @@ def _receive(here: Connection, place: Place, file: IO[bytes]) -> None:
     received, broken = 0, None
     for number in range(_READS):
         if number:
-            time.sleep(0.1 * 2**number)
+            time.sleep(0.1 * 2**number)  # a server that is being restarted needs seconds
             reply = here.client.get_object(**target, Range=f"bytes={received}-", IfMatch=version)
         try:
             for chunk in _chunks(reply["Body"]):

@@ -126,5 +126,5 @@ class Observers(Observer):
             for observer in self._observers:
                 try:
                     getattr(observer, event)(*values, **named)
-                except Exception:
+                except Exception:  # who only watches must not end the run
                     logger.exception("%s of %r failed", event, observer)

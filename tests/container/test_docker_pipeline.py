@@ -126,9 +126,11 @@ def test_a_pipeline_on_s3_gets_its_keys_by_a_file_that_only_the_step_reads(
     words = (*WORDS, "--store", bucket.address("v1"))
 
     with started_program(tmp_path, *words, **variables, **s3) as process:
+        deadline = time.monotonic() + 100
         while process.poll() is None:
+            assert time.monotonic() < deadline, "the run does not end"
             shown += [str(each) for each in containers(engine, MANAGED) if bucket.name in str(each)]
-            time.sleep(0.1)
+            time.sleep(0.1)  # ten looks a second at what anybody may see
         out, err = process.communicate()
 
     assert (process.returncode, out) == (0, bucket.address(f"v1/{PREDICTIONS}\n")), err
