@@ -19,8 +19,8 @@ DEVS = $(VENV)/.develops
 
 .DEFAULT_GOAL := menu
 .DELETE_ON_ERROR:
-.PHONY: menu setup run test unit contract browser-test container-test image check format-check lint type arch spell repository \
-        fmt cover bench bench-year lock wheel clean cluster cluster-down
+.PHONY: menu setup run test unit contract browser-test container-test cluster-test image check format-check lint type arch \
+        spell repository fmt cover bench bench-year bench-dag lock wheel clean cluster cluster-down
 
 menu:
 	@echo 'make TARGET [PYTHON=python3.12] [DATE=2023-03-01] [STORE=s3://bucket/prefix] [ARGS=...]'
@@ -46,6 +46,9 @@ browser-test: $(DEVS) ## the report in a real browser (needs chromium)
 container-test: $(DEVS) ## the image, and steps in containers (needs Docker; as root on Debian, docker.io is enough)
 	$(BIN)/pytest --tier container $(ARGS)
 
+cluster-test: $(DEVS) ## the pipeline on the Kubernetes of KUBECONFIG, whichever that is (make cluster starts one)
+	$(BIN)/pytest --tier cluster $(ARGS)
+
 check: format-check lint type arch spell repository ## everything that can be judged without running tac
 
 format-check: $(DEVS)
@@ -54,7 +57,7 @@ format-check: $(DEVS)
 lint: $(DEVS) ## ruff, shellcheck for the scripts, hadolint for the image
 	$(BIN)/ruff check
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/shellcheck .ci/run hack/*.sh hack/*/*.sh
+	$(BIN)/shellcheck .ci/run minikube.sh hack/*.sh hack/*/*.sh k8s/*.sh
 
 type: $(DEVS) ## mypy, strict
 	$(BIN)/mypy
@@ -81,6 +84,9 @@ bench: $(DEVS) ## one date against a bare loop, 1,000 targets on S3 against Luig
 
 bench-year: $(DEVS) ## the year 2023 against a bare loop (takes longer)
 	$(BIN)/python -m benchmarks.pipeline year
+
+bench-dag: $(DEVS) ## 14 pods in three levels against Luigi's own class and a bare loop, on the Kubernetes of KUBECONFIG
+	$(BIN)/python -m benchmarks.dag
 
 cluster: ## a real Kubernetes on this Linux machine, for tests (needs root; NODES=2)
 	hack/kubernetes/up.sh $(NODES)

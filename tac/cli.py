@@ -111,6 +111,9 @@ def main() -> None:
     """  # noqa: D301 - click's mark for a paragraph to leave alone
 
 
+_PODS = 10
+"""Steps at once where they run elsewhere: the driver only waits."""
+
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 
@@ -118,9 +121,15 @@ def _run_options(function: Any) -> Any:
     """Add what every command that runs tasks takes."""
     options = [
         click.option("--store", help="Where outputs live: a directory, or s3://bucket/prefix"),
-        click.option("--workers", type=click.IntRange(min=1), help="Tasks at once (default: CPUs)"),
-        click.option("--runner", help="Where steps run: local, docker (default: local)"),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            help=f"Tasks at once (default: CPUs, on Kubernetes {_PODS})",
+        ),
+        click.option("--runner", help="Where steps run: local (default), docker, kubernetes"),
         click.option("--image", help="The image of the steps' containers (default: tac)"),
+        click.option("--context", help="The Kubernetes context (default: the current one)"),
+        click.option("--namespace", help="The namespace of the Jobs (default: the context's)"),
         click.option("--source", help="Where flights come from: bundled, or a URL template"),
         click.option(
             "--luigid", metavar="URL", help="Luigi's central scheduler, for its dashboard"
@@ -147,8 +156,13 @@ class _Way:
     def from_options(cls, options: dict[str, Any]) -> "_Way":
         """Take the common options out of `options`, and make the settings of them."""
         names = ("store", "runner", "image", "source", "luigid")
-        settings.override(**{name: options.pop(name) for name in names})
-        workers = options.pop("workers") or os.cpu_count() or 1
+        settings.override(
+            **{name: options.pop(name) for name in names},
+            kubernetes_context=options.pop("context"),
+            kubernetes_namespace=options.pop("namespace"),
+        )
+        here = _PODS if settings.current().runner == "kubernetes" else os.cpu_count() or 1
+        workers = options.pop("workers") or here
         return cls(workers, settings.current().luigid, options.pop("quiet"), options.pop("verbose"))
 
 
@@ -170,7 +184,8 @@ def run(ctx: click.Context, /, **options: Any) -> None:
     """Run TASK and everything it needs that is not there yet.
 
     A task's parameters are written by their names; `tac run TASK --help` lists them.
-    --Family-name sets the default of another task's parameter.
+    --Family-name sets the default of another task's parameter. A date is written 2023-03-01, or
+    as the word today or yesterday: the day in New York, where the flights leave.
 
     --force deletes the outputs of TASK, and of what was made from them: tasks of the same
     module, with the same parameters, every value of a choice, and every date that occurs in the
@@ -185,6 +200,7 @@ def run(ctx: click.Context, /, **options: Any) -> None:
     \b
     Examples:
       tac run Report --date 2023-03-01 --store s3://bucket/prefix
+      tac run MakePredictions --date 2023-03-01 --store s3://bucket/prefix --runner kubernetes
       tac run MakePredictions --from 2023-01-11 --to 2023-12-31 --workers 4
       tac run FetchData --date 2023-03-01 --force --dry-run
       tac run --module my_pipeline.task MyTask --number 7 --luigid http://localhost:8082

@@ -6,10 +6,17 @@
     │   ├── InputMissing         2   make the input first
     │   ├── BucketMissing        2   create the bucket
     │   └── AccessDenied         2   ask for the right
+    ├── ApiError                 1   read what the API server of Kubernetes said
+    │   ├── Forbidden            1   ask for the right, or log in again
+    │   ├── NotFound             1   look for the name, or the namespace
+    │   ├── Conflict             1   look at what is there already
+    │   ├── Invalid              1   mend the manifest
+    │   └── Expired              1   list again
     ├── DataError               65   mend the data
     ├── TemporaryError          75   try again
     │   ├── StorageUnavailable  75   wait for the store to come back
-    │   └── StorageFull         75   make room
+    │   ├── StorageFull         75   make room
+    │   └── ApiUnavailable      75   wait for the API server to come back
     └── StepFailed               1   read the step's verdict
 
 The numbers are exit codes: the contract between a step and its runner.
@@ -55,6 +62,40 @@ class AccessDenied(StorageError):
     """The credentials, or the rights of the user, do not allow it."""
 
 
+class ApiError(TacError):
+    """The API server of Kubernetes answered, and the answer will be the same next time.
+
+    `status` is the answer's number, `reason` the server's word for it, such as `AlreadyExists`.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = 0, reason: str = "", hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.reason = reason
+
+
+class Forbidden(ApiError):
+    """It does not know us (401), or does not let us (403): a right, a quota, a policy."""
+
+
+class NotFound(ApiError):
+    """There is no such object, or no such namespace (404)."""
+
+
+class Conflict(ApiError):
+    """There is one of that name already, or it is not the one that was meant (409)."""
+
+
+class Invalid(ApiError):
+    """It cannot do what was asked as it was asked (400, 422)."""
+
+
+class Expired(ApiError):
+    """It has forgotten the version that was asked for (410): list, and go on from there."""
+
+
 class DataError(TacError):
     """The bytes were read and are not what they must be."""
 
@@ -73,6 +114,20 @@ class StorageUnavailable(TemporaryError):
 
 class StorageFull(TemporaryError):
     """There is no room left for the output."""
+
+
+class ApiUnavailable(TemporaryError):
+    """The API server of Kubernetes did not answer, or asked us to come back later.
+
+    `retry_after_seconds` is how much later, if it said so.
+    Of a change nobody knows whether it was made: read before making it again.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after_seconds: float | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class StepFailed(TacError):

@@ -16,6 +16,22 @@ SLUG_LIMIT = 40
 """Characters of a name's slug. With the digest and an attempt's number a name stays below the 63 of
 a DNS label (RFC 1123), which Kubernetes asks of a label's value."""
 
+APPLICATION, COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
+MANAGED = {"app.kubernetes.io/managed-by": "tac"}
+"""Labels that every tool knows:
+https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/"""
+
+STEP, WORK, ATTEMPT = "tac/step", "tac/work", "tac/attempt"
+"""Labels of a container or a Job: what people call the step, the digest of what is done, the
+attempt's number."""
+
+OUTPUT, COMMAND, VERSION = "tac/output", "tac/command", "tac/version"
+"""Annotations of a Job, where they would be no valid labels: the address of what it makes, the
+command as a shell takes it, and the driver's version. A container has the first as a label."""
+
+CANCELLED_BY = "tac/cancelled-by"
+"""An annotation: the host whose user ended the Job before its time."""
+
 _WORD_BREAK = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NOT_IN_A_SLUG = re.compile(r"[^a-z0-9]+")
 
@@ -40,3 +56,8 @@ def log_name(family: str, task_id: str, *identity: str) -> str:
     `identity` is what else tells it apart: where its output goes and, in containers, the image.
     """
     return f"{slug(family)}-{digest(task_id, *identity)}"
+
+
+def step_of(name: str) -> str:
+    """Return what people call the step of a name that `log_name` made, its digest left out."""
+    return name.rpartition("-")[0] or name

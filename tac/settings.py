@@ -24,12 +24,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 ON_STOP = ("stop", "leave")
-_LONGEST_GRACE_SECONDS = 3600
+_LONGEST_SECONDS = {"stop_grace_seconds": 3600, "scheduling_seconds": 7 * 24 * 3600}
+"""The settings that are numbers, and the largest that is no slip of the pen."""
+
 _S3_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 
 # One thread for BLAS and OpenMP: a prediction's last bits depend on their number (DESIGN.md 5), and
 # several steps share one machine.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+_OF_THE_WORK = re.compile(
+    r"(OMP|OPENBLAS|MKL)_NUM_THREADS|PYTHONUNBUFFERED|TZ|AWS_(MAX_ATTEMPTS|RETRY_MODE)",
+    re.IGNORECASE,
+)
+_OF_THE_MACHINE = re.compile(
+    r"(https?|no|all)_proxy|AWS_(REGION|DEFAULT_REGION|EC2_METADATA_DISABLED)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,13 @@ class Settings:
     memory: str = ""
     """How much memory a step's container may use, such as `2Gi`, if its task does not say."""
 
+    most_memory: str = ""
+    """How much a step's container is given at most: one that ran out of memory is tried again with
+    twice as much. By default four times what it was given first."""
+
     cpu: str = ""
-    """How many processors it may use, such as `1.5` or `500m`, if its task does not say."""
+    """How many processors it may use, such as `1.5` or `500m`, if its task does not say.
+    On Kubernetes so many are kept free for it, and it may use more where nobody else does."""
 
     on_stop: str = "stop"
     """What happens to the containers that run when the driver is told to stop: `stop` ends them,
@@ -74,7 +89,34 @@ class Settings:
     """The network of a step's container, such as `host`; without one, the engine's own default."""
 
     container_s3_endpoint_url: str = ""
-    """S3's address as containers see it, where that is not as this process sees it."""
+    """S3's address as containers see it, where that is not as this process sees it.
+    On Kubernetes it wins over the one in the ConfigMap."""
+
+    kubernetes_context: str = ""
+    """The context of the kubeconfig to use; without one its current context, or in a pod the
+    cluster that the pod is in."""
+
+    kubernetes_namespace: str = ""
+    """The namespace of the Jobs; without one the context's own."""
+
+    kubernetes_config_map: str = "tac-s3"
+    """The ConfigMap whose keys are environment variables of every pod: AWS_ENDPOINT_URL_S3 and
+    AWS_REGION; nothing where S3 is Amazon's and the pods know their region."""
+
+    kubernetes_secret: str = "tac-s3"  # noqa: S105 - its name
+    """The Secret whose keys are environment variables of every pod: AWS_ACCESS_KEY_ID and so on;
+    nothing where pods get keys in another way, such as IRSA. tac itself never reads it."""
+
+    kubernetes_service_account: str = ""
+    """The service account of the pods; without one, the namespace's default."""
+
+    kubernetes_pod_patch: str = ""
+    """A YAML or JSON file that changes the pods: a mapping is a strategic merge patch of the pod
+    template, a list a JSON patch of it."""
+
+    scheduling_seconds: float = 300.0
+    """How long a pod may wait for a node before its step fails.
+    Five minutes let an autoscaler bring one; while it says that it does, the time does not run."""
 
     s3_endpoint_url: str | None = None
     """S3's address when it is not Amazon's."""
@@ -177,21 +219,19 @@ def read_settings(environment: Mapping[str, str], paths: Iterable[Path] = ()) ->
             )
     if values.get("on_stop", "stop") not in ON_STOP:
         raise ConfigError(f"on_stop: {values['on_stop']!r} is neither {' nor '.join(ON_STOP)}")
-    grace = values.pop("stop_grace_seconds", None)
-    settings = Settings(**values)  # type: ignore[arg-type]  # the one field that is no text was taken out
-    return settings if grace is None else _with_grace(settings, grace)
+    numbers = {name: _seconds(name, values[name]) for name in _LONGEST_SECONDS if name in values}
+    return Settings(**{**values, **numbers})  # type: ignore[arg-type]  # each is of its field's type
 
 
-def _with_grace(settings: Settings, text: str) -> Settings:
+def _seconds(name: str, text: str) -> float:
+    longest = _LONGEST_SECONDS[name]
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds <= _LONGEST_GRACE_SECONDS:
-        raise ConfigError(
-            f"stop_grace_seconds: {text!r} is not 0 to {_LONGEST_GRACE_SECONDS} seconds"
-        )
-    return Settings(**{**settings.__dict__, "stop_grace_seconds": seconds})
+    if not 0 <= seconds <= longest:
+        raise ConfigError(f"{name}: {text!r} is not 0 to {longest} seconds")
+    return seconds
 
 
 @functools.cache
@@ -222,3 +262,23 @@ def child_environment() -> dict[str, str]:
     if endpoint := current().s3_endpoint_url:
         environment["AWS_ENDPOINT_URL_S3"] = endpoint
     return environment
+
+
+def passed_on(environment: Mapping[str, str], *, elsewhere: bool = False) -> dict[str, str]:
+    """Return what of a step's environment its container is given too: nothing that is secret.
+
+    A container `elsewhere` than on this machine is in another network and another region, so it is
+    not told of this one's proxies and places.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if _OF_THE_WORK.fullmatch(name)
+        or (
+            not elsewhere and _OF_THE_MACHINE.fullmatch(name) and not _holds_a_password(name, value)
+        )
+    }
+
+
+def _holds_a_password(name: str, value: str) -> bool:
+    return name.lower().endswith("_proxy") and "@" in value

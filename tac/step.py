@@ -25,7 +25,9 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self, TextIO
 
 import click
 
-from tac.errors import StorageFull, TacError
+import tac
+from tac import settings
+from tac.errors import ConfigError, StorageFull, TacError
 from tac.progress import Progress, format_progress
 from tac.store import store_of
 
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 STDOUT = "-"
 SIGTERM_EXIT_CODE = 143  # 128 + SIGTERM, as a shell says it
 SIGINT_EXIT_CODE = 130
+
+_DRIVER_VERSION = "TAC_DRIVER_VERSION"
+"""The variable in which a driver tells a container its version of tac."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SECONDS_BETWEEN_LINES = 1.0
@@ -152,6 +157,19 @@ class Failure(click.ClickException):
 class Step(click.Command):
     """A click command with the exit codes that runners understand."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line, if it was written by a driver of this version.
+
+        Before that nothing is certain: another version may mean something else by the same words,
+        or by the same output. So an output that is there already changes nothing, and two versions
+        that do not belong together show at the first step, not at the first that has work to do.
+        """
+        try:
+            _check_version(settings.variable(_DRIVER_VERSION))
+        except ConfigError as error:
+            raise Failure(error) from error
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the step; every error ends in a message and an exit code."""
         debug = bool(ctx.params.pop("debug", False))
@@ -185,6 +203,16 @@ class Step(click.Command):
         choices = next(p for p in ctx.command.params if p.name == "format").type
         names = list(choices.choices) if isinstance(choices, click.Choice) else []
         return "csv" if "csv" in names else str(names[0])
+
+
+def _check_version(of_driver: str | None) -> None:
+    if of_driver and of_driver != tac.__version__:
+        raise ConfigError(
+            f"tac {tac.__version__} runs this step, and tac {of_driver} asked for it: "
+            "they must be one version",
+            hint="build the image from the driver's checkout (`make image`), name another "
+            f"(`--image`), or install tac {tac.__version__} where the driver runs",
+        )
 
 
 def _is_there(out: Output) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import luigi
 from luigi.task import flatten
 
 from tac import names, runners, settings, verdict
-from tac.progress import parse_progress
+from tac.luigi_task import StoppableTask
+from tac.quantities import more_memory
 
 if TYPE_CHECKING:
     from tac.target import StoreTarget
@@ -25,7 +26,7 @@ def addresses(targets: Any) -> list[str]:
     return [target.path for target in flatten(targets)]
 
 
-class StepTask(luigi.Task):
+class StepTask(StoppableTask):
     """A Luigi task whose work is `python -m STEP OUT ARGUMENTS…`.
 
     A subclass names its `step`, its `output()` and the step's `arguments()`:
@@ -59,21 +60,6 @@ class StepTask(luigi.Task):
     cpu: ClassVar[str] = ""
     """How many processors it may use there, such as `1.5`. (Luigi's `resources` are its tokens.)"""
 
-    runs_in_thread = True
-    """tac's worker waits for the step in a thread of its own process."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # Luigi has no types
-        self._stop = threading.Event()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the event out: Luigi pickles tasks to hand them to other processes."""
-        return {name: value for name, value in self.__dict__.items() if name != "_stop"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._stop = threading.Event()
-
     def output(self) -> StoreTarget:
         """Return the one thing that the step publishes."""
         raise TypeError(f"{self.task_family} has no output(); return in_store('…') from it")
@@ -98,24 +84,31 @@ class StepTask(luigi.Task):
         """
         name = names.log_name(self.task_family, self.task_id, self.output().path)
         stop = self._stop
+        counts: Counter[verdict.Reason] = Counter()
+        memory = self.memory
         for attempt in itertools.count(1):
-            ended = self._attempt(name, attempt, stop)
+            ended = self._attempt(name, attempt, memory, stop)
             if ended.next is verdict.Next.ACCEPT:
                 return
-            pause = verdict.backoff_seconds(ended, attempt)
+            counts[ended.reason] += 1
+            pause = verdict.backoff_seconds(ended, counts[ended.reason])
             if pause is None:
                 raise ended.error(name)
-            self._tell(f"again in {pause:g} s: {ended.sentence(name)}")
+            if ended.reason is verdict.Reason.OUT_OF_MEMORY:
+                memory = self._more_memory(memory)
+            self.tell(f"again in {pause:g} s: {ended.sentence(name)}")
             if stop.wait(pause):
                 raise verdict.stopped_before_start().error(name)
 
-    def on_kill(self) -> None:
-        """Stop the step; returns at once."""
-        # The next run of the task may begin before this one has ended: it gets an event of its own.
-        stop, self._stop = self._stop, threading.Event()
-        stop.set()
+    def _more_memory(self, memory: str) -> str:
+        """Return what to give to a container that ran out of `memory`; nothing: it had no limit."""
+        chosen = settings.current()
+        first = self.memory or chosen.memory
+        return more_memory(memory or first, first, chosen.most_memory) if first else ""
 
-    def _attempt(self, name: str, attempt: int, stop: threading.Event) -> verdict.Verdict:
+    def _attempt(
+        self, name: str, attempt: int, memory: str, stop: threading.Event
+    ) -> verdict.Verdict:
         log = (settings.current().log_directory / f"{name}.log").absolute()
         command = runners.Command(
             name=name,
@@ -124,16 +117,14 @@ class StepTask(luigi.Task):
             log=log,
             attempt=attempt,
             output=self.output().path,
-            memory=self.memory,
+            memory=memory,
             cpu=self.cpu,
         )
-        self._tell(f"log: {log}")
-        if self.set_tracking_url is not None and _is_ours(self.set_tracking_url):
-            self.set_tracking_url(log.as_uri())
+        self.tell(f"log: {log}")
+        self.link(log.as_uri())
 
         def follow(line: str) -> None:
-            if (told := parse_progress(line)) is not None:
-                self._tell(f"{told.text}\nlog: {log}", percent=told.percent)
+            self.tell_progress(line, log)
 
         ended = runners.shared().run(command, follow=follow, stop=stop)
         if ended.next is not verdict.Next.ACCEPT:
@@ -142,20 +133,3 @@ class StepTask(luigi.Task):
         address = self.output().path
         there = self.output().exists(fresh=True)
         return ended if there else verdict.output_missing(ended, address)
-
-    def _tell(self, text: str, *, percent: int | None = None) -> None:
-        """Show a line in the dashboard; outside a worker there is none."""
-        if self.set_status_message is not None:
-            self.set_status_message(text)
-        if percent is not None and self.set_progress_percentage is not None:
-            self.set_progress_percentage(percent)
-
-
-def _is_ours(set_tracking_url: Any) -> bool:
-    """Tell whether a worker of ours listens.
-
-    Luigi's own forgets the task's resources and retry policy when it is told a tracking URL
-    (luigi 3.8.1, TaskStatusReporter.update_tracking_url).
-    """
-    reporter = getattr(set_tracking_url, "__self__", None)
-    return getattr(reporter, "keeps_policy", False)

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     """Why an attempt ended as it did. The values are stable: dashboards count by them."""
 
     DONE = "done"
+    FAILED = "failed"  # where exit codes have no meaning of ours
     BUG = "bug"
     USAGE = "usage"
     BAD_DATA = "bad_data"
@@ -46,6 +47,15 @@ class Reason(StrEnum):
     NO_ENGINE = "no_engine"
     LOST = "lost"
     NO_OUTPUT = "no_output"
+    NO_CLUSTER = "no_cluster"
+    NO_POD = "no_pod"
+    UNSCHEDULABLE = "unschedulable"
+    EVICTED = "evicted"
+    PREEMPTED = "preempted"
+    NODE_LOST = "node_lost"
+    OUT_OF_DISK = "out_of_disk"
+    DEADLINE = "deadline"
+    CANCELLED = "cancelled"
 
 
 class Next(StrEnum):
@@ -61,8 +71,13 @@ RETRY_SECONDS: Mapping[Reason, tuple[float, ...]] = {
     Reason.TRY_AGAIN: (2, 8, 30),
     # The kernel may have picked this step for what its neighbours used, and they have moved on.
     Reason.KILLED: (2,),
-    Reason.OUT_OF_MEMORY: (5,),
+    Reason.OUT_OF_MEMORY: (5, 5),  # in a container with twice as much each time
     Reason.LOST: (1,),
+    # Nothing of these is the step's doing, and on nodes that are sold cheaply because they may be
+    # taken away, or while all nodes are upgraded one by one, one step can meet several.
+    Reason.EVICTED: (1, 5, 15, 60, 60),
+    Reason.PREEMPTED: (5, 15, 60, 60, 60),  # whoever came first has the room for a while
+    Reason.NODE_LOST: (0, 5, 15, 60, 60),  # noticing it has taken its time already
 }
 """What tac tries again: the pause before each further attempt. For every other reason: never."""
 
@@ -90,6 +105,10 @@ class Ending:
     """The container image that it ran in; without one it was a process of this machine."""
     memory_limit: str = ""
     """How much memory its container was given, if that was limited."""
+    place: str = ""
+    """What a person can look at to see where it ran, such as `job/NAME`."""
+    own_exit_codes: bool = False
+    """It is no step of tac: its exit code 0 is success, and all others are failure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +146,10 @@ class Verdict:
 
 
 def backoff_seconds(verdict: Verdict, attempt: int) -> float | None:
-    """Return how long to wait after attempt number `attempt`, from 1; None: no further one."""
+    """Return how long to wait after a verdict; None: there is no further attempt.
+
+    Each reason has a budget of its own: `attempt` counts, from 1, the attempts that ended for it.
+    """
     pauses = RETRY_SECONDS.get(verdict.reason, ())
     return pauses[attempt - 1] if attempt <= len(pauses) else None
 
@@ -218,12 +240,25 @@ def _reason(ending: Ending, words: Words) -> Reason:
         reason = _BY_SIGNAL.get(number, Reason.SIGNALLED)
         return Reason.OUT_OF_MEMORY if reason is Reason.KILLED and ending.oom_killed else reason
     reason = _BY_EXIT_CODE.get(ending.exit_code or 0, Reason.UNKNOWN_EXIT)
-    return _bug_or_worse(words) if reason is Reason.BUG else reason
+    return _bug_or_worse(ending, words) if reason is Reason.BUG else reason
 
 
-def _bug_or_worse(words: Words) -> Reason:
-    # Python has one exit code for all of these.
-    if _MEMORY_ERROR.match(words.text):
+def _own_reason(ending: Ending) -> Reason:
+    """Tell of a program that knows nothing of our exit codes: 0 is success, nothing else is."""
+    if ending.stop is not Stop.NOT_ASKED:
+        return Reason.STOPPED
+    if not ending.exit_code:
+        return Reason.DONE
+    if ending.oom_killed:
+        return Reason.OUT_OF_MEMORY
+    killed = signal_of(ending.exit_code) == signal.SIGKILL
+    return Reason.KILLED if killed else Reason.FAILED
+
+
+def _bug_or_worse(ending: Ending, words: Words) -> Reason:
+    # Python has one exit code for all of these. In a container the kernel's kill was of something
+    # that the program had started; on a whole machine it may have been anybody's.
+    if _MEMORY_ERROR.match(words.text) or (ending.oom_killed and ending.image):
         return Reason.OUT_OF_MEMORY
     return Reason.CANNOT_START if _NO_MODULE.match(words.text) else Reason.BUG
 
@@ -232,6 +267,7 @@ _FEWER_STEPS = "run fewer steps at once (`--workers 1`), or on a machine with mo
 _PERHAPS_MEMORY = f"perhaps for lack of memory (`dmesg | grep -i oom` tells): {_FEWER_STEPS}"
 _DETAILS: Mapping[Reason, str] = {
     Reason.DONE: "done {after}",
+    Reason.FAILED: "failed with {how} {after}: {words}",
     Reason.BUG: "failed with {how} {after}: {words}",
     Reason.USAGE: "cannot be done as asked, {how}: {words}",
     Reason.BAD_DATA: "was given data that cannot be used, {how}: {words}",
@@ -250,6 +286,7 @@ _STOP_DETAILS: Mapping[Stop, str] = {
 }
 _REMEDIES: Mapping[Reason, str] = {
     Reason.DONE: "",
+    Reason.FAILED: "everything it said is in {log}",
     Reason.BUG: "a bug of the step; everything it said is in {log}",
     Reason.USAGE: "mend the setting, the command or the input it names; log: {log}",
     Reason.BAD_DATA: "mend the data it names, the same data fail again; log: {log}",
@@ -269,7 +306,7 @@ _WITH_OWN_HINT = {Reason.BUG, Reason.USAGE, Reason.BAD_DATA, Reason.TRY_AGAIN, R
 def judge(ending: Ending, tail: Sequence[str], *, log: str) -> Verdict:
     """Conclude from how a program ended and from the last lines of its log, which is at `log`."""
     words = last_words(tail)
-    reason = _reason(ending, words)
+    reason = _own_reason(ending) if ending.own_exit_codes else _reason(ending, words)
     detail = _STOP_DETAILS.get(ending.stop, _DETAILS[reason])
     number = ending.signal or signal_of(ending.exit_code)
     facts = {
@@ -310,10 +347,11 @@ def _phase(reason: Reason, number: int | None) -> Phase:
 
 
 def _how(ending: Ending, number: int | None) -> str:
+    place = f" in {ending.place}" if ending.place else ""
     if ending.exit_code is None:
-        return signal_name(number or 0)
+        return f"{signal_name(number or 0)}{place}"
     meaning = f" ({signal_name(number)})" if number is not None else ""
-    return f"exit code {ending.exit_code}{meaning}"
+    return f"exit code {ending.exit_code}{meaning}{place}"
 
 
 def _after(ending: Ending) -> str:
@@ -356,14 +394,42 @@ def no_image(image: str, why: str) -> Verdict:
     )
 
 
-def left_running(container: str, *, seconds: float) -> Verdict:
-    """Conclude that we stopped following what goes on without us, as configured."""
+def no_cluster(why: str, remedy: str) -> Verdict:
+    """Conclude that no API server of Kubernetes answers, or lets us make Jobs."""
+    return Verdict(
+        phase=Phase.PENDING,
+        reason=Reason.NO_CLUSTER,
+        detail=f"could not be started: {cut(why)}",
+        remedy=remedy,
+    )
+
+
+def never_began(reason: Reason, what: str, *, remedy: str) -> Verdict:
+    """Conclude that what has to come before the program did not come, and will not."""
+    return Verdict(phase=Phase.PENDING, reason=reason, detail=what, remedy=remedy)
+
+
+def cut_short(reason: Reason, how: str, what: str, *, seconds: float, remedy: str) -> Verdict:
+    """Conclude that neither the program nor tac ended it: `how` it came to that, and by `what`."""
+    return Verdict(
+        phase=Phase.RUNNING,
+        reason=reason,
+        detail=f"{how} {_after_seconds(seconds)}: {cut(what)}",
+        remedy=remedy,
+        seconds=seconds,
+    )
+
+
+def left_running(place: str, stop_command: str, *, seconds: float) -> Verdict:
+    """Conclude that we stopped following what goes on without us, as configured.
+
+    `place` is where, such as `container/NAME` or `job/NAME`, and `stop_command` ends it.
+    """
     return Verdict(
         phase=Phase.RUNNING,
         reason=Reason.STOPPED,
-        detail=f"left running after {seconds:.1f} s, in container/{container}",
-        remedy="run the same command again: it goes on from there "
-        f"(`docker stop {container}` ends it)",
+        detail=f"left running after {seconds:.1f} s, in {place}",
+        remedy=f"run the same command again: it goes on from there (`{stop_command}` ends it)",
         seconds=seconds,
     )
 

@@ -19,7 +19,7 @@ from luigi.task_status import DONE, PENDING
 
 from tac import runners, settings
 from tac.run.outcome import FailedTask, Outcome, outcome_of
-from tac.run.signals import Terminated, orderly
+from tac.run.signals import Terminated, interrupted_again, orderly
 from tac.run.words import place_of
 from tac.scheduler import LocalScheduler
 from tac.step_task import StepTask
@@ -32,6 +32,9 @@ __all__ = ["Options", "Outcome", "WorkerFactory", "build", "orderly", "plan_of",
 
 _EVERY_STEP = ("tac.step",)
 _STEPS_ON_S3 = ("tac.store.s3",)
+
+_AGAIN_SECONDS = 5.0
+"""How long a second Ctrl-C is waited for."""
 
 _RETRY_SECONDS = 10.0
 """After this a task with a `retry_count` is tried again; luigid has a configuration of its own."""
@@ -111,12 +114,16 @@ def build(plan: Plan, options: Options) -> Outcome:
     record = _Record()
     factory = WorkerFactory((record, *options.observers), options.verbose)
     began = time.monotonic()
-    with orderly(), _warm_runner(plan):
+    with orderly(), _runner(plan) as runner:
+        if where := runner.where():
+            Observers(options.observers).notice(where)
         worker = factory.create_worker(_scheduler(factory, options.luigid), options.workers)
-        stopped, running = _work_through(worker, plan, Observers(options.observers))
+        stopped, running = _work_through(worker, plan, runner, Observers(options.observers))
+        left = runner.leaves()
     _ask_again(worker, plan)
     outcome = outcome_of(worker.nodes, worker.statuses, worker.run_elsewhere, record.failures)
     outcome.stopped_by = stopped
+    outcome.left = left
     outcome.running = [str(worker.nodes[key].task) for key in running if key in worker.nodes]
     outcome.seconds = time.monotonic() - began
     return outcome
@@ -131,7 +138,7 @@ def _scheduler(factory: WorkerFactory, luigid: str) -> LocalScheduler | PatientS
 
 
 def _work_through(
-    worker: TacWorker, plan: Plan, observers: Observer
+    worker: TacWorker, plan: Plan, runner: runners.Runner, observers: Observer
 ) -> tuple[signal.Signals | None, list[str]]:
     with worker:
         try:
@@ -141,9 +148,26 @@ def _work_through(
             sent = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
             running = worker.running()
             what = "Ctrl-C" if sent == signal.SIGINT else "SIGTERM"
-            observers.notice(f"{what}: stopping what runs ({len(running)})")
+            if sent == signal.SIGINT and running and runner.leaves_on_interrupt:
+                _leave_or_stop(runner, len(running), observers)
+            elif runner.leaves():
+                observers.notice(f"{what}: leaving what runs ({len(running)})")
+            else:
+                observers.notice(f"{what}: stopping what runs ({len(running)})")
             return sent, running
     return None, []
+
+
+def _leave_or_stop(runner: runners.Runner, running: int, observers: Observer) -> None:
+    """Leave what runs, where the next driver finds it, unless Ctrl-C is pressed once more."""
+    observers.notice(
+        f"Ctrl-C: {running} still run, and go on without us; the same command comes back to them. "
+        f"Ctrl-C again within {_AGAIN_SECONDS:.0f} s stops them"
+    )
+    if interrupted_again(_AGAIN_SECONDS):
+        observers.notice(f"Ctrl-C: stopping what runs ({running})")
+    else:
+        runner.leave()
 
 
 def _ask_again(worker: TacWorker, plan: Plan) -> None:
@@ -153,16 +177,16 @@ def _ask_again(worker: TacWorker, plan: Plan) -> None:
             worker.statuses[root.task_id] = DONE
 
 
-def _warm_runner(plan: Plan) -> contextlib.AbstractContextManager[object]:
-    """Keep the steps' libraries loaded while this run lasts, if a step is to run here."""
-    steps = [node.task for node in plan.missing() if isinstance(node.task, StepTask)]
-    if settings.current().runner != "local":
-        return runners.using(runners.runner_named(settings.current().runner))
-    if not steps:
-        return contextlib.nullcontext()
+def _runner(plan: Plan) -> contextlib.AbstractContextManager[runners.Runner]:
+    """Have the runner while this run lasts; the local one keeps the steps' libraries loaded."""
+    name = settings.current().runner
+    if name != "local":
+        return runners.using(runners.runner_named(name))
     from tac.runners.local import LocalRunner
 
-    return runners.using(LocalRunner(preload=_preload(steps)).start())
+    steps = [node.task for node in plan.missing() if isinstance(node.task, StepTask)]
+    here = LocalRunner(preload=_preload(steps)) if steps else LocalRunner()
+    return runners.using(here.start() if steps else here)
 
 
 def _preload(steps: Iterable[StepTask]) -> list[str]:

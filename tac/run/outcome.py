@@ -52,6 +52,8 @@ class Outcome:
     running: list[str] = field(default_factory=list)
     """They were running when the run was stopped."""
     stopped_by: signal.Signals | None = None
+    left: bool = False
+    """What was running goes on without us."""
     seconds: float = 0.0
 
     @property

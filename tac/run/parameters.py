@@ -15,15 +15,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import luigi
 from luigi.configuration import get_config
 from luigi.task_register import Register
 
 from tac.errors import ConfigError, cut
+from tac.flights import ZONE
 
 DATE = "date"
 """The parameter that `--from` and `--to` fill."""
+
+DAYS = {"today": 0, "yesterday": 1}
+"""Words that stand for a date, and how many days before this one it is."""
 
 
 @dataclass(frozen=True)
@@ -110,18 +115,23 @@ def describe(task: type[luigi.Task]) -> list[Described]:
     ]
 
 
-def read_values(task: type[luigi.Task], words: Sequence[str]) -> dict[str, Any]:
+def read_values(
+    task: type[luigi.Task], words: Sequence[str], *, now: dt.datetime | None = None
+) -> dict[str, Any]:
     """Read `--name value`, `--name=value`, `--flag`, and `--Family-name value` for another task.
+
+    A date may be the word `today` or `yesterday`: the day where the flights leave, at `now`.
 
     Raises:
         ConfigError: an unknown name, a value that does not parse, a word too many.
     """
     values: dict[str, Any] = {}
-    for option, text in _pairs(task, words):
+    for option, word in _pairs(task, words):
         owner, name = _owner(task, option)
         parameter = parameters_of(owner)[name]
-        if text is None:
+        if word is None:
             raise ConfigError(f"--{option}: needs a value, {_kind(parameter)}")
+        text = _without_words(parameter, word, now or dt.datetime.now(dt.UTC))
         value = _parse(option, parameter, text)
         if owner is task:
             if name.replace("-", "_") in values:
@@ -236,6 +246,15 @@ def _parse(option: str, parameter: luigi.Parameter[Any], text: str) -> Any:
     except Exception as error:
         why = "" if isinstance(parameter, luigi.ChoiceParameter) else f": {cut(str(error))}"
         raise ConfigError(f"--{option} {text!r}: is not {_kind(parameter)}{why}") from error
+
+
+def _without_words(parameter: luigi.Parameter[Any], text: str, now: dt.datetime) -> str:
+    """Write `today` and `yesterday` as a date, where a date is meant."""
+    months_and_years = (luigi.MonthParameter, luigi.YearParameter)
+    is_date = isinstance(parameter, luigi.DateParameter)
+    if text not in DAYS or not is_date or isinstance(parameter, months_and_years):
+        return text
+    return str(now.astimezone(ZoneInfo(ZONE)).date() - dt.timedelta(days=DAYS[text]))
 
 
 def _text(parameter: luigi.Parameter[Any]) -> str:

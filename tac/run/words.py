@@ -100,7 +100,8 @@ def explanation(outcome: Outcome, command: str) -> Iterator[str]:
     """Say what went wrong, what was not run because of it, and how to go on."""
     if outcome.stopped_by is not None:
         running = names(outcome.running) or "nothing"
-        yield f"{outcome.stopped_by.name}: stopped; {running} was running, and runs no more"
+        left = "goes on without us" if outcome.left else "runs no more"
+        yield f"{outcome.stopped_by.name}: stopped; {running} was running, and {left}"
     yield from _failures([*outcome.broken, *outcome.failed], outcome)
     for name in outcome.missing[:_MOST_FAILURES]:
         yield f"Error: {name}: is not there, and comes from elsewhere"

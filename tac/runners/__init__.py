@@ -10,19 +10,19 @@ import atexit
 import contextlib
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from tac import settings
 from tac.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tac.verdict import Verdict
 
 
-NAMES = ("local", "docker")
+NAMES = ("local", "docker", "kubernetes")
 """The runners that there are."""
 
 
@@ -69,6 +69,22 @@ class Runner(Protocol):
         Never raises for what a command does; what `follow` raises ends the command first.
         """
 
+    leaves_on_interrupt: ClassVar[bool]
+    """Ctrl-C lets what runs go on, unless it is pressed twice."""
+
+    def leaves(self) -> bool:
+        """Tell whether what runs goes on when this process is told to stop."""
+
+    def leave(self) -> None:
+        """Let what runs go on, if it can, whatever the settings say."""
+
+    def where(self) -> str:
+        """Say where commands run, for the first line of a run; nothing: here.
+
+        Raises:
+            ConfigError: they cannot run there with these settings.
+        """
+
     def close(self) -> None:
         """End whatever still runs, and give everything back. May be called again."""
 
@@ -106,10 +122,15 @@ def using(runner: Runner) -> Iterator[Runner]:
 
 def tidy() -> None:
     """Let the runner that the settings name remove what drivers that were killed left behind."""
-    if settings.current().runner == "docker":
+    runner = settings.current().runner
+    if runner == "docker":
         from tac.runners.docker import DockerRunner
 
         DockerRunner().tidy()
+    elif runner == "kubernetes":
+        from tac.runners.kubernetes import KubernetesRunner
+
+        KubernetesRunner().tidy()
 
 
 def runner_named(name: str) -> Runner:
@@ -126,4 +147,12 @@ def runner_named(name: str) -> Runner:
         from tac.runners.docker import DockerRunner
 
         return DockerRunner()
-    raise ConfigError(f"runner: there is none called {name!r}", hint=f"use {' or '.join(NAMES)}")
+    if name == "kubernetes":
+        from tac.runners.kubernetes import KubernetesRunner
+
+        return KubernetesRunner()
+    raise ConfigError(f"runner: there is none called {name!r}", hint=f"use {_choice(NAMES)}")
+
+
+def _choice(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tac import settings, verdict
 from tac.runners.log import open_log
@@ -25,8 +25,8 @@ from tac.runners.server_process import ServerProcess
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tac.log_file import Log
     from tac.runners import Command
-    from tac.runners.log import Log
     from tac.runners.server_process import StartedStep
     from tac.verdict import Verdict
 
@@ -63,6 +63,8 @@ _runners: weakref.WeakSet[LocalRunner] = weakref.WeakSet()
 class LocalRunner:
     """Runs commands as processes that end when this process does, whatever happens to it."""
 
+    leaves_on_interrupt: ClassVar[bool] = False
+
     def __init__(
         self,
         *,
@@ -88,6 +90,17 @@ class LocalRunner:
         with contextlib.suppress(OSError):  # the verdict of the first step will say it
             self._server(warm=bool(self._preload))
         return self
+
+    def leaves(self) -> bool:
+        """Tell whether what runs goes on without us: never."""
+        return False
+
+    def leave(self) -> None:
+        """Let what runs go on, if it can: it cannot."""
+
+    def where(self) -> str:
+        """Say where commands run: see `tac.runners.Runner`."""
+        return ""
 
     def run(
         self, command: Command, *, follow: Callable[[str], None], stop: threading.Event

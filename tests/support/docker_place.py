@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tac import settings
+from tac.names import STEP
 from tac.runners import Command
 from tac.runners.docker import DockerRunner
-from tac.runners.docker.container import STEP
 from tac.verdict import Verdict
 from tests.support.engine import Engine
 from tests.support.processes import ignore, until

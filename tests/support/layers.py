@@ -16,8 +16,9 @@ BASE_LABEL = "org.opencontainers.image.base.name"
 
 @dataclass(frozen=True)
 class Entry:
-    """One path of one layer, and its bytes where it is a file."""
+    """One path of one layer, counted from 0 over the base, and its bytes where it is a file."""
 
+    layer: int
     path: str
     info: tarfile.TarInfo
     content: bytes
@@ -50,11 +51,12 @@ def read_layers(engine: Engine, name: str, folder: Path) -> Iterator[Entry]:
     engine.command("save", "--output", str(archive), name, timeout=SAVE_SECONDS)
     with tarfile.open(archive) as image:
         (manifest,) = json.load(_open(image, "manifest.json"))
-        for layer in manifest["Layers"][-len(added_layers(engine, name)) :]:
+        added = manifest["Layers"][-len(added_layers(engine, name)) :]
+        for number, layer in enumerate(added):
             with tarfile.open(fileobj=_open(image, layer)) as files:
                 for info in files:
                     content = _open(files, info).read() if info.isfile() else b""
-                    yield Entry("/" + info.name.removeprefix("./"), info, content)
+                    yield Entry(number, "/" + info.name.removeprefix("./"), info, content)
     archive.unlink()
 
 

@@ -37,7 +37,7 @@ def environment(at: Path, **more: str) -> dict[str, str]:
     return {**os.environ, "TAC_STORE": str(at / "store"), "PYTHONPATH": str(REPOSITORY), **more}  # noqa: TID251 # a test's own child
 
 
-def tac(at: Path, *words: object, **more: str) -> Ended:
+def tac(at: Path, *words: object, seconds: float = DEADLINE_SECONDS, **more: str) -> Ended:
     """Run `tac WORDS…` in the directory `at` to its end."""
     ended = subprocess.run(
         command(*words),
@@ -47,14 +47,15 @@ def tac(at: Path, *words: object, **more: str) -> Ended:
         capture_output=True,
         text=True,
         check=False,
-        timeout=DEADLINE_SECONDS,
+        timeout=seconds,
     )
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
 def tac_run(at: Path, task: str, *words: object, **more: str) -> Ended:
     """Run one of the tests' own tasks, with its outputs in the directory `at`."""
-    return tac(at, "run", "--module", MODULE, task, "--at", at, *words, **more)
+    words = ("run", "--module", MODULE, task, "--at", at, *words)
+    return tac(at, *words, seconds=DEADLINE_SECONDS, **more)
 
 
 @contextmanager

@@ -49,3 +49,11 @@ def test_whatever_tells_work_apart_changes_its_name(other):
 
 def test_a_name_leaves_room_for_the_number_of_an_attempt_in_a_dns_label():
     assert len(names.log_name("A" * 200, "id", "address") + "-999") <= 63
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [("fetch-data-88bef20bda74", "fetch-data"), ("x-88bef20bda74", "x"), ("plain", "plain")],
+)
+def test_a_name_tells_its_step(name, step):
+    assert names.step_of(name) == step

@@ -108,6 +108,7 @@ COMES_WITH = {
     "pykube": "pykube-ng",
     "sklearn": "scikit-learn",
     "threadpoolctl": "scikit-learn",
+    "yaml": "pyyaml",
 }
 
 

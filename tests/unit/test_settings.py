@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tac.errors import ConfigError
-from tac.settings import Settings, read_settings
+from tac.settings import Settings, passed_on, read_settings
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -31,6 +31,18 @@ def test_a_later_file_wins_over_an_earlier_one(tmp_path):
     assert read_settings({}, [first, second]).store == "two"
 
 
+def test_settings_that_are_numbers_are_read_as_numbers():
+    settings = read_settings({"TAC_STOP_GRACE_SECONDS": "0", "TAC_SCHEDULING_SECONDS": "1.5"})
+
+    assert settings == Settings(stop_grace_seconds=0.0, scheduling_seconds=1.5)
+
+
+def test_pods_can_be_given_no_config_map_and_no_secret():
+    settings = read_settings({"TAC_KUBERNETES_CONFIG_MAP": "", "TAC_KUBERNETES_SECRET": ""})
+
+    assert settings == Settings(kubernetes_config_map="", kubernetes_secret="")
+
+
 def test_the_address_of_s3_comes_from_luigis_own_section(tmp_path):
     path = write(tmp_path, "luigi.cfg", "[s3]\nendpoint_url = http://127.0.0.1:8333\n")
 
@@ -56,8 +68,10 @@ def test_logs_go_into_a_store_that_is_a_directory_and_beside_one_that_is_not():
 
 
 SETTINGS = (
-    "store, source, runner, logs, luigid, stop_grace_seconds, image, memory, cpu, on_stop, "
-    "docker_network, container_s3_endpoint_url"
+    "store, source, runner, logs, luigid, stop_grace_seconds, image, memory, most_memory, cpu, "
+    "on_stop, docker_network, container_s3_endpoint_url, kubernetes_context, kubernetes_namespace, "
+    "kubernetes_config_map, kubernetes_secret, kubernetes_service_account, kubernetes_pod_patch, "
+    "scheduling_seconds"
 )
 
 
@@ -93,6 +107,18 @@ SETTINGS = (
             "[tac]\nstop_grace_seconds = soon\n",
             {},
             "stop_grace_seconds: 'soon' is not 0 to 3600 seconds",
+            None,
+        ),
+        (
+            "[tac]\nscheduling_seconds = -1\n",
+            {},
+            "scheduling_seconds: '-1' is not 0 to 604800 seconds",
+            None,
+        ),
+        (
+            "",
+            {"TAC_SCHEDULING_SECONDS": "nan"},
+            "scheduling_seconds: 'nan' is not 0 to 604800 seconds",
             None,
         ),
         (
@@ -135,3 +161,39 @@ def test_no_message_repeats_a_secret(tmp_path):
         read_settings({}, [path])
 
     assert "hush" not in f"{caught.value.message} {caught.value.hint} {caught.value!r}"
+
+
+OF_THE_WORK = {
+    "AWS_MAX_ATTEMPTS": "5",
+    "AWS_RETRY_MODE": "standard",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+    "TZ": "UTC",
+}
+OF_THE_MACHINE = {
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_REGION": "eu-central-1",
+    "http_proxy": "http://proxy",
+    "NO_PROXY": "me@home",
+}
+KEPT_BACK = {
+    "AWS_ACCESS_KEY_ID": "hush",
+    "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:8333",
+    "AWS_PROFILE": "mine",
+    "AWS_SECRET_ACCESS_KEY": "hush",
+    "AWS_SESSION_TOKEN": "hush",
+    "DATABASE_PASSWORD": "hush",
+    "HOME": "/home/me",
+    "HTTPS_PROXY": "http://me:hush@proxy",
+    "PATH": "/usr/bin",
+    "TAC_STORE": "s3://a/b",
+}
+
+
+def test_a_container_is_told_nothing_that_is_secret_and_elsewhere_nothing_of_this_machine():
+    here = {**OF_THE_WORK, **OF_THE_MACHINE}
+    environment = {**here, **KEPT_BACK}
+    del here["NO_PROXY"]  # an @ may end a password
+
+    assert passed_on(environment) == here
+    assert passed_on(environment, elsewhere=True) == OF_THE_WORK

@@ -6,6 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import tac
 from tac.errors import DataError, StorageUnavailable
 from tac.step import Output, format_size, progress, say, step
 
@@ -53,6 +54,35 @@ def test_an_output_that_is_there_is_left_alone(tmp_path):
     assert result.stderr.startswith(f"{out}: there already, 5 bytes, made 2")
     assert result.stderr.endswith(" UTC by an unknown version; nothing to do\n")
     assert out.read_text(encoding="utf-8") == "first"
+
+
+@pytest.mark.parametrize(
+    "command", [("{out}", "well"), ("{out}", "--new-option"), ("{there}", "well")]
+)
+def test_a_driver_of_another_version_is_refused_before_its_command_is_read(
+    tmp_path, monkeypatch, command
+):
+    monkeypatch.setenv("TAC_DRIVER_VERSION", "7.8.9")
+    out, there = tmp_path / "out.csv", tmp_path / "there.csv"
+    there.write_text("first", encoding="utf-8")
+
+    result = run(*(word.format(out=out, there=there) for word in command))
+
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"Error: tac {tac.__version__} runs this step, and tac 7.8.9 asked for it: "
+        "they must be one version\n"
+        "Hint: build the image from the driver's checkout (`make image`), name another (`--image`),"
+        f" or install tac {tac.__version__} where the driver runs\n",
+    )
+    assert list(tmp_path.iterdir()) == [there]
+
+
+@pytest.mark.parametrize("version", [tac.__version__, ""])
+def test_a_driver_of_this_version_is_obeyed(tmp_path, monkeypatch, version):
+    monkeypatch.setenv("TAC_DRIVER_VERSION", version)
+
+    assert run(str(tmp_path / "out.csv"), "well").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from tac import settings
 from tac.errors import ConfigError
+from tac.quantities import parse_cpu, parse_memory
 from tac.step_task import StepTask
 from tac.task import (
     Evaluate,
@@ -65,6 +66,12 @@ def test_every_task_is_in_the_table_of_this_test():
     }
 
     assert families == {task.task_family for task in TASKS}
+
+
+@pytest.mark.parametrize("task", TASKS, ids=str)
+def test_every_task_says_how_much_memory_and_processor_its_step_needs(task):
+    assert 128 << 20 <= parse_memory(task.memory) <= 1 << 30
+    assert 250_000_000 <= parse_cpu(task.cpu) <= 1_000_000_000
 
 
 def test_the_outputs_of_one_day_have_the_places_that_the_documents_name():

@@ -211,10 +211,82 @@ ROWS = [
         "Hint: `docker build --tag tac:1 .` makes it from a checkout; `--image` names another",
     ),
     (
-        verdict.left_running("x-1", seconds=3.04),
+        verdict.left_running("container/x-1", "docker stop x-1", seconds=3.04),
         (Phase.RUNNING, Reason.STOPPED, Next.GIVE_UP),
         "step/x: left running after 3.0 s, in container/x-1\n"
         "Hint: run the same command again: it goes on from there (`docker stop x-1` ends it)",
+    ),
+    (
+        verdict.left_running("job/x-1", "kubectl delete job x-1", seconds=3.04),
+        (Phase.RUNNING, Reason.STOPPED, Next.GIVE_UP),
+        "step/x: left running after 3.0 s, in job/x-1\n"
+        "Hint: run the same command again: it goes on from there (`kubectl delete job x-1` ends "
+        "it)",
+    ),
+    (
+        exited(1, "Killed", image="tac", oom_killed=True, memory_limit="1Gi", place="job/x-1"),
+        (Phase.FINISHED, Reason.OUT_OF_MEMORY, Next.RETRY),
+        "step/x: ran out of memory, exit code 1 in job/x-1 after 3.0 s: Killed\n"
+        "Hint: give it more memory, in its task or by TAC_MEMORY (now 1Gi); log: /logs/x.log",
+    ),
+    (
+        exited(1, *TRACEBACK, oom_killed=True),  # of the whole machine: perhaps another step's
+        (Phase.FINISHED, Reason.BUG, Next.GIVE_UP),
+        "step/x: failed with exit code 1 after 3.0 s: ZeroDivisionError: division by zero\n"
+        "Hint: a bug of the step; everything it said is in /logs/x.log",
+    ),
+    (
+        exited(7, "what now", own_exit_codes=True, place="job/x-1"),
+        (Phase.FINISHED, Reason.FAILED, Next.GIVE_UP),
+        "step/x: failed with exit code 7 in job/x-1 after 3.0 s: what now\n"
+        "Hint: everything it said is in /logs/x.log",
+    ),
+    (
+        exited(0, own_exit_codes=True),
+        (Phase.FINISHED, Reason.DONE, Next.ACCEPT),
+        "step/x: done after 3.0 s",
+    ),
+    (
+        exited(2, own_exit_codes=True, stop=Stop.ASKED),
+        (Phase.RUNNING, Reason.STOPPED, Next.GIVE_UP),
+        "step/x: stopped as asked after 3.0 s\n"
+        "Hint: run the same command again: what is finished is kept",
+    ),
+    (
+        exited(3, "Killed", own_exit_codes=True, oom_killed=True, memory_limit="1Gi"),
+        (Phase.FINISHED, Reason.OUT_OF_MEMORY, Next.RETRY),
+        "step/x: ran out of memory, exit code 3 after 3.0 s: Killed\n"
+        "Hint: give it more memory, in its task or by TAC_MEMORY (now 1Gi); log: /logs/x.log",
+    ),
+    (
+        verdict.no_cluster("API server at x: does not answer", "start it"),
+        (Phase.PENDING, Reason.NO_CLUSTER, Next.GIVE_UP),
+        "step/x: could not be started: API server at x: does not answer\nHint: start it",
+    ),
+    (
+        verdict.never_began(Reason.NO_POD, "no pod can be made for job/x-1: quota", remedy="ask"),
+        (Phase.PENDING, Reason.NO_POD, Next.GIVE_UP),
+        "step/x: no pod can be made for job/x-1: quota\nHint: ask",
+    ),
+    (
+        verdict.never_began(Reason.UNSCHEDULABLE, "no node for job/x-1", remedy="add one"),
+        (Phase.PENDING, Reason.UNSCHEDULABLE, Next.GIVE_UP),
+        "step/x: no node for job/x-1\nHint: add one",
+    ),
+    *(
+        (
+            verdict.cut_short(reason, "ended", "node/a: said so", seconds=3.04, remedy="wait"),
+            (Phase.RUNNING, reason, following),
+            "step/x: ended after 3.0 s: node/a: said so\nHint: wait",
+        )
+        for reason, following in (
+            (Reason.EVICTED, Next.RETRY),
+            (Reason.PREEMPTED, Next.RETRY),
+            (Reason.NODE_LOST, Next.RETRY),
+            (Reason.OUT_OF_DISK, Next.GIVE_UP),
+            (Reason.DEADLINE, Next.GIVE_UP),
+            (Reason.CANCELLED, Next.GIVE_UP),
+        )
     ),
     (
         verdict.lost("container/x-1 was removed", seconds=3.04, log=LOG, remedy="look"),
@@ -279,8 +351,18 @@ def test_last_words_are_the_error_of_a_step_else_an_exception_else_the_last_line
     [
         (Reason.TRY_AGAIN, [2, 8, 30, None]),
         (Reason.KILLED, [2, None]),
-        (Reason.OUT_OF_MEMORY, [5, None]),
+        (Reason.OUT_OF_MEMORY, [5, 5, None]),
         (Reason.LOST, [1, None]),
+        (Reason.EVICTED, [1, 5, 15, 60, 60, None]),
+        (Reason.PREEMPTED, [5, 15, 60, 60, 60, None]),
+        (Reason.NODE_LOST, [0, 5, 15, 60, 60, None]),
+        (Reason.NO_POD, [None]),
+        (Reason.UNSCHEDULABLE, [None]),
+        (Reason.NO_IMAGE, [None]),
+        (Reason.CANNOT_START, [None]),
+        (Reason.OUT_OF_DISK, [None]),
+        (Reason.DEADLINE, [None]),
+        (Reason.CANCELLED, [None]),
         (Reason.USAGE, [None]),
         (Reason.BAD_DATA, [None]),
         (Reason.BUG, [None]),

@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tac import settings, verdict
 from tac.errors import TacError
+from tac.names import MANAGED, OUTPUT
 from tac.runners.docker import keys
 from tac.runners.docker.attempt import Attempt, Shared, not_begun
 from tac.runners.docker.container import (
-    MANAGED,
-    OUTPUT,
     Sight,
     Terms,
     build_container,
@@ -39,16 +38,32 @@ if TYPE_CHECKING:
 class DockerRunner:
     """Runs commands as containers of the image that the settings name."""
 
+    # They are this machine's, as processes are: who presses Ctrl-C wants it back.
+    leaves_on_interrupt: ClassVar[bool] = False
+
     def __init__(self, *, stop_grace_seconds: float | None = None) -> None:
         self._settings = settings.current()
         self._grace_seconds = (
             self._settings.stop_grace_seconds if stop_grace_seconds is None else stop_grace_seconds
         )
+        self._leave = self._settings.on_stop == "leave"
         self._closed = threading.Event()
         self._changed = threading.Condition()
         self._running = 0
         self._shared: Shared | None = None
         self._process = os.getpid()
+
+    def leaves(self) -> bool:
+        """Tell whether what runs goes on when this process is told to stop."""
+        return self._leave
+
+    def leave(self) -> None:
+        """Let what runs go on, whatever the settings say."""
+        self._leave = True
+
+    def where(self) -> str:
+        """Say where commands run: see `tac.runners.Runner`."""
+        return f"docker: image {self._settings.image}"
 
     def run(
         self, command: Command, *, follow: Callable[[str], None], stop: threading.Event
@@ -92,7 +107,7 @@ class DockerRunner:
                 self._shared = Shared(
                     Engine(),
                     self._settings.image,
-                    self._settings.on_stop == "leave",
+                    self.leaves,
                     self._grace_seconds,
                     self._closed,
                 )

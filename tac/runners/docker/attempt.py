@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tac import verdict
 from tac.errors import TacError
-from tac.runners.docker.container import MANAGED, WORK
+from tac.names import MANAGED, WORK
 from tac.runners.docker.engine import (
     Engine,
     EngineAway,
@@ -32,9 +32,9 @@ from tac.store import store_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tac.log_file import Log
     from tac.runners import Command
     from tac.runners.docker.container import Container
-    from tac.runners.log import Log
     from tac.verdict import Verdict
 
 _log = logging.getLogger(__name__)
@@ -62,8 +62,8 @@ class Shared:
 
     engine: Engine
     image: str
-    leave: bool
-    """Let containers go on when the driver is told to stop."""
+    leaves: Callable[[], bool]
+    """Whether to let containers go on when the driver is told to stop."""
     grace_seconds: float
     closed: threading.Event
     read: set[str] = field(default_factory=set)
@@ -123,7 +123,10 @@ class Attempt:
             self._abandon(container)
             raise
         if state is None:
-            return verdict.left_running(self._container.name, seconds=self._seconds())
+            name = self._container.name
+            return verdict.left_running(
+                f"container/{name}", f"docker stop {name}", seconds=self._seconds()
+            )
         return self._conclude(state, log)
 
     # Before it runs.
@@ -235,7 +238,7 @@ class Attempt:
                     return None
             state = self._patiently(lambda: self._engine.inspect(container))
             if state.finished:
-                self._copy.finish(self._engine, container)
+                self._copy.add_rest(self._engine, container)
                 return state
             self._stop.wait(pause)
             pause = min(2 * pause, _LAST_PAUSE_SECONDS)
@@ -245,7 +248,7 @@ class Attempt:
         heard = time.monotonic()
         while True:
             if self._told_to_stop() and not self._stopped:
-                if self._shared.leave:
+                if self._shared.leaves():
                     return False
                 self._end(container)
             piece = live.next(_LOOK_SECONDS)

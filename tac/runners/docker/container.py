@@ -10,8 +10,11 @@ import urllib.parse
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tac import names
+import tac
+from tac import names, settings
 from tac.errors import ConfigError
+from tac.names import ATTEMPT, MANAGED, OUTPUT, STEP, WORK
+from tac.quantities import parse_cpu, parse_memory
 from tac.runners.docker.keys import HOME
 from tac.runners.docker.mounts import absolute
 
@@ -21,23 +24,11 @@ if TYPE_CHECKING:
     from tac.runners import Command
     from tac.runners.docker.mounts import Mount
 
-MANAGED = {"app.kubernetes.io/managed-by": "tac"}
-STEP, WORK, ATTEMPT, OUTPUT = "tac/step", "tac/work", "tac/attempt", "tac/output"
-"""Labels: what people call the step, the digest of what is done, the attempt's number, and the
-address of what it makes."""
-
-_PASSED = re.compile(
-    r"(OMP|OPENBLAS|MKL)_NUM_THREADS|PYTHONUNBUFFERED|TZ|(https?|no|all)_proxy|"
-    r"AWS_(REGION|DEFAULT_REGION|EC2_METADATA_DISABLED|MAX_ATTEMPTS|RETRY_MODE)",
-    re.IGNORECASE,
-)
-"""The variables of the driver that a container is given too: none that holds a secret."""
+_DRIVER_VERSION = "TAC_DRIVER_VERSION"
+"""The variable by which a step knows the driver's version, and refuses one that is not its own."""
 
 _HOST = "host.docker.internal"
 _LOOPBACK = re.compile(r"localhost|127\.[\d.]+|::1")
-_MEMORY = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[kKMGT]i?)?B?")
-_CPU = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>m?)")
-_LEAST_MEMORY = 6 << 20  # the engine refuses less ("Minimum memory limit allowed is 6MB")
 
 
 @dataclass(frozen=True)
@@ -127,39 +118,11 @@ def check_endpoint(terms: Terms) -> None:
         )
 
 
-def parse_memory(text: str) -> int:
-    """Read bytes out of `512Mi`, `2G` or a bare number of bytes."""
-    found = _MEMORY.fullmatch(text.strip())
-    if found is None:
-        raise ConfigError(f"memory: {text!r} is not an amount", hint="write it like 512Mi or 2Gi")
-    unit = found["unit"] or ""
-    base = 1024 if unit.endswith("i") else 1000
-    size = int(float(found["number"]) * base ** " kMGT".index(unit[:1].replace("K", "k") or " "))
-    if size < _LEAST_MEMORY:
-        raise ConfigError(
-            f"memory: {text!r} is less than a container can have", hint="write it like 512Mi or 2Gi"
-        )
-    return size
-
-
-def parse_cpu(text: str) -> int:
-    """Read billionths of a processor out of `1.5` or `500m`."""
-    found = _CPU.fullmatch(text.strip())
-    count = 0.0 if found is None else float(found["number"]) / (1000 if found["unit"] else 1)
-    if count <= 0:
-        raise ConfigError(f"cpu: {text!r} is no number of processors", hint="write it like 1.5")
-    return int(count * 1_000_000_000)
-
-
 def _environment(given: Mapping[str, str], terms: Terms, sight: Sight) -> list[str]:
-    passed = {
-        name: value
-        for name, value in given.items()
-        # A proxy's address may hold a password.
-        if _PASSED.fullmatch(name) and not (name.lower().endswith("_proxy") and "@" in value)
-    }
     endpoint = {"AWS_ENDPOINT_URL_S3": terms.s3_endpoint_url} if terms.s3_endpoint_url else {}
-    whole = {**passed, **endpoint, "HOME": HOME, **sight.variables}
+    passed = settings.passed_on(given)
+    own = {"HOME": HOME, _DRIVER_VERSION: tac.__version__}
+    whole = {**passed, **endpoint, **own, **sight.variables}
     return sorted(f"{name}={value}" for name, value in whole.items())
 
 

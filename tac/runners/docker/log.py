@@ -7,11 +7,11 @@ read from its beginning again, and what is in the file already is passed over.
 from __future__ import annotations
 
 import contextlib
-import logging
 import queue
 import threading
 from typing import TYPE_CHECKING, Self
 
+from tac.log_file import LogWriter
 from tac.runners.docker.engine import EngineError
 
 if TYPE_CHECKING:
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from tac.log_file import Log
     from tac.runners.docker.engine import Engine, Stream
-    from tac.runners.log import Log
-
-_log = logging.getLogger(__name__)
 
 _PIECES_AHEAD = 64
 _LOOK_SECONDS = 0.5
@@ -81,26 +79,13 @@ class LiveLog:
                 return
 
 
-class Copy:
+class Copy(LogWriter):
     """The part of a step's log file that one container's words are copied to."""
 
     def __init__(self, path: Path, log: Log, tell: Callable[[str], None]) -> None:
-        self._file = path.open("ab", buffering=0)
-        self._log = log
-        self._tell = tell
+        super().__init__(path, log, tell)
         self._copied = 0
         self._ahead = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
 
     def rewind(self) -> None:
         """What comes next comes from the container's beginning again."""
@@ -111,24 +96,13 @@ class Copy:
         new = piece[self._ahead :]
         self._ahead -= len(piece) - len(new)
         if new:
-            self._write(new)
+            self.write(new)
             self._copied += len(new)
-            while self._log.follow(self._tell):
-                pass
+            self.follow()
 
-    def finish(self, engine: Engine, container: str) -> None:
+    def add_rest(self, engine: Engine, container: str) -> None:
         """Write what is still missing of a container that has ended, and tell the last line."""
         self.rewind()
         with contextlib.suppress(EngineError):  # its result counts, not its last words
             self.add(engine.logs(container))
-        self._log.finish(self._tell)
-
-    def note(self, text: str) -> None:
-        """Write a line of our own."""
-        self._write(f"# {text}\n".encode())
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._file.write(data)
-        except OSError as error:  # a full disk here says nothing about the work
-            _log.warning("%s: not written: %s", self._file.name, error.strerror)
+        self.finish()

@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+import tac
 from tac.errors import ConfigError
 from tac.runners import Command
 from tac.runners.docker.container import (
@@ -9,8 +10,6 @@ from tac.runners.docker.container import (
     Terms,
     build_container,
     check_endpoint,
-    parse_cpu,
-    parse_memory,
 )
 from tac.runners.docker.mounts import Mount
 
@@ -41,7 +40,12 @@ def test_a_command_becomes_a_container_with_no_more_rights_than_it_needs(tmp_pat
         "Image": "tac",
         "Entrypoint": ["python"],
         "Cmd": ["-m", "tac.average", "/s/out.parquet", "/s/in.parquet"],
-        "Env": ["AWS_CONFIG_FILE=/c", "HOME=/tmp", "OMP_NUM_THREADS=1"],
+        "Env": [
+            "AWS_CONFIG_FILE=/c",
+            "HOME=/tmp",
+            "OMP_NUM_THREADS=1",
+            f"TAC_DRIVER_VERSION={tac.__version__}",
+        ],
         "User": "1000:100",
         "StopSignal": "SIGTERM",
         "Labels": {
@@ -123,6 +127,7 @@ def test_a_container_is_told_nothing_that_is_secret_or_of_this_machine_alone(tmp
         "AWS_REGION=eu-central-1",
         "HOME=/tmp",
         "OMP_NUM_THREADS=1",
+        f"TAC_DRIVER_VERSION={tac.__version__}",
         "TZ=UTC",
         "http_proxy=http://proxy",
     ]
@@ -150,49 +155,6 @@ def test_the_network_and_the_users_are_the_engines_own_unless_they_must_not_be(
 
     names = ("NetworkMode", "UsernsMode", "ExtraHosts")
     assert {name: host[name] for name in names if name in host} == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("2Gi", 2 << 30),
-        ("512Mi", 512 << 20),
-        ("1.5Gi", 3 << 29),
-        ("2G", 2_000_000_000),
-        ("300M", 300_000_000),
-        ("8000k", 8_000_000),
-        ("8000Ki", 8000 << 10),
-        (" 67108864 ", 64 << 20),
-    ],
-)
-def test_memory_is_read_as_kubernetes_writes_it(text, size):
-    assert parse_memory(text) == size
-
-
-@pytest.mark.parametrize(("text", "count"), [("1.5", 1_500_000_000), ("500m", 500_000_000)])
-def test_processors_are_read_as_kubernetes_writes_them(text, count):
-    assert parse_cpu(text) == count
-
-
-@pytest.mark.parametrize(
-    ("read", "text", "message", "hint"),
-    [
-        (parse_memory, "2 GB", "memory: '2 GB' is not an amount", "write it like 512Mi or 2Gi"),
-        (
-            parse_memory,
-            "2",
-            "memory: '2' is less than a container can have",
-            "write it like 512Mi or 2Gi",
-        ),
-        (parse_cpu, "0", "cpu: '0' is no number of processors", "write it like 1.5"),
-        (parse_cpu, "all", "cpu: 'all' is no number of processors", "write it like 1.5"),
-    ],
-)
-def test_a_limit_that_cannot_be_one_is_an_error(read, text, message, hint):
-    with pytest.raises(ConfigError) as caught:
-        read(text)
-
-    assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8333", "localhost:8333", "[::1]:8333"])

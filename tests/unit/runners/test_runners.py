@@ -15,7 +15,7 @@ def test_a_runner_that_there_is_not_is_a_wrong_setting():
 
     assert (caught.value.message, caught.value.hint) == (
         "runner: there is none called 'locale'",
-        "use local or docker",
+        "use local, docker or kubernetes",
     )
 
 

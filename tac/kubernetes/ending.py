@@ -1,0 +1,120 @@
+"""The end of an attempt: its last words, its verdict, its black box, and what is deleted then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tac import verdict
+from tac.errors import ApiError, ApiUnavailable, NotFound
+from tac.kubernetes.conclusion import conclude, give_up
+from tac.kubernetes.log import discard
+from tac.kubernetes.pauses import patiently
+from tac.kubernetes.stages import Stage
+
+if TYPE_CHECKING:
+    from tac.kubernetes.errand import Errand
+    from tac.kubernetes.log import LogFollower
+    from tac.kubernetes.patience import Patience
+    from tac.kubernetes.reflector import View
+    from tac.kubernetes.stages import Diagnosis
+    from tac.verdict import Verdict
+
+_KILLED = 137
+
+
+def read_last_words(errand: Errand, follower: LogFollower | None, diagnosis: Diagnosis) -> None:
+    """Let those who listen hear what they have not heard yet of a container that is over."""
+    try:
+        if follower is not None:
+            _read_rest(errand, follower, diagnosis)
+    except (ApiError, ApiUnavailable) as error:
+        errand.sink.note(f"its last words could not be read: {error.message}")
+        if diagnosis.detail:
+            errand.sink.write(f"{diagnosis.detail}\n".encode())
+    errand.sink.finish()
+
+
+def _read_rest(errand: Errand, follower: LogFollower, diagnosis: Diagnosis) -> None:
+    if diagnosis.stage is Stage.ENDED:
+        patiently(lambda: follower.finish(read_rest=True), lambda: _patience_with_a_node(errand))
+    elif diagnosis.stage is Stage.GONE:  # perhaps its pod is still there, and if not nobody minds
+        try:
+            follower.finish(read_rest=True)
+        except (NotFound, ApiUnavailable):
+            discard(follower)
+    else:
+        discard(follower)
+
+
+def _patience_with_a_node(errand: Errand) -> float:
+    """Return how long a log that cannot be read is waited for: who is away decides."""
+    if errand.shared.reflector.away_seconds():
+        return errand.patience_seconds()
+    return errand.shared.limits.last_words_seconds
+
+
+def conclude_in_vain(
+    errand: Errand, view: View, diagnosis: Diagnosis, patience: Patience
+) -> Verdict:
+    """Give up a Job that does not get to its program, and delete it."""
+    ended = give_up(
+        diagnosis,
+        name=diagnosis.job,
+        namespace=errand.shared.namespace,
+        waited_seconds=patience.waited_seconds(diagnosis),
+        limit_seconds=patience.limit_seconds(diagnosis),
+    )
+    errand.collect(view, ended)
+    if view.job is not None:
+        errand.shared.read.add(view.job["metadata"]["uid"])
+        errand.delete(view.job)
+    return ended
+
+
+def conclude_attempt(
+    errand: Errand, view: View, diagnosis: Diagnosis, *, we_stopped_it: bool
+) -> Verdict:
+    """Say what an attempt came to; a failure is kept, and a success is cleaned up."""
+    ended = _judge(errand, diagnosis, we_stopped_it=we_stopped_it)
+    for job in (view.job, view.was):
+        if job is not None:
+            errand.shared.read.add(job["metadata"]["uid"])
+    if ended.next is verdict.Next.ACCEPT:
+        if not errand.order.keep:
+            errand.shared.cleaner.clean(errand.order.work)
+    elif not we_stopped_it:
+        errand.collect(view, ended)
+    return ended
+
+
+def _judge(errand: Errand, diagnosis: Diagnosis, *, we_stopped_it: bool) -> Verdict:
+    seconds = errand.seconds()
+    if not we_stopped_it and _was_published_all_the_same(errand, diagnosis):
+        done = verdict.Ending(exit_code=0, seconds=seconds)
+        return verdict.judge(done, (), log=errand.order.log)
+    return conclude(
+        replace(diagnosis, ending=diagnosis.ending or verdict.Ending(seconds=seconds)),
+        errand.sink.tail(),
+        job=diagnosis.job,
+        namespace=errand.shared.namespace,
+        log=errand.order.log,
+        stop=_how_stopped(diagnosis) if we_stopped_it else verdict.Stop.NOT_ASKED,
+    )
+
+
+def _how_stopped(diagnosis: Diagnosis) -> verdict.Stop:
+    # What we deleted we told to stop; exit code 137 is what the kubelet does after the grace.
+    code = diagnosis.ending.exit_code if diagnosis.ending is not None else None
+    return verdict.Stop.FORCED if code == _KILLED else verdict.Stop.ASKED
+
+
+def _was_published_all_the_same(errand: Errand, diagnosis: Diagnosis) -> bool:
+    """Whether the work is done, although nobody can tell by its container.
+
+    Another driver has read the Job and removed it, or the node was lost behind the last byte.
+    """
+    told = diagnosis.ending is not None and diagnosis.reason is None
+    if told or errand.order.is_done is None:
+        return False
+    return errand.order.is_done()

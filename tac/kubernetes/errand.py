@@ -1,0 +1,132 @@
+"""An order that is being carried out: what is to be done, and what every part of doing it needs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from tac.errors import Conflict, NotFound, TacError
+from tac.kubernetes import black_box
+from tac.kubernetes.pauses import patiently
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from tac.kubernetes.reflector import View
+    from tac.kubernetes.shared import Shared
+    from tac.verdict import Verdict
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Order:
+    """A piece of work, and what belongs to it."""
+
+    name: str
+    """What people call it."""
+
+    work: str
+    """The label of all attempts at it."""
+
+    manifest: Object
+    """The Job without its attempt's number."""
+
+    log: str
+    """Where what it says goes."""
+
+    is_done: Callable[[], bool] | None = None
+    """Whether what it makes is there, asked now; None: nobody can tell."""
+
+    own_exit_codes: bool = False
+    """Its exit codes are not those of tac's steps: 0 is success, and the others mean failure."""
+
+    keep: bool = False
+    """Leave its Jobs where they are when they have succeeded."""
+
+
+class Sink(Protocol):
+    """Where what a Job says goes."""
+
+    def write(self, data: bytes) -> None:
+        """Add what its container says; from any thread."""
+
+    def note(self, text: str) -> None:
+        """Add a line of ours."""
+
+    def follow(self) -> None:
+        """Let those who listen hear what was added."""
+
+    def finish(self) -> None:
+        """Let them hear the last line too."""
+
+    def tail(self) -> list[str]:
+        """Return the last lines."""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """One attempt at an order, for one driver; whoever set `stop` wants it to end."""
+
+    shared: Shared
+    order: Order
+    sink: Sink
+    stop: threading.Event
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def kubectl(self) -> str:
+        """How a command of kubectl begins that a person can paste."""
+        return f"kubectl --namespace {self.shared.namespace}"
+
+    def told_to_stop(self) -> bool:
+        """Whether this attempt, or the whole driver, is to end."""
+        return self.stop.is_set() or self.shared.closed.is_set()
+
+    def seconds(self) -> float:
+        """Return for how long it is under way."""
+        return time.monotonic() - self.began
+
+    def patience_seconds(self) -> float:
+        """Return how long an API server that does not answer is waited for."""
+        if self.told_to_stop():
+            return self.shared.grace_seconds
+        return self.shared.limits.away_seconds
+
+    def patiently(self, ask: Callable[[], T]) -> T:
+        """Ask the API server until it answers: it has before, so it will come back.
+
+        Raises:
+            ApiUnavailable: it did not in time.
+        """
+        return patiently(ask, self.patience_seconds)
+
+    def delete(self, job: Object) -> None:
+        """Delete a Job, if it is still there and can be deleted."""
+        metadata = job["metadata"]
+        try:
+            self.patiently(
+                lambda: self.shared.client.delete("Job", metadata["name"], uid=metadata["uid"])
+            )
+            _log.info("job/%s: deleted", metadata["name"])
+        except (NotFound, Conflict):
+            pass  # another driver has deleted it
+        except TacError as error:  # the next run of this work comes by again
+            _log.warning("%s", error.message)
+
+    def collect(self, view: View, ended: Verdict | None) -> None:
+        """Keep the black box; a store that does not take it must not hide the verdict."""
+        if self.shared.store is None:
+            return
+        try:
+            address = black_box.collect(self.shared.client, view, ended, self.shared.store)
+        except TacError as error:
+            _log.warning("%s", error.message)
+            return
+        self.sink.note(f"all that is known of it: {address}")

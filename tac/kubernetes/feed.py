@@ -1,0 +1,177 @@
+"""The list and then the watches of one kind of object, by a thread of its own.
+
+A watch that was cut goes on from the last version that it saw; one that is too old lists again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tac.errors import ApiError, ApiUnavailable, Expired, TacError
+from tac.kubernetes.pauses import LAST_SECONDS, Pauses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tac.kubernetes.client import Client, Watch
+
+_log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 60
+"""How long one watch lasts. A connection that died without a sign is found out when it ends, and
+going on with the next costs one request."""
+
+
+class Listener(Protocol):
+    """Who is told; each by the feed's own thread."""
+
+    def replace(self, kind: str, items: Iterable[dict[str, Any]], version: str) -> None:
+        """Take in a whole list."""
+
+    def apply(self, event: Mapping[str, Any]) -> None:
+        """Take in one event of a watch."""
+
+    def wake(self) -> None:
+        """Let everybody who waits look again."""
+
+
+class Feed:
+    """Tells a listener all objects of a kind, and then every change, until it is closed."""
+
+    def __init__(self, client: Client, kind: str, listener: Listener, *, labels: str = "") -> None:
+        self._client, self._kind, self._labels = client, kind, labels
+        self._listener = listener
+        self._closed = threading.Event()
+        self._listed = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._watch: Watch | None = None
+        self._version = ""
+        self._away_since: float | None = None
+        self._refused: TacError | None = None
+        self._last: TacError | None = None
+
+    def start(self) -> None:
+        """Begin, unless it has begun."""
+        with self._lock:
+            if self._thread is None and not self._closed.is_set():
+                self._thread = threading.Thread(
+                    target=self._run, name=f"watch of {self._kind}", daemon=True
+                )
+                self._thread.start()
+
+    def close(self) -> None:
+        """End it; a thread that waits for the server goes on to its end by itself."""
+        self._closed.set()
+        with self._lock:
+            watch, thread = self._watch, self._thread
+        if watch is not None:
+            watch.close()
+        if thread is not None:
+            thread.join(2)
+
+    def away_seconds(self) -> float:
+        """Return for how long the API server has not answered; 0: it did just now."""
+        since = self._away_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def wait_until_listed(self, seconds: float) -> None:
+        """Wait until the listener knows all that is there.
+
+        Raises:
+            ApiUnavailable: the API server did not tell it within so many seconds.
+            ApiError: it refuses to.
+        """
+        if not self._listed.wait(max(0.0, seconds)):
+            raise self._last or ApiUnavailable(
+                f"the API server did not list the {self._kind}s in time", hint="run it again"
+            )
+        self.raise_if_refused()
+
+    def raise_if_refused(self) -> None:
+        """Raise what the API server said when it refused to go on telling."""
+        if self._refused is not None:
+            raise self._refused
+
+    def _run(self) -> None:
+        pauses = Pauses()
+        while not self._closed.is_set():
+            began, asked = time.monotonic(), None
+            try:
+                self._list_and_follow()
+            except Expired:
+                self._version = ""
+            except ApiUnavailable as error:
+                asked = error.retry_after_seconds
+                self._note_away(error)
+            except ApiError as error:  # a right was taken away, or the namespace is gone
+                self._refuse(error)
+                return
+            except Exception as error:  # noqa: BLE001 - a bug here must not let all tasks wait
+                _log.exception("watch of %s: failed", self._kind)
+                self._refuse(TacError(f"watch of {self._kind}: {type(error).__name__}: {error}"))
+                return
+            if time.monotonic() - began > LAST_SECONDS:
+                pauses.reset()
+            else:  # whatever ends every watch at once must not make us ask without end
+                self._closed.wait(pauses.next(asked))
+
+    def _list_and_follow(self) -> None:
+        if not self._version:
+            self._list()
+        self._follow()
+
+    def _list(self) -> None:
+        listed = self._client.list(self._kind, labels=self._labels)
+        version = listed["metadata"]["resourceVersion"]
+        for item in listed["items"]:
+            item.setdefault("kind", self._kind)
+        self._listener.replace(self._kind, listed["items"], version)
+        self._version = version
+        self._away_since = None
+        self._listed.set()
+
+    def _follow(self) -> None:
+        opened = self._client.watch(
+            self._kind,
+            labels=self._labels,
+            resource_version=self._version,
+            timeout_seconds=WATCH_SECONDS,
+        )
+        with opened as watch:
+            with self._lock:
+                self._watch = watch
+            self._away_since = None
+            try:
+                self._take_in(watch)
+            finally:
+                with self._lock:
+                    self._watch = None
+
+    def _take_in(self, watch: Watch) -> None:
+        if self._closed.is_set():  # while it was opened
+            return
+        for event in watch:
+            if self._closed.is_set():
+                return
+            version = event["object"]["metadata"].get("resourceVersion")
+            if event["type"] != "BOOKMARK":
+                event["object"].setdefault("kind", self._kind)
+                self._listener.apply(event)
+            if version:
+                self._version = version
+
+    def _note_away(self, error: ApiUnavailable) -> None:
+        self._last = error
+        if self._away_since is None and not self._closed.is_set():
+            self._away_since = time.monotonic()
+            if self._listed.is_set():
+                _log.debug("watch of %s: cut, goes on: %s", self._kind, error.message)
+
+    def _refuse(self, error: TacError) -> None:
+        self._refused = error
+        self._listed.set()
+        self._listener.wake()

@@ -1,0 +1,223 @@
+"""One attempt at a piece of work as a Job: made or found, followed, read, collected, cleaned.
+
+An API server that goes away meanwhile is waited for: the pod goes on without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from tac import names, verdict
+from tac.errors import ApiError, ApiUnavailable, TacError
+from tac.kubernetes.beginning import ensure_job
+from tac.kubernetes.diagnosis import diagnose
+from tac.kubernetes.ending import conclude_attempt, conclude_in_vain, read_last_words
+from tac.kubernetes.errand import Errand, Order, Sink
+from tac.kubernetes.log import LogFollower, discard
+from tac.kubernetes.patience import Patience
+from tac.kubernetes.stages import PATIENCE_SECONDS, Diagnosis, Stage
+from tac.progress import Progress, format_progress
+
+if TYPE_CHECKING:
+    import threading
+
+    from tac.kubernetes.errand import Object
+    from tac.kubernetes.reflector import View
+    from tac.kubernetes.shared import Shared
+    from tac.verdict import Verdict
+
+__all__ = ["Attempt", "Order", "Sink"]
+
+_log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.25
+"""How often it is looked whether we are to stop; the API server is asked nothing for it."""
+
+_MORE_TO_STOP_SECONDS = 15.0
+"""A deletion goes through the garbage collector, which takes a second or two, before the grace."""
+
+_EVENTS_SECONDS = 5.0
+"""A pod that starts as pods do is not worth asking for its events."""
+
+_SILENT_START_SECONDS = 2.0
+"""What passes sooner is not worth a line in the log and the dashboard."""
+
+_DOING = {
+    Stage.NO_POD: "waits for its pod",
+    Stage.SCHEDULING: "waits for a node",
+    Stage.IMAGE: "waits for its image",
+    Stage.STARTING: "starts",
+    Stage.RUNNING: "runs",
+    Stage.LOST: "is lost",
+}
+
+
+class Attempt:
+    """One Job from its making, or its finding, to its end."""
+
+    def __init__(self, shared: Shared, order: Order, sink: Sink, stop: threading.Event) -> None:
+        self._errand = Errand(shared, order, sink, stop)
+        self._shared, self._order, self._sink = shared, order, sink
+        self._patience = Patience(shared.patience())
+        self._told = ""
+        self._stopped_at: float | None = None
+
+    def run(self) -> Verdict:
+        """Run it to its end, whoever began it, and say what it came to."""
+        try:
+            job = ensure_job(self._errand)
+        except TacError as error:
+            return self._not_started(error)
+        if job is None:
+            return verdict.stopped_before_start()
+        with self._shared.reflector.following(job) as uid:
+            try:
+                return self._follow(uid, job)
+            except TacError as error:
+                return self._lost_sight(job, error)
+            except BaseException:  # what those who listen raise ends the Job first
+                self._errand.delete(job)
+                raise
+
+    def _not_started(self, error: TacError) -> Verdict:
+        if isinstance(error, ApiUnavailable):
+            return verdict.no_cluster(error.message, error.hint or "")
+        return verdict.cannot_start(error.message, log=self._order.log, remedy=error.hint)
+
+    def _lost_sight(self, job: Object, error: TacError) -> Verdict:
+        name = job["metadata"]["name"]
+        return verdict.lost(
+            error.message,
+            seconds=self._errand.seconds(),
+            log=self._order.log,
+            remedy=f"job/{name} may still run, and the next run of the same command goes on "
+            "with it",
+        )
+
+    def _follow(self, uid: str, job: Object) -> Verdict:
+        """Copy what it says until it has ended, and conclude."""
+        follower: LogFollower | None = None
+        view = self._shared.reflector.see(uid)
+        try:
+            while True:
+                if self._errand.told_to_stop() and self._stopped_at is None:
+                    if self._shared.leave:
+                        return self._left(job)
+                    self._end(job)
+                view, diagnosis = self._look(uid, view)
+                if diagnosis.over or self._will_not_end():
+                    break
+                if self._patience.is_over(diagnosis):
+                    return conclude_in_vain(self._errand, view, diagnosis, self._patience)
+                if diagnosis.stage is Stage.RUNNING and diagnosis.pod and follower is None:
+                    follower = self._listen(diagnosis)
+                self._check_that_the_server_is_there()
+                view = self._shared.reflector.wait(uid, view, _LOOK_SECONDS)
+                self._sink.follow()
+            follower = follower or (self._listen(diagnosis) if diagnosis.pod else None)
+            read_last_words(self._errand, follower, diagnosis)
+        finally:
+            discard(follower)
+        stopped = self._stopped_at is not None
+        return conclude_attempt(self._errand, view, diagnosis, we_stopped_it=stopped)
+
+    def _look(self, uid: str, view: View) -> tuple[View, Diagnosis]:
+        """Tell how far it is, also to those who listen, and what is known of it by then."""
+        diagnosis = self._diagnose(view)
+        if diagnosis.over and not diagnosis.pod:
+            # The watch of Jobs may be ahead of that of pods, which alone tell the exit code.
+            view = self._find_pods(uid)
+            diagnosis = self._diagnose(view)
+        self._patience.look(diagnosis, time.monotonic())
+        self._tell(diagnosis)
+        return view, diagnosis
+
+    def _diagnose(self, view: View) -> Diagnosis:
+        now = self._shared.client.now()
+        diagnosis = diagnose(view.job, view.pods, (), now=now, was=view.was)
+        if diagnosis.stage in PATIENCE_SECONDS and self._errand.seconds() > _EVENTS_SECONDS:
+            events = self._shared.reflector.events(view.uids)
+            return diagnose(view.job, view.pods, events, now=now, was=view.was)
+        return diagnosis
+
+    def _find_pods(self, uid: str) -> View:
+        reflector, client = self._shared.reflector, self._shared.client
+        labels = f"{names.WORK}={self._order.work}"
+        found = self._errand.patiently(lambda: client.list("Pod", labels=labels))
+        for pod in found["items"]:
+            reflector.expect(pod)
+        return reflector.see(uid)
+
+    def _tell(self, diagnosis: Diagnosis) -> None:
+        """Say once what it does now, or waits for."""
+        if diagnosis.stage not in _DOING:
+            return
+        where = f" on {diagnosis.node}" if diagnosis.node else ""
+        detail = f": {diagnosis.detail}" if diagnosis.detail else ""
+        text = f"{_DOING[diagnosis.stage]}{where}{detail}"
+        if text == self._told:
+            return
+        self._told = text
+        _log.info("job/%s: %s", diagnosis.job, text)
+        if diagnosis.stage in PATIENCE_SECONDS:
+            if self._errand.seconds() > _SILENT_START_SECONDS:
+                self._sink.write(f"{format_progress(Progress(0, text))}\n".encode())
+        elif diagnosis.stage is Stage.RUNNING and diagnosis.pod:
+            self._sink.note(f"pod/{diagnosis.pod}{where}")
+
+    def _listen(self, diagnosis: Diagnosis) -> LogFollower:
+        return LogFollower(
+            self._shared.client,
+            diagnosis.pod,
+            diagnosis.container or self._main_container(),
+            self._sink.write,
+            self._shared.streams,
+        )
+
+    def _main_container(self) -> str:
+        containers = self._order.manifest["spec"]["template"]["spec"]["containers"]
+        return str(containers[0]["name"])
+
+    def _check_that_the_server_is_there(self) -> None:
+        away = self._shared.reflector.away_seconds()
+        if away > self._errand.patience_seconds():
+            raise ApiUnavailable(
+                f"the API server of {self._shared.client.place.context} "
+                f"has not answered for {away:.0f} s"
+            )
+
+    # When we are told to stop.
+
+    def _left(self, job: Object) -> Verdict:
+        name = job["metadata"]["name"]
+        return verdict.left_running(
+            f"job/{name}",
+            f"{self._errand.kubectl} delete job {name}",
+            seconds=self._errand.seconds(),
+        )
+
+    def _end(self, job: Object) -> None:
+        """Delete it, and tell other drivers who did."""
+        self._stopped_at = time.monotonic()
+        metadata = job["metadata"]
+        # The uid makes it fail where another driver has put another Job in its place.
+        cancelled = {
+            "metadata": {
+                "uid": metadata["uid"],
+                "annotations": {names.CANCELLED_BY: self._shared.host},
+            }
+        }
+        client = self._shared.client
+        with contextlib.suppress(ApiError):  # gone already; or we may not, and delete it unsigned
+            self._errand.patiently(lambda: client.patch("Job", metadata["name"], cancelled))
+        self._errand.delete(job)
+
+    def _will_not_end(self) -> bool:
+        """Whether its container goes on beyond the grace that it was given."""
+        if self._stopped_at is None:
+            return False
+        limit = self._shared.grace_seconds + _MORE_TO_STOP_SECONDS
+        return time.monotonic() - self._stopped_at > limit

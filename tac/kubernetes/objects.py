@@ -1,0 +1,60 @@
+"""Questions about Jobs and their pods as the API server sends them. Pure: dicts in, values out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tac import names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Object = dict[str, Any]
+
+
+def label(thing: Mapping[str, Any], name: str) -> str:
+    """Return a label of an object, or nothing."""
+    return str((thing["metadata"].get("labels") or {}).get(name, ""))
+
+
+def annotation(thing: Mapping[str, Any], name: str) -> str:
+    """Return an annotation of an object, or nothing."""
+    return str((thing["metadata"].get("annotations") or {}).get(name, ""))
+
+
+def attempt_of(job: Mapping[str, Any]) -> int:
+    """Return the number of the attempt that a Job is."""
+    number = label(job, names.ATTEMPT)
+    return int(number) if number.isdigit() else 0
+
+
+def job_of(pod: Mapping[str, Any]) -> str | None:
+    """Return the uid of the Job that a pod belongs to."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return next((owner["uid"] for owner in owners if owner["kind"] == "Job"), None)
+
+
+def version_of(thing: Mapping[str, Any]) -> int:
+    """Return a number that is larger when the object is newer.
+
+    Versions of one kind may be compared since Kubernetes 1.35 says so, and could before:
+    https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+    """
+    version = str(thing["metadata"].get("resourceVersion") or "0")
+    return int(version) if version.isdigit() else 0
+
+
+def has_ended(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod, or every container in it, says that it is over."""
+    status = pod.get("status") or {}
+    containers = status.get("containerStatuses") or ()
+    over = [each for each in containers if "terminated" in (each.get("state") or {})]
+    return status.get("phase") in {"Succeeded", "Failed"} or (
+        bool(over) and over == list(containers)
+    )
+
+
+def has_begun(container: Mapping[str, Any]) -> bool:
+    """Whether a container, as its pod's status has it, has ever said anything."""
+    states = {**(container.get("state") or {}), **(container.get("lastState") or {})}
+    return bool(states.keys() & {"running", "terminated"})

@@ -1,0 +1,129 @@
+"""What the attempts of one driver have in common: a client, a reflector, and what is cleaned up."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tac import names
+from tac.errors import Conflict, NotFound, TacError
+from tac.kubernetes.log import STREAMS
+from tac.kubernetes.objects import label
+from tac.kubernetes.patience import Limits
+from tac.kubernetes.pauses import patiently
+from tac.kubernetes.reflector import Reflector
+from tac.kubernetes.stages import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tac.kubernetes.client import Client
+
+_log = logging.getLogger(__name__)
+
+_CLEANERS = 4
+_CLEANING_SECONDS = 60.0
+
+
+@dataclass
+class Shared:
+    """One namespace of one Kubernetes cluster, as one driver uses it."""
+
+    client: Client
+    store: str | None
+    """Where black boxes go; None: nowhere."""
+
+    leave: bool
+    """Let Jobs go on when the driver is told to stop."""
+
+    grace_seconds: float
+    scheduling_seconds: float
+    limits: Limits = field(default_factory=Limits)
+    closed: threading.Event = field(default_factory=threading.Event)
+    read: set[str] = field(default_factory=set)
+    """The uids of Jobs whose result was read here: they mean nothing any more."""
+
+    streams: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(STREAMS))
+    host: str = field(default_factory=socket.gethostname)
+
+    def __post_init__(self) -> None:
+        self.reflector = Reflector(self.client).start()
+        self.cleaner = Cleaner(self)
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of all Jobs."""
+        return self.client.place.namespace
+
+    def patience(self) -> Mapping[Stage, float]:
+        """Return how long a Job may stay at each stage."""
+        return {**self.limits.stages, Stage.SCHEDULING: self.scheduling_seconds}
+
+    def close(self) -> None:
+        """Delete what was read, and let go of the API server."""
+        self.cleaner.close()
+        self.reflector.close()
+        self.client.close()
+
+
+class Cleaner:
+    """Deletes Jobs that mean nothing any more, without anybody waiting for it."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._doing: set[Future[None]] = set()
+
+    def clean(self, work: str) -> None:
+        """Delete all attempts at a piece of work that is done."""
+        for job in self._shared.reflector.jobs_of(work):
+            self.delete(job["metadata"]["name"], job["metadata"]["uid"])
+
+    def delete(self, name: str, uid: str) -> None:
+        """Delete one Job and its pods; returns at once."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_CLEANERS, thread_name_prefix="clean")
+            doing = self._pool.submit(self._delete, name, uid)
+            self._doing.add(doing)
+        doing.add_done_callback(self._done)
+
+    def close(self) -> None:
+        """Delete the failures that were read here, and wait until all that is deleted."""
+        jobs = [view.job for view in self._shared.reflector.jobs() if view.job is not None]
+        # A driver that comes by now must find the attempt that runs, whose number is higher.
+        busy = {
+            label(job, names.WORK)
+            for job in jobs
+            if job["metadata"]["uid"] not in self._shared.read
+        }
+        for job in jobs:
+            metadata = job["metadata"]
+            if metadata["uid"] in self._shared.read and label(job, names.WORK) not in busy:
+                self.delete(metadata["name"], metadata["uid"])
+        with self._lock:
+            doing, pool = set(self._doing), self._pool
+        wait(doing, _CLEANING_SECONDS)
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _done(self, doing: Future[None]) -> None:
+        with self._lock:
+            self._doing.discard(doing)
+
+    def _delete(self, name: str, uid: str) -> None:
+        try:
+            with contextlib.suppress(NotFound, Conflict):  # somebody else was quicker
+                patiently(
+                    lambda: self._shared.client.delete("Job", name, uid=uid),
+                    lambda: _CLEANING_SECONDS,
+                )
+            _log.info("job/%s: deleted", name)
+        except TacError as error:  # the next driver comes by, and Kubernetes after seven days
+            _log.warning("%s", error.message)

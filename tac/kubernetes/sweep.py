@@ -1,0 +1,42 @@
+"""What drivers that were killed left behind: Jobs whose work is done, so nobody asks for them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from tac import names
+from tac.errors import TacError
+from tac.kubernetes import black_box
+from tac.kubernetes.condition import finished
+from tac.kubernetes.objects import annotation
+from tac.store import store_of
+
+if TYPE_CHECKING:
+    from tac.kubernetes.reflector import View
+    from tac.kubernetes.shared import Shared
+
+_log = logging.getLogger(__name__)
+
+
+def sweep(shared: Shared) -> None:
+    """Delete the Jobs that are over and whose outputs are there; of failures keep a black box.
+
+    A driver that is about to read one finds the output in its place.
+    """
+    for view in shared.reflector.jobs():
+        job = view.job
+        if job is None or job["metadata"]["uid"] in shared.read or finished(job) is None:
+            continue
+        output = annotation(job, names.OUTPUT)
+        try:
+            if output and store_of(output).exists(output, fresh=True):
+                _keep(shared, view)
+                shared.cleaner.delete(job["metadata"]["name"], job["metadata"]["uid"])
+        except TacError as error:  # the next driver comes by again
+            _log.debug("job/%s: left: %s", job["metadata"]["name"], error.message)
+
+
+def _keep(shared: Shared, view: View) -> None:
+    if view.job is not None and finished(view.job) == "Failed" and shared.store is not None:
+        black_box.collect(shared.client, view, None, shared.store)

@@ -1,0 +1,141 @@
+"""Log files, and following them: every line once, while somebody still writes.
+
+The file is the truth. It is read from where the attempt began, so nothing that is in it gets lost,
+however fast it was written and whatever bytes it holds.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+_log = logging.getLogger(__name__)
+
+_READ_BYTES = 1 << 18
+_LONGEST_LINE_BYTES = 1 << 24  # a longer one comes in pieces: memory has an end
+_TAIL_BYTES = 1 << 14
+"""What of the end of a log is looked at for last words: some two hundred lines."""
+
+
+class Log:
+    """One attempt's part of a log file."""
+
+    def __init__(self, path: Path, begin: int) -> None:
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._begin = begin
+        self._read = begin
+        self._line = bytearray()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._file)
+
+    def follow(self, tell: Callable[[str], None]) -> bool:
+        """Tell the whole lines of one more piece of the log; False: there was nothing more."""
+        piece = os.pread(self._file, _READ_BYTES, self._read)
+        self._read += len(piece)
+        for line in self._lines(piece):
+            tell(line)
+        return bool(piece)
+
+    def finish(self, tell: Callable[[str], None]) -> None:
+        """Tell what is left of what is there now, a last line without an end too."""
+        # Not "until there is no more": something that left the process group may write for ever.
+        size = os.fstat(self._file).st_size
+        while self._read < size and self.follow(tell):
+            pass
+        if self._line:
+            tell(_text(self._line))
+            self._line.clear()
+
+    def tail(self) -> list[str]:
+        """Read the last lines of the attempt."""
+        size = os.fstat(self._file).st_size
+        begin = max(self._begin, size - _TAIL_BYTES)
+        return _text(os.pread(self._file, _TAIL_BYTES, begin)).splitlines()
+
+    def _lines(self, piece: bytes) -> Iterator[str]:
+        *whole, rest = piece.split(b"\n")
+        for part in whole:
+            yield _text(self._line + part)
+            self._line.clear()
+        self._line += rest
+        if len(self._line) > _LONGEST_LINE_BYTES:
+            yield _text(self._line)
+            self._line.clear()
+
+
+class LogWriter:
+    """Adds to a command's log file what comes from elsewhere, and lets those who follow hear it."""
+
+    def __init__(self, path: Path, log: Log, tell: Callable[[str], None]) -> None:
+        self._file = path.open("ab", buffering=0)
+        self._log = log
+        self._tell = tell
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def write(self, data: bytes) -> None:
+        """Add bytes; from any thread."""
+        try:
+            self._file.write(data)
+        except OSError as error:  # a full disk here says nothing about the work
+            _log.warning("%s: not written: %s", self._file.name, error.strerror)
+
+    def note(self, text: str) -> None:
+        """Add a line of our own."""
+        self.write(f"# {text}\n".encode())
+
+    def follow(self) -> None:
+        """Tell the lines that were added."""
+        while self._log.follow(self._tell):
+            pass
+
+    def finish(self) -> None:
+        """Tell what is left, a last line without an end too."""
+        self._log.finish(self._tell)
+
+    def tail(self) -> list[str]:
+        """Read the last lines."""
+        return self._log.tail()
+
+
+def begin_log(path: Path, headline: str) -> Log:
+    """Open a log for something that is about to begin; others' parts of the file stay before it.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+            file.write(b"\n")
+        file.write(f"{headline}\n".encode(errors="surrogateescape"))
+        begin = file.tell()
+    return Log(path, begin)
+
+
+def _text(line: bytes | bytearray) -> str:
+    return line.decode("utf-8", errors="replace").removesuffix("\r")

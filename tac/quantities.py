@@ -1,0 +1,82 @@
+"""Amounts of memory and of processors, read and written as Kubernetes does.
+
+Pure. The grammar: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+What Docker's users write beside it is understood too: `2GB` is `2G`, and `64K` is `64k`.
+"""
+
+import re
+
+from tac.errors import ConfigError
+
+_MEMORY = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[kKMGT]i?)?B?")
+_CPU = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>m?)")
+_LEAST_MEMORY = 6 << 20  # Docker's engine refuses less ("Minimum memory limit allowed is 6MB")
+
+
+def parse_memory(text: str) -> int:
+    """Read bytes out of `512Mi`, `2G` or a bare number of bytes.
+
+    Raises:
+        ConfigError: it is no amount, or too small a one.
+    """
+    number, unit = _memory(text)
+    base = 1024 if unit.endswith("i") else 1000
+    size = int(float(number) * base ** " kMGT".index(unit[:1].replace("K", "k") or " "))
+    if size < _LEAST_MEMORY:
+        raise ConfigError(
+            f"memory: {text!r} is less than a container can have", hint="write it like 512Mi or 2Gi"
+        )
+    return size
+
+
+def format_memory(text: str) -> str:
+    """Write an amount of memory as Kubernetes takes it.
+
+    Raises:
+        ConfigError: as `parse_memory` does.
+    """
+    parse_memory(text)
+    number, unit = _memory(text)
+    return number + {"K": "k", "ki": "Ki"}.get(unit, unit)
+
+
+def more_memory(text: str, first: str, most: str) -> str:
+    """Return twice an amount, at most `most`, or without that four times the first one.
+
+    Raises:
+        ConfigError: as `parse_memory` does.
+    """
+    limit = parse_memory(most) if most else 4 * parse_memory(first)
+    size = parse_memory(text)
+    # Never less: somebody may have set the limit below what the task itself asks for.
+    return text if limit <= size else f"{min(2 * size, limit) >> 20}Mi"
+
+
+def parse_cpu(text: str) -> int:
+    """Read billionths of a processor out of `1.5` or `500m`.
+
+    Raises:
+        ConfigError: it is no number of processors.
+    """
+    found = _CPU.fullmatch(text.strip())
+    count = 0.0 if found is None else float(found["number"]) / (1000 if found["unit"] else 1)
+    if count <= 0:
+        raise ConfigError(f"cpu: {text!r} is no number of processors", hint="write it like 1.5")
+    return int(count * 1_000_000_000)
+
+
+def format_cpu(text: str) -> str:
+    """Write a number of processors as Kubernetes takes it.
+
+    Raises:
+        ConfigError: as `parse_cpu` does.
+    """
+    parse_cpu(text)
+    return text.strip()
+
+
+def _memory(text: str) -> tuple[str, str]:
+    found = _MEMORY.fullmatch(text.strip())
+    if found is None:
+        raise ConfigError(f"memory: {text!r} is not an amount", hint="write it like 512Mi or 2Gi")
+    return found["number"], found["unit"] or ""

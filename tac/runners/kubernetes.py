@@ -1,0 +1,187 @@
+"""The Kubernetes runner: each attempt at a step is one Job with one pod.
+
+It outlives whoever asked for it: a driver that was killed, or lost the API server, comes back to
+its own Jobs, and two drivers share one. All that happens to a Job is in tac.kubernetes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from tac import names, settings, verdict
+from tac.errors import ConfigError, TacError
+from tac.kubernetes.client import Client
+from tac.kubernetes.job import Attempt, Order
+from tac.kubernetes.manifest import Terms, Work, build_job, terms_of, work_digest
+from tac.kubernetes.patience import Limits
+from tac.kubernetes.pod_patch import read_patch
+from tac.kubernetes.shared import Shared
+from tac.kubernetes.sweep import sweep
+from tac.log_file import LogWriter
+from tac.runners.log import open_log
+from tac.store import store_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tac.runners import Command
+    from tac.verdict import Verdict
+
+
+class KubernetesRunner:
+    """Runs commands as Jobs of the image that the settings name."""
+
+    leaves_on_interrupt: ClassVar[bool] = True
+
+    def __init__(
+        self, *, stop_grace_seconds: float | None = None, limits: Limits | None = None
+    ) -> None:
+        self._settings = settings.current()
+        self._limits = limits or Limits()
+        self._grace_seconds = (
+            self._settings.stop_grace_seconds if stop_grace_seconds is None else stop_grace_seconds
+        )
+        self._leave = self._settings.on_stop == "leave"
+        self._closed = threading.Event()
+        self._changed = threading.Condition()
+        self._running: Counter[int] = Counter()  # by process: a forked one has its own
+        self._shared: Shared | None = None
+        self._terms: Terms | None = None
+        self._process = os.getpid()
+
+    def leaves(self) -> bool:
+        """Tell whether what runs goes on when this process is told to stop."""
+        return self._leave
+
+    def leave(self) -> None:
+        """Let what runs go on, whatever the settings say."""
+        self._leave = True
+        if self._shared is not None:
+            self._shared.leave = True
+
+    def where(self) -> str:
+        """Say where commands run: see `tac.runners.Runner`."""
+        self._check_store(self._settings.store)
+        place = self._meet()[0].client.place
+        return f"kubernetes: context {place.context}, namespace {place.namespace}, {place.server}"
+
+    def run(
+        self, command: Command, *, follow: Callable[[str], None], stop: threading.Event
+    ) -> Verdict:
+        """Run the command to its end: see `tac.runners.Runner`."""
+        if stop.is_set() or self._closed.is_set():
+            return verdict.stopped_before_start()
+        try:
+            log = open_log(command)
+        except OSError as error:
+            return verdict.cannot_start(str(error), log=str(command.log))
+        with log, self._counted(), LogWriter(command.log, log, follow) as writer:
+            try:
+                shared, order = self._order(command)
+            except TacError as error:
+                return verdict.cannot_start(error.message, log=str(command.log), remedy=error.hint)
+            return Attempt(shared, order, writer, stop).run()
+
+    def close(self) -> None:
+        """Stop what still runs, or leave it, as configured; then give everything back."""
+        self._closed.set()
+        if self._shared is None or self._process != os.getpid():
+            return
+        self._shared.closed.set()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running[os.getpid()], self._grace_seconds + 20)
+        with contextlib.suppress(TacError):  # the next driver sweeps too
+            sweep(self._shared)
+        self._shared.close()
+        self._shared = None
+
+    def tidy(self) -> None:
+        """Remove what drivers that were killed left behind, if there is an API server to ask."""
+        with contextlib.suppress(TacError):
+            shared, _ = self._meet()
+            shared.reflector.wait_until_listed(_TIDY_SECONDS)
+        self.close()
+
+    def _meet(self) -> tuple[Shared, Terms]:
+        """Return what attempts share."""
+        with self._changed:
+            # A process that was forked must not share its parent's connections.
+            if self._shared is None or self._terms is None or self._process != os.getpid():
+                chosen = self._settings
+                patch = chosen.kubernetes_pod_patch
+                self._terms = replace(
+                    terms_of(chosen, read_patch(patch)),
+                    stop_grace_seconds=self._grace_seconds,
+                )
+                client = Client(
+                    context=chosen.kubernetes_context, namespace=chosen.kubernetes_namespace
+                )
+                self._shared = Shared(
+                    client,
+                    chosen.store,
+                    self._leave,
+                    self._grace_seconds,
+                    chosen.scheduling_seconds,
+                    self._limits,
+                )
+                self._process = os.getpid()
+            return self._shared, self._terms
+
+    def _order(self, command: Command) -> tuple[Shared, Order]:
+        self._check_store(command.output)
+        shared, terms = self._meet()
+        work = Work(
+            "",
+            tuple(str(word) for word in command.argv),
+            command.environment,
+            output=command.output,
+            memory=command.memory,
+            cpu=command.cpu,
+        )
+        digest = work_digest(work, terms)
+        work = replace(work, name=f"{names.step_of(command.name)}-{digest}")
+        return shared, Order(
+            command.name,
+            digest,
+            build_job(work, terms),
+            str(command.log),
+            is_done=(lambda: _is_there(command.output)) if command.output else None,
+        )
+
+    def _check_store(self, address: str) -> None:
+        """Refuse what pods cannot see; a patch may bring a volume to them.
+
+        Raises:
+            ConfigError: it is on this machine.
+        """
+        scheme, separator, _ = address.partition("://")
+        is_here = bool(address) and (not separator or scheme == "file")
+        if is_here and not self._settings.kubernetes_pod_patch:
+            raise ConfigError(
+                f"store {address}: is a directory of this machine, which pods do not see",
+                hint="keep it on S3 (`--store s3://bucket/prefix`)",
+            )
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        process = os.getpid()
+        with self._changed:
+            self._running[process] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running[process] -= 1
+                self._changed.notify_all()
+
+
+_TIDY_SECONDS = 5.0
+
+
+def _is_there(address: str) -> bool:
+    return store_of(address).exists(address, fresh=True)

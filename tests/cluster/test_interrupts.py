@@ -1,0 +1,104 @@
+"""Ctrl-C and SIGTERM while a step runs on Kubernetes: it goes on or is stopped, as one likes."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.journal import journal
+from tests.support.laptop import Laptop
+from tests.support.processes import until
+from tests.support.runs import end_of, line_of, started_program, tac
+
+DAY = "2023-03-01"
+TASK = f"FetchSchedule(date={DAY})"
+WORDS = ("run", "FetchSchedule", "--date", DAY)
+SECONDS = 120
+WAITS_SECONDS = 15
+ASKED = (
+    "Ctrl-C: 1 still run, and go on without us; the same command comes back to them. "
+    "Ctrl-C again within 5 s stops them\n"
+)
+
+
+@pytest.fixture
+def variables(laptop: Laptop, tmp_path: Path) -> dict[str, str]:
+    """A driver whose step waits a while in its pod before it begins."""
+    template = {
+        "spec": {
+            "initContainers": [
+                {
+                    "name": "wait",
+                    "image": laptop.variables["TAC_IMAGE"],
+                    "command": ["sleep", str(WAITS_SECONDS)],
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                }
+            ]
+        }
+    }
+    patch = tmp_path / "patch.json"
+    patch.write_text(json.dumps(template))
+    store = tmp_path.name.replace("_", "-")
+    return {**laptop.of(tmp_path, store), "TAC_KUBERNETES_POD_PATCH": str(patch)}
+
+
+def until_it_waits(laptop: Laptop, process: subprocess.Popen[str]) -> None:
+    """Read the first line, and wait until the pod is at work."""
+    assert line_of(process).startswith("kubernetes: context ")
+    until(lambda: laptop.pods("Pending"), "a pod", SECONDS)
+
+
+def test_ctrl_c_once_leaves_the_step_to_the_next_driver(laptop, variables, tmp_path):
+    with journal(laptop.namespace) as kept:
+        with started_program(tmp_path, *WORDS, **variables) as process:
+            until_it_waits(laptop, process)
+            process.send_signal(signal.SIGINT)
+            first = end_of(process)
+        second = tac(tmp_path, *WORDS, seconds=SECONDS, **variables)
+
+    assert first.code == 130
+    assert first.err.splitlines(keepends=True)[0] == ASKED
+    assert f"SIGINT: stopped; {TASK} was running, and goes on without us\n" in first.err
+    assert second.code == 0, second.err
+    assert second.err.splitlines()[-1].startswith("1 ran, 0 were there already")
+    assert [len(kept.jobs), len(kept.pods), sum(kept.succeeded.values())] == [1, 1, 1]
+    assert laptop.jobs() == []
+
+
+def test_ctrl_c_twice_stops_the_step(laptop, variables, tmp_path):
+    with started_program(tmp_path, *WORDS, **variables) as process:
+        until_it_waits(laptop, process)
+        process.send_signal(signal.SIGINT)
+        assert line_of(process) == ASKED
+        process.send_signal(signal.SIGINT)
+        ended = end_of(process)
+
+    assert ended.code == 130
+    assert ended.err.splitlines()[:2] == [
+        "Ctrl-C: stopping what runs (1)",
+        f"SIGINT: stopped; {TASK} was running, and runs no more",
+    ]
+    assert laptop.jobs() == []
+    until(lambda: not laptop.pods(), "the end of the pod", SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("policy", "left", "said"),
+    [("stop", 0, "stopping what runs"), ("leave", 1, "leaving what runs")],
+)
+def test_sigterm_stops_or_leaves_as_configured(laptop, variables, tmp_path, policy, left, said):
+    with started_program(tmp_path, *WORDS, **variables, TAC_ON_STOP=policy) as process:
+        until_it_waits(laptop, process)
+        process.terminate()
+        ended = end_of(process)
+
+    assert ended.code == 143
+    assert ended.err.splitlines()[0] == f"SIGTERM: {said} (1)"
+    jobs = laptop.jobs()
+    assert len(jobs) == left
+    laptop.delete(*jobs)

@@ -1,0 +1,185 @@
+"""The life of a step's Job: what is made, what is heard of it, how it is ended."""
+
+import sys
+import threading
+
+import pytest
+
+from tac import names
+from tac.verdict import Phase, Reason
+from tests.support.kubernetes_place import at, message, step_image
+from tests.support.processes import until
+
+__all__ = ["at", "step_image"]
+
+
+def test_a_step_runs_in_a_pod_of_which_nothing_is_left(at):
+    told: list[str] = []
+
+    verdict = at.sh("echo so; echo well >&2", follow=told.append)
+
+    assert verdict.reason is Reason.DONE
+    assert message(verdict) == "step/x: done after T s"
+    assert told[1:] == ["so", "well"]
+    assert at.notes[0].startswith("# pod/x-1-POD on ")
+    at.close()
+    at.until_empty()
+    assert at.boxes() == []
+
+
+def test_a_first_line_says_where_steps_run(at):
+    assert at.runner.where() == (
+        f"kubernetes: context {at.cluster.context}, namespace {at.namespace}, {at.cluster.server}"
+    )
+
+
+def test_names_and_labels_tell_whose_job_it_is(at):
+    with at.running("sleep 600"):
+        at.pod()
+        job = at.job()
+        at.stop.set()
+
+    labels = job["metadata"]["labels"]
+    work = labels[names.WORK]
+    assert job["metadata"]["name"] == f"x-{work}-1"
+    assert {name: labels[name] for name in labels if name.startswith("tac/")} == {
+        "tac/step": "x",
+        "tac/work": work,
+        "tac/attempt": "1",
+    }
+
+
+def test_a_log_that_cannot_be_made_is_why_a_step_did_not_start(at):
+    (at.path / "file").write_text("in the way")
+
+    verdict = at.run("true", log=at.path / "file" / "x.log")
+
+    assert message(verdict) == (
+        f"step/x: could not be started: [Errno 17] File exists: '{at.path}/file'\n"
+        f"Hint: mend what it names and run the same command again; log: {at.path}/file/x.log"
+    )
+
+
+def test_a_closed_runner_starts_nothing(at):
+    runner = at.runner
+    runner.close()
+    runner.close()
+
+    verdict = runner.run(at.command("true"), follow=sys.stdout.write, stop=at.stop)
+
+    assert verdict.detail == "stopped as asked before it began"
+
+
+def test_what_the_follower_raises_ends_the_job(at):
+    def follow(_: str) -> None:
+        raise LookupError("of the test")
+
+    with pytest.raises(LookupError, match="of the test"):
+        at.sh("echo on; sleep 600", follow=follow)
+
+    at.until_empty()
+
+
+@pytest.mark.parametrize("address", ["here/x.csv", "file:///here/x.csv"])
+def test_an_output_that_pods_do_not_see_is_refused(at, address):
+    at.set(TAC_KUBERNETES_POD_PATCH="")
+
+    verdict = at.sh("true", output=address)
+
+    assert message(verdict) == (
+        f"step/x: could not be started: store {address}: is a directory of this machine, "
+        "which pods do not see\nHint: keep it on S3 (`--store s3://bucket/prefix`)"
+    )
+    assert at.jobs() == []
+
+
+STOPS = "trap 'echo told; sleep 0.2; exit 143' TERM; echo on; while :; do sleep 0.05; done"
+DEAF = "trap '' TERM; echo on; while :; do sleep 0.1; done"
+
+
+@pytest.mark.parametrize(
+    ("script", "how", "words"),
+    [
+        (STOPS, "", "on\ntold\n"),
+        (DEAF, ", by SIGKILL because SIGTERM did not end it", "on\n"),
+    ],
+    ids=["hears", "deaf"],
+)
+def test_a_stopped_driver_stops_its_job_and_gives_it_its_grace(at, script, how, words):
+    with at.running(script) as verdicts:
+        until(lambda: at.log.exists() and "on\n" in at.words, "the first word")
+        at.stop.set()
+
+    assert (verdicts[0].phase, verdicts[0].reason) == (Phase.RUNNING, Reason.STOPPED)
+    assert message(verdicts[0]) == (
+        f"step/x: stopped as asked after T s{how}\n"
+        "Hint: run the same command again: what is finished is kept"
+    )
+    assert at.words == words
+    at.until_empty()
+    assert at.boxes() == []
+
+
+def test_a_closed_runner_stops_what_it_runs(at):
+    with at.running("echo on; sleep 600") as verdicts:
+        at.pod()
+        at.close()
+
+    assert verdicts[0].reason is Reason.STOPPED
+    at.until_empty()
+
+
+def test_a_job_that_has_no_pod_yet_is_stopped_too(at):
+    at.patch_pods({"spec": {"nodeSelector": {"nobody": "has-this"}}})
+    with at.running("true") as verdicts:
+        until(at.pods, "a pod")
+        at.stop.set()
+
+    assert message(verdicts[0]) == (
+        "step/x: stopped as asked after T s\n"
+        "Hint: run the same command again: what is finished is kept"
+    )
+    at.until_empty()
+
+
+def test_a_job_that_is_to_be_left_is_left_with_the_command_that_ends_it(at):
+    at.set(TAC_ON_STOP="leave")
+    with at.running("echo on; sleep 600") as verdicts:
+        at.pod()
+        at.stop.set()
+
+    job = at.job()["metadata"]["name"]
+    command = f"kubectl --namespace {at.namespace} delete job {job}"
+    assert verdicts[0].message("x").partition(" s, ")[2] == (
+        f"in job/{job}\n"
+        f"Hint: run the same command again: it goes on from there (`{command}` ends it)"
+    )
+    assert [pod["status"]["phase"] for pod in at.pods()] == ["Running"]
+    at.kubectl(*command.split()[3:])
+    at.until_empty()
+
+
+def test_another_driver_says_who_cancelled_a_job(at):
+    other = at.new_runner()
+    verdicts = []
+    command = at.command("sh", "-c", "echo on; sleep 600", log=at.path / "other.log")
+    watcher = threading.Thread(
+        target=lambda: verdicts.append(
+            other.run(command, follow=lambda _: None, stop=threading.Event())
+        )
+    )
+    with at.running("echo on; sleep 600"):
+        at.pod()
+        watcher.start()
+        until(lambda: command.log.exists() and "pod/" in command.log.read_text(), "both")
+        host = at.runner._shared.host
+        at.stop.set()
+    watcher.join(60)
+    other.close()
+
+    assert message(verdicts[0]) == (
+        f"step/x: cancelled by {host} after T s: job/x-1 was deleted\n"
+        "Hint: run the same command again: what is finished is kept"
+    )
+    assert verdicts[0].next == "give_up"
+    assert [box["verdict"]["reason"] for box in at.boxes()] == ["cancelled"]

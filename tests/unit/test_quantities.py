@@ -1,0 +1,86 @@
+import pytest
+
+from tac.errors import ConfigError
+from tac.quantities import format_cpu, format_memory, more_memory, parse_cpu, parse_memory
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("2Gi", 2 << 30),
+        ("512Mi", 512 << 20),
+        ("1.5Gi", 3 << 29),
+        ("2G", 2_000_000_000),
+        ("300M", 300_000_000),
+        ("8000k", 8_000_000),
+        ("8000Ki", 8000 << 10),
+        (" 67108864 ", 64 << 20),
+    ],
+)
+def test_memory_is_read_as_kubernetes_writes_it(text, size):
+    assert parse_memory(text) == size
+
+
+@pytest.mark.parametrize(("text", "count"), [("1.5", 1_500_000_000), ("500m", 500_000_000)])
+def test_processors_are_read_as_kubernetes_writes_them(text, count):
+    assert parse_cpu(text) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("2Gi", "2Gi"),
+        (" 1.5Gi ", "1.5Gi"),
+        ("512MiB", "512Mi"),
+        ("2GB", "2G"),
+        ("64000K", "64000k"),
+        ("64000ki", "64000Ki"),
+        ("67108864", "67108864"),
+        ("67108864B", "67108864"),
+    ],
+)
+def test_memory_is_written_as_kubernetes_takes_it(text, written):
+    assert format_memory(text) == written
+
+
+def test_processors_are_written_as_kubernetes_takes_them():
+    assert [format_cpu(text) for text in ("1.5", " 500m ")] == ["1.5", "500m"]
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "message", "hint"),
+    [
+        (parse_memory, "2 GB", "memory: '2 GB' is not an amount", "write it like 512Mi or 2Gi"),
+        (
+            parse_memory,
+            "2",
+            "memory: '2' is less than a container can have",
+            "write it like 512Mi or 2Gi",
+        ),
+        (format_memory, "2Pi", "memory: '2Pi' is not an amount", "write it like 512Mi or 2Gi"),
+        (format_cpu, "", "cpu: '' is no number of processors", "write it like 1.5"),
+        (parse_cpu, "0", "cpu: '0' is no number of processors", "write it like 1.5"),
+        (parse_cpu, "all", "cpu: 'all' is no number of processors", "write it like 1.5"),
+    ],
+)
+def test_a_limit_that_cannot_be_one_is_an_error(read, text, message, hint):
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("now", "first", "most", "more"),
+    [
+        ("256Mi", "256Mi", "", "512Mi"),
+        ("512Mi", "256Mi", "", "1024Mi"),
+        ("1024Mi", "256Mi", "", "1024Mi"),
+        ("1Gi", "1Gi", "1.5Gi", "1536Mi"),
+        ("1536Mi", "1Gi", "1.5Gi", "1536Mi"),
+        ("2Gi", "2Gi", "1Gi", "2Gi"),
+        ("500M", "500M", "", "953Mi"),
+    ],
+)
+def test_a_step_that_ran_out_of_memory_gets_twice_as_much_up_to_a_limit(now, first, most, more):
+    assert more_memory(now, first, most) == more
