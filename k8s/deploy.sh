@@ -105,9 +105,9 @@ explain() {
 }
 
 list_warnings() {
+    local columns=SINCE:.metadata.creationTimestamp,WHO:.involvedObject.name,WHAT:.message
     "${KUBECTL[@]}" get events --field-selector type=Warning \
-        --sort-by=.metadata.creationTimestamp \
-        --output 'custom-columns=SINCE:.metadata.creationTimestamp,WHO:.involvedObject.name,WHAT:.message' |
+        --sort-by=.metadata.creationTimestamp --output "custom-columns=$columns" |
         tail -n 5 | cut -c 1-200
 }
 
@@ -119,7 +119,7 @@ run_driver() { # words of `tac run`...
         none) create_driver "$job" "$@" ;;
         runs) say "job/$job: runs already, coming back to it" ;;
         over)
-            show_and_run "${KUBECTL[@]}" delete job "$job" --cascade=foreground
+            show_and_run "${KUBECTL[@]}" delete job "$job" --cascade=foreground >&2
             create_driver "$job" "$@"
             ;;
     esac
@@ -128,16 +128,18 @@ run_driver() { # words of `tac run`...
     follow_driver "$job" "$pod"
 }
 
-# A Job is over when its pod is: the Job itself says so up to three seconds later.
+# A Job is over when its driver is: the Job itself says so up to three seconds later.
 state_of() { # job; prints none, runs, or over
-    local found conditions='{.status.conditions[?(@.status=="True")].type}'
+    local found conditions='{.status.conditions[?(@.status=="True")].type}' driver=
     found=$("${KUBECTL[@]}" get job "$1" --ignore-not-found \
         --output "jsonpath={.metadata.name} $conditions")
-    [[ -z $found ]] || found+=" $(newest_pod "$1")"
+    [[ -z $found ]] || driver=$("${KUBECTL[@]}" get pods \
+        --selector "batch.kubernetes.io/job-name=$1" \
+        --output 'jsonpath={.items[*].status.containerStatuses[0].state.terminated.reason}')
     case $found in
         '') echo none ;;
-        *' Complete'* | *' Failed'* | *' Succeeded'*) echo over ;;
-        *) echo runs ;;
+        *' Complete'* | *' Failed'*) echo over ;;
+        *) if [[ -n $driver ]]; then echo over; else echo runs; fi ;;
     esac
 }
 

@@ -64,6 +64,18 @@ def test_a_run_ends_with_its_results_in_the_clusters_s3(deployment):
     assert job_of(first.out + first.err) == job_of(again.out + again.err)
 
 
+def test_the_driver_of_a_run_has_the_rights_for_a_pod_a_step(deployment):
+    """The only run here with the runner that the ConfigMap names: steps are Jobs of their own."""
+    ended = deployment.do("run", "FetchSchedule", "--date", "2023-03-02")
+
+    assert ended.code == 0, ended.out + ended.err
+    place = f"kubernetes: context in-cluster, namespace {deployment.namespace}, https://"
+    assert ended.out.startswith(place), ended.out
+    assert "flights/schedule/2023-03-02.parquet" in keys(deployment)
+    jobs = deployment.read("jobs", "--selector", "app.kubernetes.io/managed-by=tac")
+    assert jobs["items"] == []
+
+
 def test_a_run_that_fails_ends_with_the_exit_code_of_its_driver(deployment):
     ended = deployment.do("run", "FetchDta", "--date", "2023-03-01")
 

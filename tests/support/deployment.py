@@ -239,6 +239,7 @@ def load_tac(engine: Engine, image: str) -> tuple[str, str]:
     if not _on_every_node(name):
         engine.command("tag", image, ":".join(name))
         _load(":".join(name), engine)
+        engine.command("image", "rm", ":".join(name))  # the tag alone: images are not to pile up
     return name
 
 
