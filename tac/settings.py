@@ -8,12 +8,9 @@ S3's address is `AWS_ENDPOINT_URL_S3`, or `[s3] endpoint_url`; keys come from bo
 
 from __future__ import annotations
 
-import configparser
-import difflib
 import functools
 import os
 import re
-import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,14 +68,14 @@ class Settings:
     """The image that a step's container is made of; one without a registry is looked for here."""
 
     memory: str = ""
-    """How much memory a step's container may use, such as `2Gi`, if its task does not say."""
+    """How much memory a step's container may use, such as `2Gi`, whatever its task says."""
 
     most_memory: str = ""
     """How much a step's container is given at most: one that ran out of memory is tried again with
     twice as much. By default four times what it was given first."""
 
     cpu: str = ""
-    """How many processors it may use, such as `1.5` or `500m`, if its task does not say.
+    """How many processors it may use, such as `1.5` or `500m`, whatever its task says.
     On Kubernetes so many are kept free for it, and it may use more where nobody else does."""
 
     on_stop: str = "stop"
@@ -146,6 +143,10 @@ def _configuration_files(environment: Mapping[str, str]) -> list[Path]:
 
 
 def _read_file(path: Path) -> dict[str, dict[str, Any]]:
+    # Every step loads this module, and hardly one has a file to read.
+    import configparser
+    import tomllib
+
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".toml":
@@ -189,6 +190,8 @@ def _from_files(paths: Iterable[Path], environment: Mapping[str, str]) -> dict[s
         for key, value in sections.get("tac", {}).items():
             name = key.replace("-", "_")
             if name not in _names():
+                import difflib
+
                 near = difflib.get_close_matches(name, _names(), n=1)
                 raise ConfigError(
                     f"{path}: [tac] {key} is not a setting of tac",

@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self, TextIO
 import click
 
 import tac
-from tac import settings
+from tac import names, settings
 from tac.errors import ConfigError, StorageFull, TacError
 from tac.progress import Progress, format_progress
 from tac.store import store_of
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 STDOUT = "-"
 SIGTERM_EXIT_CODE = 143  # 128 + SIGTERM, as a shell says it
 SIGINT_EXIT_CODE = 130
-
-_DRIVER_VERSION = "TAC_DRIVER_VERSION"
-"""The variable in which a driver tells a container its version of tac."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SECONDS_BETWEEN_LINES = 1.0
@@ -165,7 +162,7 @@ class Step(click.Command):
         that do not belong together show at the first step, not at the first that has work to do.
         """
         try:
-            _check_version(settings.variable(_DRIVER_VERSION))
+            _check_version(settings.variable(names.DRIVER_VERSION))
         except ConfigError as error:
             raise Failure(error) from error
         return super().parse_args(ctx, args)

@@ -55,10 +55,11 @@ class StepTask(StoppableTask):
     """
 
     memory: ClassVar[str] = ""
-    """How much memory the step may use in a container, such as `2Gi`; else the settings say."""
+    """How much memory the step may use in a container, such as `2Gi`; what is set wins."""
 
     cpu: ClassVar[str] = ""
-    """How many processors it may use there, such as `1.5`. (Luigi's `resources` are its tokens.)"""
+    """How many processors it may use there, such as `1.5`; what is set wins. (Luigi's `resources`
+    are its tokens.)"""
 
     def output(self) -> StoreTarget:
         """Return the one thing that the step publishes."""
@@ -85,7 +86,7 @@ class StepTask(StoppableTask):
         name = names.log_name(self.task_family, self.task_id, self.output().path)
         stop = self._stop
         counts: Counter[verdict.Reason] = Counter()
-        memory = self.memory
+        memory = settings.current().memory or self.memory
         for attempt in itertools.count(1):
             ended = self._attempt(name, attempt, memory, stop)
             if ended.next is verdict.Next.ACCEPT:
@@ -103,8 +104,8 @@ class StepTask(StoppableTask):
     def _more_memory(self, memory: str) -> str:
         """Return what to give to a container that ran out of `memory`; nothing: it had no limit."""
         chosen = settings.current()
-        first = self.memory or chosen.memory
-        return more_memory(memory or first, first, chosen.most_memory) if first else ""
+        first = chosen.memory or self.memory
+        return more_memory(memory, first, chosen.most_memory) if first else ""
 
     def _attempt(
         self, name: str, attempt: int, memory: str, stop: threading.Event
@@ -118,7 +119,7 @@ class StepTask(StoppableTask):
             attempt=attempt,
             output=self.output().path,
             memory=memory,
-            cpu=self.cpu,
+            cpu=settings.current().cpu or self.cpu,
         )
         self.tell(f"log: {log}")
         self.link(log.as_uri())

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 CONTAINER = "step"
 """The container that runs the command; a pod patch may put others beside it."""
 
-DRIVER_VERSION = "TAC_DRIVER_VERSION"
-"""The variable that tells a step the version of who started it; one of another version refuses."""
-
 _LABELS = {names.APPLICATION: "tac", names.COMPONENT: CONTAINER, **names.MANAGED}
 _OURS = (*_LABELS, names.STEP, names.WORK, names.ATTEMPT)
 
@@ -203,7 +200,7 @@ def _environment(work: Work, terms: Terms) -> list[dict[str, str]]:
         **settings.passed_on(work.environment, elsewhere=True),
         **endpoint,
         "HOME": _HOME,
-        DRIVER_VERSION: tac.__version__,
+        names.DRIVER_VERSION: tac.__version__,
     }
     return [{"name": name, "value": _literal(value)} for name, value in sorted(whole.items())]
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tac.runners.docker.container import WORK
+from tac.names import WORK
 from tac.verdict import Phase, Reason
 from tests.support.docker_place import at, message
 from tests.support.processes import until

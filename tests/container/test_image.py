@@ -78,6 +78,15 @@ def test_every_file_has_one_date_and_belongs_to_root_who_alone_may_change_it(ent
     assert odd == {}
 
 
+def test_a_layer_over_another_of_ours_is_the_same_in_both_of_dockers_orders(entries):
+    # Docker 20.10 writes a layer down folder by folder, but by whole path where the layer below was
+    # built twice and the engine has started since: then a-1 comes between a/ and what is in it.
+    above = [(each.layer, each.path.rstrip("/")) for each in entries if each.layer > 0]
+
+    assert {layer for layer, _ in above} == {1, 2}
+    assert sorted(above) == sorted(above, key=lambda each: (each[0], each[1].split("/")))
+
+
 def test_every_module_has_its_bytecode_and_it_is_never_compared_with_its_source(entries):
     sources = {each.path for each in entries if re.search(r"/lib/.*\.py$", each.path)}
     compiled = {each.path: each.content for each in entries if each.path.endswith(".pyc")}

@@ -1,4 +1,4 @@
-"""What building the image again makes anew: nothing, or the layer of the code alone."""
+"""What building the image again makes anew: nothing, or the two layers of the code."""
 
 import shutil
 import time
@@ -50,7 +50,7 @@ def test_a_build_from_nothing_gives_the_same_layers(engine, checkout):
 
 
 @pytest.mark.timeout(900)
-def test_a_change_of_the_code_makes_one_layer_anew_in_seconds(engine, checkout):
+def test_a_change_of_the_code_makes_its_own_layers_anew_in_seconds(engine, checkout):
     before = build(engine, checkout)
     with (checkout / "tac/average.py").open("a") as file:
         file.write("\nCHANGED = True\n")
@@ -59,7 +59,7 @@ def test_a_change_of_the_code_makes_one_layer_anew_in_seconds(engine, checkout):
     after = build(engine, checkout)
     seconds = time.monotonic() - started
 
-    assert [old == new for old, new in zip(before, after, strict=True)] == [True, True, False]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, False]
     assert seconds < REBUILD_SECONDS
 
 

@@ -11,6 +11,7 @@ import pytest
 from tac import settings
 from tac.errors import ConfigError
 from tac.quantities import parse_cpu, parse_memory
+from tac.step import Failure
 from tac.step_task import StepTask
 from tac.task import (
     Evaluate,
@@ -56,6 +57,17 @@ def test_the_step_of_a_task_understands_its_command_line(task):
     assert (python, flag) == ("python", "-m")
     assert isinstance(context, click.Context)
     assert context.params["out"].address == task.output().path
+
+
+@pytest.mark.parametrize("task", TASKS, ids=str)
+def test_the_step_of_a_task_refuses_the_driver_of_another_version(task, monkeypatch):
+    monkeypatch.setenv("TAC_DRIVER_VERSION", "7.8.9")
+    main = importlib.import_module(task.step).main
+
+    with pytest.raises(Failure) as caught:
+        main.make_context(task.step, list(task.command()[3:]))
+
+    assert caught.value.exit_code == 2
 
 
 def test_every_task_is_in_the_table_of_this_test():

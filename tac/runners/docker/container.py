@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from tac.runners import Command
     from tac.runners.docker.mounts import Mount
 
-_DRIVER_VERSION = "TAC_DRIVER_VERSION"
-"""The variable by which a step knows the driver's version, and refuses one that is not its own."""
-
 _HOST = "host.docker.internal"
 _LOOPBACK = re.compile(r"localhost|127\.[\d.]+|::1")
 
@@ -121,7 +118,7 @@ def check_endpoint(terms: Terms) -> None:
 def _environment(given: Mapping[str, str], terms: Terms, sight: Sight) -> list[str]:
     endpoint = {"AWS_ENDPOINT_URL_S3": terms.s3_endpoint_url} if terms.s3_endpoint_url else {}
     passed = settings.passed_on(given)
-    own = {"HOME": HOME, _DRIVER_VERSION: tac.__version__}
+    own = {"HOME": HOME, names.DRIVER_VERSION: tac.__version__}
     whole = {**passed, **endpoint, **own, **sight.variables}
     return sorted(f"{name}={value}" for name, value in whole.items())
 

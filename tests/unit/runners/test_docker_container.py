@@ -72,7 +72,7 @@ def test_a_command_becomes_a_container_with_no_more_rights_than_it_needs(tmp_pat
     }
 
 
-def test_a_task_has_the_last_word_about_its_limits(tmp_path):
+def test_a_command_has_the_last_word_about_its_limits(tmp_path):
     terms = Terms(image="tac", user="0:0", memory="1Gi", cpu="1")
 
     container = build_container(command(tmp_path, memory="64Mi", cpu="2"), ARGV, terms, Sight())
