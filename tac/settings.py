@@ -115,6 +115,10 @@ class Settings:
     """How long a pod may wait for a node before its step fails.
     Five minutes let an autoscaler bring one; while it says that it does, the time does not run."""
 
+    log_url: str = ""
+    """Where a browser finds the log of a pod, such as `https://logs.example/{namespace}/{pod}`;
+    Luigi's dashboard links to it."""
+
     s3_endpoint_url: str | None = None
     """S3's address when it is not Amazon's."""
 
@@ -222,8 +226,19 @@ def read_settings(environment: Mapping[str, str], paths: Iterable[Path] = ()) ->
             )
     if values.get("on_stop", "stop") not in ON_STOP:
         raise ConfigError(f"on_stop: {values['on_stop']!r} is neither {' nor '.join(ON_STOP)}")
+    _check_log_url(values.get("log_url", ""))
     numbers = {name: _seconds(name, values[name]) for name in _LONGEST_SECONDS if name in values}
     return Settings(**{**values, **numbers})  # type: ignore[arg-type]  # each is of its field's type
+
+
+def _check_log_url(template: str) -> None:
+    try:
+        template.format_map({"namespace": "", "pod": ""})
+    except (KeyError, ValueError, IndexError, AttributeError) as error:
+        raise ConfigError(
+            f"log_url: {template!r} is no template",
+            hint="write it like https://logs.example/{namespace}/{pod}",
+        ) from error
 
 
 def _seconds(name: str, text: str) -> float:

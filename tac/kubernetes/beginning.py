@@ -46,7 +46,7 @@ def ensure_job(errand: Errand) -> Object | None:
             if _is_worth_following(errand, job):
                 name = job["metadata"]["name"]
                 _log.info("job/%s: found", name)
-                errand.sink.note(f"job/{name} was there already")
+                errand.note(f"job/{name} was there already")
                 return job
         number = 1 + max(map(attempt_of, jobs), default=0)
         created = _create(errand, numbered(errand.order.manifest, number))
@@ -74,9 +74,11 @@ def _is_worth_following(errand: Errand, job: Object) -> bool:
 
 def _put_away(errand: Errand, job: Object) -> None:
     """Keep what is known of a failure that nobody waited for."""
-    metadata = job["metadata"]
-    view = View(job, errand.shared.reflector.pods_of(metadata["uid"]), 0)
-    errand.sink.note(f"job/{metadata['name']} of an earlier run had failed")
+    metadata, reflector = job["metadata"], errand.shared.reflector
+    if not reflector.pods_of(metadata["uid"]):  # told later than the Job, perhaps
+        errand.find_pods()
+    view = View(job, reflector.pods_of(metadata["uid"]), 0)
+    errand.note(f"job/{metadata['name']} of an earlier run had failed")
     errand.collect(view, None)
     errand.shared.read.add(metadata["uid"])
 

@@ -29,7 +29,7 @@ def read_last_words(errand: Errand, follower: LogFollower | None, diagnosis: Dia
         if follower is not None:
             _read_rest(errand, follower, diagnosis)
     except (ApiError, ApiUnavailable) as error:
-        errand.sink.note(f"its last words could not be read: {error.message}")
+        errand.note(f"its last words could not be read: {error.message}")
         if diagnosis.detail:
             errand.sink.write(f"{diagnosis.detail}\n".encode())
     errand.sink.finish()
@@ -93,9 +93,11 @@ def _judge(errand: Errand, diagnosis: Diagnosis, *, we_stopped_it: bool) -> Verd
     if not we_stopped_it and _was_published_all_the_same(errand, diagnosis):
         done = verdict.Ending(exit_code=0, seconds=seconds)
         return verdict.judge(done, (), log=errand.order.log)
+    ending = diagnosis.ending or verdict.Ending(seconds=seconds)
+    ending = replace(ending, own_exit_codes=errand.order.own_exit_codes)
     return conclude(
-        replace(diagnosis, ending=diagnosis.ending or verdict.Ending(seconds=seconds)),
-        errand.sink.tail(),
+        replace(diagnosis, ending=ending),
+        errand.last_words(),
         job=diagnosis.job,
         namespace=errand.shared.namespace,
         log=errand.order.log,

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from tac import names
 from tac.errors import Conflict, NotFound, TacError
 from tac.kubernetes import black_box
 from tac.kubernetes.pauses import patiently
@@ -79,6 +80,7 @@ class Errand:
     sink: Sink
     stop: threading.Event
     began: float = field(default_factory=time.monotonic)
+    _said: set[str] = field(default_factory=set)
 
     @property
     def kubectl(self) -> str:
@@ -120,6 +122,31 @@ class Errand:
         except TacError as error:  # the next run of this work comes by again
             _log.warning("%s", error.message)
 
+    def find_pods(self) -> None:
+        """Let the reflector know the pods of all attempts, whatever its watch has told it.
+
+        Raises:
+            ApiUnavailable, ApiError: the API server did not tell them.
+        """
+        labels = f"{names.WORK}={self.order.work}"
+        found = self.patiently(lambda: self.shared.client.list("Pod", labels=labels))
+        for pod in found["items"]:
+            self.shared.reflector.expect(pod)
+
+    def say(self, line: str) -> None:
+        """Add a line of ours to what the Job says."""
+        self._said.add(line)
+        self.sink.write(f"{line}\n".encode())
+
+    def note(self, text: str) -> None:
+        """Add a line of ours that is no progress."""
+        self._said.add(f"# {text}")
+        self.sink.note(text)
+
+    def last_words(self) -> list[str]:
+        """Return the last lines that the Job said itself."""
+        return [line for line in self.sink.tail() if line not in self._said]
+
     def collect(self, view: View, ended: Verdict | None) -> None:
         """Keep the black box; a store that does not take it must not hide the verdict."""
         if self.shared.store is None:
@@ -129,4 +156,4 @@ class Errand:
         except TacError as error:
             _log.warning("%s", error.message)
             return
-        self.sink.note(f"all that is known of it: {address}")
+        self.note(f"all that is known of it: {address}")

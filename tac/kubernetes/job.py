@@ -64,6 +64,8 @@ class Attempt:
         self._patience = Patience(shared.patience())
         self._told = ""
         self._stopped_at: float | None = None
+        self._heard = ("", "")
+        self._shown = ""
 
     def run(self) -> Verdict:
         """Run it to its end, whoever began it, and say what it came to."""
@@ -112,12 +114,14 @@ class Attempt:
                     break
                 if self._patience.is_over(diagnosis):
                     return conclude_in_vain(self._errand, view, diagnosis, self._patience)
-                if diagnosis.stage is Stage.RUNNING and diagnosis.pod and follower is None:
-                    follower = self._listen(diagnosis)
+                if diagnosis.stage is Stage.RUNNING and diagnosis.pod:
+                    follower = self._listen(follower, diagnosis, self._main_container())
                 self._check_that_the_server_is_there()
                 view = self._shared.reflector.wait(uid, view, _LOOK_SECONDS)
                 self._sink.follow()
-            follower = follower or (self._listen(diagnosis) if diagnosis.pod else None)
+            if diagnosis.pod:  # the last words are those of the container that decided
+                container = diagnosis.container or self._main_container()
+                follower = self._listen(follower, diagnosis, container)
             read_last_words(self._errand, follower, diagnosis)
         finally:
             discard(follower)
@@ -129,7 +133,8 @@ class Attempt:
         diagnosis = self._diagnose(view)
         if diagnosis.over and not diagnosis.pod:
             # The watch of Jobs may be ahead of that of pods, which alone tell the exit code.
-            view = self._find_pods(uid)
+            self._errand.find_pods()
+            view = self._shared.reflector.see(uid)
             diagnosis = self._diagnose(view)
         self._patience.look(diagnosis, time.monotonic())
         self._tell(diagnosis)
@@ -143,14 +148,6 @@ class Attempt:
             return diagnose(view.job, view.pods, events, now=now, was=view.was)
         return diagnosis
 
-    def _find_pods(self, uid: str) -> View:
-        reflector, client = self._shared.reflector, self._shared.client
-        labels = f"{names.WORK}={self._order.work}"
-        found = self._errand.patiently(lambda: client.list("Pod", labels=labels))
-        for pod in found["items"]:
-            reflector.expect(pod)
-        return reflector.see(uid)
-
     def _tell(self, diagnosis: Diagnosis) -> None:
         """Say once what it does now, or waits for."""
         if diagnosis.stage not in _DOING:
@@ -158,21 +155,33 @@ class Attempt:
         where = f" on {diagnosis.node}" if diagnosis.node else ""
         detail = f": {diagnosis.detail}" if diagnosis.detail else ""
         text = f"{_DOING[diagnosis.stage]}{where}{detail}"
-        if text == self._told:
-            return
-        self._told = text
-        _log.info("job/%s: %s", diagnosis.job, text)
-        if diagnosis.stage in PATIENCE_SECONDS:
-            if self._errand.seconds() > _SILENT_START_SECONDS:
-                self._sink.write(f"{format_progress(Progress(0, text))}\n".encode())
-        elif diagnosis.stage is Stage.RUNNING and diagnosis.pod:
-            self._sink.note(f"pod/{diagnosis.pod}{where}")
+        if text != self._told:
+            self._told = text
+            _log.info("job/%s: %s", diagnosis.job, text)
+        waits = diagnosis.stage in PATIENCE_SECONDS and text != self._shown
+        if waits and self._errand.seconds() > _SILENT_START_SECONDS:
+            self._shown = text
+            self._errand.say(format_progress(Progress(0, text)))
 
-    def _listen(self, diagnosis: Diagnosis) -> LogFollower:
+    def _listen(
+        self, follower: LogFollower | None, diagnosis: Diagnosis, container: str
+    ) -> LogFollower:
+        """Listen to a container; what is missing of the one before is read first."""
+        heard = (diagnosis.pod, container)
+        if follower is not None:
+            if self._heard == heard:
+                return follower
+            with contextlib.suppress(ApiError, ApiUnavailable):  # its pod may be gone
+                follower.finish(read_rest=True)
+        if self._heard[0] != diagnosis.pod:
+            where = f" on {diagnosis.node}" if diagnosis.node else ""
+            shows = f"{self._errand.kubectl} logs --follow {diagnosis.pod}"
+            self._errand.note(f"pod/{diagnosis.pod}{where}: {shows}")
+        self._heard = heard
         return LogFollower(
             self._shared.client,
             diagnosis.pod,
-            diagnosis.container or self._main_container(),
+            container,
             self._sink.write,
             self._shared.streams,
         )

@@ -42,8 +42,6 @@ _log = logging.getLogger("luigi-interface")
 _LUIGIS_PATH = "~/.kube/config"
 """Luigi's default of `kubeconfig_path`: where kubeconfig files are, unless KUBECONFIG says."""
 
-_FIRST_ANSWER_SECONDS = 10.0
-
 _OF_THE_PLATFORM = {
     verdict.Reason.EVICTED,
     verdict.Reason.PREEMPTED,
@@ -219,7 +217,7 @@ def _is_news(job: dict[str, Any], shared: Shared) -> bool:
 def _pass_over_what_was_read(shared: Shared, work: str) -> None:
     """Let no Job be found whose end an earlier run has told already."""
     with contextlib.suppress(TacError):  # the attempt says it better
-        shared.reflector.wait_until_listed(_FIRST_ANSWER_SECONDS)
+        shared.reflector.wait_until_listed(shared.limits.first_answer_seconds)
     marked = filter(_is_marked, shared.reflector.jobs_of(work))
     shared.read.update(job["metadata"]["uid"] for job in marked)
 

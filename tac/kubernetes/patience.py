@@ -38,8 +38,8 @@ class Limits:
 class Patience:
     """For how long one Job has been at each stage, added up.
 
-    A pod whose image is slow goes to and fro between two stages, as its node sees it: each has its
-    patience, which does not begin anew. That of another pod does.
+    A pod whose image is slow changes between two stages again and again, as its node sees it: each
+    has its patience, which does not begin anew. That of another pod does.
     """
 
     def __init__(self, limits: Mapping[Stage, float]) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from tac import names
 from tac.errors import ApiUnavailable
@@ -51,10 +51,13 @@ class _Entry:
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody needs it: its Job is gone, and no pod of it goes on."""
+        """Whether nobody needs it: its Job is gone, and no pod of it goes on.
+
+        One that was never seen is about to be: its pods may be told first.
+        """
         if self.job is not None or self.followers:
             return False
-        return all(map(has_ended, self.pods.values()))
+        return not self.pods or (self.was is not None and all(map(has_ended, self.pods.values())))
 
     def view(self) -> View:
         return View(self.job, tuple(self.pods.values()), self.revision, self.was)
@@ -91,12 +94,6 @@ class Reflector:
         self._pods = Feed(client, "Pod", self, labels=_OURS)
         self._happened = Feed(client, "Event", self)
 
-    def start(self) -> Self:
-        """Begin to listen; returns at once."""
-        self._jobs.start()
-        self._pods.start()
-        return self
-
     def close(self) -> None:
         """Stop to listen."""
         self._closed.set()
@@ -105,13 +102,17 @@ class Reflector:
         self.wake()
 
     def wait_until_listed(self, seconds: float) -> None:
-        """Wait until everything that is there was told once.
+        """Wait until everything that is there was told once; the first who does begins to listen.
+
+        Not sooner: a process without threads may fork, as the stock `luigi` does for each task.
 
         Raises:
             ApiUnavailable: the API server did not tell it within so many seconds.
             ApiError: it refuses to.
         """
         deadline = time.monotonic() + seconds
+        self._jobs.start()
+        self._pods.start()
         for feed in (self._jobs, self._pods):
             feed.wait_until_listed(deadline - time.monotonic())
 
@@ -276,7 +277,7 @@ class Reflector:
             return
         if kind == "Job":
             entry.job, entry.was = None, thing
-        elif has_ended(thing):
+        elif has_ended(thing) and (entry.job is not None or entry.followers):
             entry.pods[uid] = thing  # how it ended is still told, and nobody else will
         else:
             entry.pods.pop(uid, None)

@@ -52,7 +52,7 @@ class Shared:
     host: str = field(default_factory=socket.gethostname)
 
     def __post_init__(self) -> None:
-        self.reflector = Reflector(self.client).start()
+        self.reflector = Reflector(self.client)
         self.cleaner = Cleaner(self)
 
     @property

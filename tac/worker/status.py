@@ -122,7 +122,9 @@ class Reporter(TaskStatusReporter):
     def update_tracking_url(self, tracking_url: str) -> None:
         """Show where the log of the task is."""
         self._to.observers.linked(self._task_id, tracking_url)
-        self._post("place", self._to.declare_running, self._task, tracking_url)
+        # luigid's page comes by http, from which no browser opens a file: the button would be dead.
+        if not tracking_url.startswith("file:"):
+            self._post("place", self._to.declare_running, self._task, tracking_url)
 
     def respond(self, *answer: Any) -> None:
         """Answer a message of the scheduler."""

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,13 +22,15 @@ from tests.support.api_proxy import ApiProxy, api_proxy
 from tests.support.cluster import Cluster
 from tests.support.deployment import is_ours, load_tac
 from tests.support.engine import Engine
-from tests.support.processes import ignore, until
+from tests.support.processes import environment, ignore, until
 
 GRACE_SECONDS = 2.0
 DEADLINE_SECONDS = 90.0
 SELECTOR = ",".join(f"{name}={value}" for name, value in names.MANAGED.items())
 WAITS = "echo begun; until [ -e /tmp/go ]; do sleep 0.1; done; "
 """The beginning of a script that goes on when it is told to."""
+
+Driver = subprocess.Popen[bytes]
 
 
 class KubernetesPlace:
@@ -85,6 +89,20 @@ class KubernetesPlace:
         return self.run("sh", "-c", script, **more)
 
     @contextmanager
+    def driver(self, *commands: tuple[str, ...], mode: str = "threads") -> Iterator[Driver]:
+        """Run a process that runs commands, each with its name and its output in front."""
+        words = (str(self.path), mode, json.dumps(commands))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.kubernetes_driver", *words],
+            env=environment(str(self.path)),
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    @contextmanager
     def running(self, script: str, **more: Any) -> Iterator[list[Verdict]]:
         """Run a script in a thread; the list holds its verdict after the block."""
         verdicts: list[Verdict] = []
@@ -135,11 +153,15 @@ class KubernetesPlace:
         found: list[dict[str, Any]] = self.client.list("Pod", labels=SELECTOR)["items"]
         return found
 
-    def pod(self) -> dict[str, Any]:
-        """The one pod, once it runs."""
+    def pod(self, *, but_not: str = "") -> dict[str, Any]:
+        """The one pod, or the other one, once it runs."""
 
         def running() -> list[dict[str, Any]]:
-            return [each for each in self.pods() if each["status"].get("phase") == "Running"]
+            return [
+                each
+                for each in self.pods()
+                if each["status"].get("phase") == "Running" and each["metadata"]["name"] != but_not
+            ]
 
         return until(running, "a running pod", DEADLINE_SECONDS)[0]
 
@@ -181,7 +203,7 @@ def message(verdict: Verdict) -> str:
 def plain(text: str) -> str:
     """A text without what differs from one run to the next."""
     text = re.sub(r"\b\d+\.\d s\b", "T s", text)
-    text = re.sub(r"--namespace \S+", "--namespace NS", text)
+    text = re.sub(r"--namespace [\w-]+", "--namespace NS", text)
     text = re.sub(r"namespace tac-test-[0-9a-f]{6}-\d+", "namespace NS", text)
     return re.sub(r"\bx-[0-9a-f]{12}-(\d+)(-\w{5}\b)?", _named, text)
 

@@ -250,7 +250,7 @@ def tell(task: Any) -> None:
     """Say three things about a task that runs."""
     task.set_status_message("half way")
     task.set_progress_percentage(50)
-    task.set_tracking_url("file:///log/of/it")
+    task.set_tracking_url("http://log/of/it")
 
 
 class Tells(Filed):

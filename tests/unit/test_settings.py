@@ -71,7 +71,7 @@ SETTINGS = (
     "store, source, runner, logs, luigid, stop_grace_seconds, image, memory, most_memory, cpu, "
     "on_stop, docker_network, container_s3_endpoint_url, kubernetes_context, kubernetes_namespace, "
     "kubernetes_config_map, kubernetes_secret, kubernetes_service_account, kubernetes_pod_patch, "
-    "scheduling_seconds"
+    "scheduling_seconds, log_url"
 )
 
 

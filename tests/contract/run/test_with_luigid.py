@@ -31,7 +31,7 @@ def test_what_a_task_tells_is_seen_in_luigid_while_it_runs(tmp_path, server):
         return task.get("status_message"), task.get("progress_percentage"), task.get("tracking_url")
 
     with started(tmp_path, "TellsAndWaits", "--luigid", server.url) as process:
-        wait_until(lambda: shown() == ("half way", 50, "file:///log/of/it"), "luigid shows it")
+        wait_until(lambda: shown() == ("half way", 50, "http://log/of/it"), "luigid shows it")
         resources = server.tasks()[name]["resources"]
         (tmp_path / "TellsAndWaits.go").touch()
         end_of(process)

@@ -1,0 +1,275 @@
+"""Each way in which a Job can end, or not begin, with its remedy; and what is kept of each."""
+
+import json
+import socket
+
+import pytest
+
+from tac.kubernetes.patience import Limits
+from tac.kubernetes.stages import Stage
+from tac.verdict import Phase, Reason
+from tests.support.kubernetes_place import at, message, plain, step_image
+
+__all__ = ["at", "step_image"]
+
+LOG = "log: LOG"
+
+
+def told(at, verdict):
+    """The whole message without the test's own folder."""
+    return message(verdict).replace(str(at.log), "LOG")
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        (
+            "echo so >&2; exit 1",
+            "failed with exit code 1 in job/x-1 after T s: so\n"
+            "Hint: a bug of the step; everything it said is in LOG",
+        ),
+        (
+            "echo 'Error: no'; echo 'Hint: yes'; exit 2",
+            "cannot be done as asked, exit code 2 in job/x-1: no\nHint: yes",
+        ),
+        (
+            "echo 'Error: bad'; exit 65",
+            "was given data that cannot be used, exit code 65 in job/x-1: bad\n"
+            f"Hint: mend the data it names, the same data fail again; {LOG}",
+        ),
+        (
+            "echo 'Error: away'; exit 75",
+            "could not be done just now, exit code 75 in job/x-1 after T s: away\n"
+            f"Hint: run the same command again a little later; {LOG}",
+        ),
+        (
+            "exit 143",
+            "stopped by exit code 143 (SIGTERM) in job/x-1, which did not come from tac, "
+            "after T s: it said nothing\n"
+            "Hint: run the same command again: what is finished is kept",
+        ),
+        (
+            "exit 3",
+            "ended with exit code 3 in job/x-1, which has no meaning here, "
+            "after T s: it said nothing\n"
+            f"Hint: steps end with 0, 1, 2, 65, 75 or 143; {LOG}",
+        ),
+        (
+            "exit 137",
+            "killed by exit code 137 (SIGKILL) in job/x-1 after T s, by whom is not known: "
+            "it said nothing\n"
+            "Hint: its node, or somebody, killed it: "
+            f"`kubectl --namespace NS events --for pod/x-1-POD`; {LOG}",
+        ),
+        (
+            "no-such-program",
+            "could not be started, exit code 127 in job/x-1: "
+            "sh: 1: no-such-program: not found\n"
+            "Hint: build the program or module into the image 'IMAGE', name another (`--image`), "
+            "or mend the command at the top of LOG",
+        ),
+    ],
+)
+def test_a_step_is_judged_by_how_its_container_ended(at, step_image, script, expected):
+    verdict = at.sh(script)
+
+    assert told(at, verdict) == f"step/x: {expected}".replace("IMAGE", step_image)
+    at.close()
+    at.until_empty()
+    assert [box["verdict"]["reason"] for box in at.boxes()] == [verdict.reason]
+
+
+def test_a_step_that_needs_more_memory_than_it_may_have_is_told_where_to_raise_it(at):
+    verdict = at.run(
+        "python", "-c", "print('begun', flush=True); bytearray(b'x') * (1 << 29)", memory="48Mi"
+    )
+
+    assert verdict.reason is Reason.OUT_OF_MEMORY
+    assert told(at, verdict) == (
+        "step/x: ran out of memory, exit code 137 (SIGKILL) in job/x-1 after T s: begun\n"
+        f"Hint: give it more memory, in its task or by TAC_MEMORY (now 48Mi); {LOG}"
+    )
+
+
+def test_a_program_that_the_image_has_not_is_named_with_the_image(at, step_image):
+    verdict = at.run("no-python", "-m", "tac.fetch")
+
+    assert (verdict.phase, verdict.reason) == (Phase.PENDING, Reason.CANNOT_START)
+    first, hint = told(at, verdict).splitlines()
+    assert first.startswith("step/x: could not be started in job/x-1: exec: ")
+    assert '"no-python": executable file not found in $PATH' in first
+    assert hint == (
+        f"Hint: build the program into the image '{step_image}', name another (`--image`), "
+        "or mend the command at the top of LOG"
+    )
+    assert at.boxes()[0]["verdict"]["reason"] == "cannot_start"
+
+
+def test_an_image_that_no_node_may_pull_is_named_at_once(at):
+    at.patch_pods({"spec": {"containers": [{"name": "step", "imagePullPolicy": "Never"}]}})
+    at.set(TAC_IMAGE="nobody/tac:none")
+
+    verdict = at.run("true")
+
+    assert (verdict.phase, verdict.reason) == (Phase.PENDING, Reason.NO_IMAGE)
+    assert told(at, verdict) == (
+        "step/x: job/x-1 cannot have its image 'nobody/tac:none': "
+        'Container image "nobody/tac:none" is not present with pull policy of Never\n'
+        "Hint: load it on every node (`minikube image load nobody/tac:none`), "
+        "or let the nodes pull it"
+    )
+    at.until_empty()
+
+
+def test_an_image_that_cannot_be_pulled_is_waited_for_and_given_up(at):
+    at.limits = Limits(stages={Stage.IMAGE: 7.0})
+    at.set(TAC_IMAGE="127.0.0.1:1/nobody/tac:none")
+
+    verdict = at.run("true")
+
+    assert (verdict.phase, verdict.reason) == (Phase.PENDING, Reason.NO_IMAGE)
+    first, hint = told(at, verdict).splitlines()
+    assert first.startswith(
+        "step/x: job/x-1 did not get its image '127.0.0.1:1/nobody/tac:none' for "
+    )
+    assert " (limit 7 s): " in first
+    assert "connection refused" in first
+    assert hint == (
+        "Hint: push it to a registry that the nodes reach, load it on every node "
+        "(`minikube image load 127.0.0.1:1/nobody/tac:none`), or name another (`--image`)"
+    )
+    at.until_empty()
+    (box,) = at.boxes()
+    assert {event["reason"] for event in box["events"]} >= {"Scheduled", "Pulling", "Failed"}
+    assert box["logs"] == {}
+
+
+def test_a_pod_that_no_node_can_run_is_given_up_with_what_it_lacks(at):
+    at.set(TAC_SCHEDULING_SECONDS="3")
+
+    verdict = at.run("true", memory="900Gi")
+
+    assert (verdict.phase, verdict.reason) == (Phase.PENDING, Reason.UNSCHEDULABLE)
+    seconds = verdict.detail.partition(" for ")[2].partition(" s ")[0]
+    assert 3 <= int(seconds) <= 5
+    assert told(at, verdict) == (
+        f"step/x: no node could run the pod of job/x-1 for {seconds} s (limit 3 s): "
+        "Insufficient memory\n"
+        "Hint: lower TAC_MEMORY (now 900Gi) or add a node: `kubectl describe nodes`"
+    )
+    assert "[  0 %] waits for a node: Insufficient memory\n" in at.words
+    at.until_empty()
+    (box,) = at.boxes()
+    assert "FailedScheduling" in {event["reason"] for event in box["events"]}
+
+
+def test_a_secret_that_is_not_there_is_named(at):
+    at.set(TAC_KUBERNETES_SECRET="keys-of-nobody")
+
+    verdict = at.run("true")
+
+    assert (verdict.phase, verdict.reason) == (Phase.PENDING, Reason.CANNOT_START)
+    assert told(at, verdict) == (
+        'step/x: job/x-1 cannot be started: secret "keys-of-nobody" not found\n'
+        "Hint: create it, or name another by TAC_KUBERNETES_SECRET: "
+        "`kubectl --namespace NS get secrets`"
+    )
+    at.until_empty()
+
+
+def test_who_has_no_rights_is_told_which_to_ask_for(at):
+    at.kubectl("create", "serviceaccount", "nobody")
+    token = at.kubectl("create", "token", "nobody").strip()
+    config = at.cluster.write_config(at.path / "nobody", user={"token": token})
+    at.set(KUBECONFIG=str(config))
+
+    verdict = at.run("true")
+
+    assert (verdict.phase, verdict.reason) == (Phase.PENDING, Reason.CANNOT_START)
+    assert told(at, verdict) == (
+        "step/x: could not be started: jobs.batch in namespace NS: not listed: jobs.batch is "
+        f'forbidden: User "system:serviceaccount:{at.namespace}:nobody" cannot list resource '
+        f'"jobs" in API group "batch" in the namespace "{at.namespace}"\n'
+        "Hint: ask for the right: `kubectl --context t auth can-i list jobs.batch --namespace NS`"
+    )
+    assert token not in at.log.read_text()
+    at.set(KUBECONFIG=at.cluster.environment["KUBECONFIG"])
+
+
+def test_an_api_server_that_does_not_answer_is_a_verdict_that_says_how_to_get_one(at):
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+    server = f"https://127.0.0.1:{port}"
+    config = at.cluster.write_config(at.path / "none", server=server)
+    at.limits = Limits(first_answer_seconds=1.0)
+    at.set(KUBECONFIG=str(config))
+
+    verdict = at.run("true")
+
+    assert (verdict.phase, verdict.reason) == (Phase.PENDING, Reason.NO_CLUSTER)
+    assert told(at, verdict) == (
+        f"step/x: could not be started: jobs.batch in namespace NS: not listed: the API server "
+        f"{server} of context 't' does not answer: Connection refused\n"
+        "Hint: `kubectl --context t cluster-info` tells whether it runs; `minikube start`, "
+        "or name another by the setting `kubernetes_context` or by KUBECONFIG"
+    )
+    at.set(KUBECONFIG=at.cluster.environment["KUBECONFIG"])
+
+
+def test_a_limit_that_is_no_amount_is_a_wrong_setting(at):
+    verdict = at.run("true", memory="much")
+
+    assert message(verdict) == (
+        "step/x: could not be started: memory: 'much' is not an amount\n"
+        "Hint: write it like 512Mi or 2Gi"
+    )
+
+
+def test_a_quota_that_allows_no_job_is_told_with_how_to_look_at_it(at):
+    at.kubectl("create", "quota", "jobs", "--hard=count/jobs.batch=0")
+
+    verdict = at.run("true")
+
+    assert (verdict.phase, verdict.reason) == (Phase.PENDING, Reason.CANNOT_START)
+    first, hint = told(at, verdict).splitlines()
+    assert first.startswith("step/x: could not be started: job/x-1 in namespace NS: not created: ")
+    assert "exceeded quota: jobs" in first
+    assert hint.startswith("Hint: `kubectl")
+
+
+def test_the_black_box_of_a_failure_holds_all_that_is_known_and_no_secret(at):
+    secret = "value-that-nobody-may-see"
+    at.kubectl(
+        "create", "secret", "generic", "keys", f"--from-literal=AWS_SECRET_ACCESS_KEY={secret}"
+    )
+    at.set(TAC_KUBERNETES_SECRET="keys")
+    verdict = at.sh('echo so; echo well >&2; test -n "$AWS_SECRET_ACCESS_KEY"; exit 1')
+
+    (path,) = (at.path / "store").glob("_tac/attempts/*/*.json")
+    box = json.loads(path.read_text())
+    job, (pod,) = box["job"]["metadata"], box["pods"]
+    name = pod["metadata"]["name"]
+    assert path.relative_to(at.path / "store").parts == (
+        "_tac",
+        "attempts",
+        job["name"],
+        f"{job['uid']}.json",
+    )
+    assert box["verdict"] == {
+        "phase": "finished",
+        "reason": "bug",
+        "detail": verdict.detail,
+        "remedy": verdict.remedy,
+        "exit_code": 1,
+        "seconds": verdict.seconds,
+    }
+    assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 1
+    assert sorted(box["logs"][f"{name}/step"].splitlines()) == ["so", "well"]
+    assert {event["reason"] for event in box["events"]} >= {
+        "SuccessfulCreate",
+        "Scheduled",
+        "Started",
+    }
+    assert secret not in path.read_text()
+    assert secret not in at.log.read_text()
+    assert at.notes[-1] == plain(f"# all that is known of it: {path}")

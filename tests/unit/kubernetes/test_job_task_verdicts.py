@@ -1,0 +1,163 @@
+"""Jobs that try again by themselves, and programs whose exit codes are their own."""
+
+from dataclasses import replace
+
+import pytest
+
+from tac.kubernetes import conclusion
+from tac.kubernetes.conclusion import conclude
+from tac.kubernetes.diagnosis import diagnose
+from tac.kubernetes.foreign import foreign_remedy
+from tac.kubernetes.stages import Diagnosis, Stage
+from tac.verdict import Ending, Next, Reason, Stop, judge
+from tests.support import recordings
+
+LOG = "/logs/x.log"
+
+
+def told(name, *, limit=0):
+    """What a recorded story is taken for if its Job may fail so many pods, and has not failed."""
+    story = recordings.read(name)
+    for job in (story.job, story.was):
+        if job is not None and limit:
+            job["spec"]["backoffLimit"] = limit
+            job["status"]["conditions"] = []
+    return diagnose(story.job, story.pods, story.events, now=story.now, was=story.was)
+
+
+@pytest.mark.parametrize(
+    ("code", "oom", "reason", "detail"),
+    [
+        (0, False, Reason.DONE, "done after 1.0 s"),
+        (1, False, Reason.FAILED, "failed with exit code 1 after 1.0 s: so"),
+        (2, False, Reason.FAILED, "failed with exit code 2 after 1.0 s: so"),
+        (65, False, Reason.FAILED, "failed with exit code 65 after 1.0 s: so"),
+        (75, False, Reason.FAILED, "failed with exit code 75 after 1.0 s: so"),
+        (127, False, Reason.FAILED, "failed with exit code 127 after 1.0 s: so"),
+        (139, False, Reason.FAILED, "failed with exit code 139 (SIGSEGV) after 1.0 s: so"),
+        (143, False, Reason.FAILED, "failed with exit code 143 (SIGTERM) after 1.0 s: so"),
+        (
+            137,
+            False,
+            Reason.KILLED,
+            "killed by exit code 137 (SIGKILL) after 1.0 s, by whom is not known: so",
+        ),
+        (
+            137,
+            True,
+            Reason.OUT_OF_MEMORY,
+            "ran out of memory, exit code 137 (SIGKILL) after 1.0 s: so",
+        ),
+        (1, True, Reason.OUT_OF_MEMORY, "ran out of memory, exit code 1 after 1.0 s: so"),
+    ],
+)
+def test_exit_codes_of_others_mean_success_or_failure(code, oom, reason, detail):
+    ending = Ending(exit_code=code, oom_killed=oom, seconds=1, own_exit_codes=True)
+
+    verdict = judge(ending, ["so"], log=LOG)
+
+    assert (verdict.reason, verdict.detail) == (reason, detail)
+    assert (verdict.next is Next.ACCEPT) == (code == 0)
+
+
+def test_whoever_was_told_to_stop_has_not_succeeded():
+    ending = Ending(exit_code=0, stop=Stop.ASKED, seconds=1, own_exit_codes=True)
+
+    assert judge(ending, [], log=LOG).reason is Reason.STOPPED
+
+
+def test_a_failure_of_others_has_a_remedy_that_can_be_pasted():
+    diagnosis = replace(told("exit-2"), ending=Ending(exit_code=2, seconds=1, own_exit_codes=True))
+
+    verdict = conclude(diagnosis, ["so"], job="x-1", namespace="ns", log=LOG)
+
+    assert verdict.message("x") == (
+        "step/x: failed with exit code 2 in job/x-1 after 1.0 s: so\n"
+        "Hint: `kubectl --namespace ns describe job/x-1` tells more; log: /logs/x.log"
+    )
+
+
+@pytest.mark.parametrize(
+    "story", ["evicted-disk", "evicted-api", "evicted-volume", "preempted", "pod-deleted", "exit-1"]
+)
+def test_a_pod_that_is_lost_is_not_the_end_of_a_job_that_makes_another(story):
+    assert told(story).over
+
+    again = told(story, limit=1)
+
+    assert (again.stage, again.reason) == (Stage.RUNNING, None)
+    assert again.detail.endswith("the Job may make another")
+
+
+def test_a_job_that_has_failed_as_often_as_it_may_has_failed():
+    assert told("job-gave-up").ending.exit_code == 1
+
+    story = recordings.read("job-gave-up")
+    without_pods = diagnose(story.job, (), (), now=story.now)
+
+    assert without_pods == Diagnosis(
+        stage=Stage.ENDED,
+        reason=Reason.FAILED,
+        detail="its backoffLimit is 1",
+        job=without_pods.job,
+    )
+    verdict = conclude(without_pods, [], job="x-1", namespace="ns", log=LOG)
+    assert verdict.message("x") == (
+        "step/x: failed as often as it may after 0.0 s: job/x-1: its backoffLimit is 1\n"
+        "Hint: `kubectl --namespace ns describe job/x-1`; log: /logs/x.log"
+    )
+
+
+def test_who_cancels_a_job_that_tries_again_has_cancelled_it():
+    assert told("cancelled", limit=3).reason is Reason.CANCELLED
+
+
+@pytest.mark.parametrize("initial", [True, False], ids=["init", "main"])
+def test_a_container_that_is_restarted_is_waited_for(initial):
+    story = recordings.read("crash-loop")
+    [pod] = story.pods
+    if initial:
+        spec, status = pod["spec"], pod["status"]
+        spec["initContainers"] = [{**spec["containers"][0], "name": "init"}]
+        status["initContainerStatuses"] = [{**status["containerStatuses"][0], "name": "init"}]
+        status["containerStatuses"][0] |= {
+            "state": {"waiting": {"reason": "PodInitializing"}},
+            "lastState": {},
+        }
+
+    found = diagnose(story.job, story.pods, story.events, now=story.now)
+
+    assert found.stage is (Stage.STARTING if initial else Stage.RUNNING)
+    assert found.detail == "failed with exit code 1, is started again in a while"
+    assert not found.hopeless
+    assert found.scaling or not initial
+
+
+def remedies():
+    tables = [text for table in conclusion._REMEDIES.values() for _, text in table]
+    cut_short = [text for _, text in conclusion._CUT_SHORT.values()]
+    others = [conclusion._KILLED, conclusion._NO_MEMORY, conclusion._NOT_IN_IMAGE]
+    memory = judge(
+        Ending(exit_code=1, oom_killed=True, memory_limit="1Gi", own_exit_codes=True), [], log=LOG
+    )
+    return [*tables, *cut_short, *others, memory.remedy]
+
+
+@pytest.mark.parametrize("remedy", remedies())
+def test_no_remedy_for_a_pod_of_others_names_what_only_steps_have(remedy):
+    text = foreign_remedy(remedy)
+
+    assert "TAC_" not in text
+    assert "`--image`" not in text
+    assert "pod patch" not in text
+    assert "top of" not in text
+
+
+def test_a_remedy_for_a_pod_of_others_names_its_description():
+    assert foreign_remedy("set or lower TAC_MEMORY and TAC_CPU (now 4Ti and 2), or raise it") == (
+        "set or lower the memory in spec_schema and the processors in spec_schema "
+        "(now 4Ti and 2), or raise it"
+    )
+    assert foreign_remedy("name another (`--image`), or mend the command at the top of /x.log") == (
+        "name another in spec_schema, or mend the command in spec_schema"
+    )
