@@ -85,8 +85,10 @@ bench: $(DEVS) ## one date against a bare loop, 1,000 targets on S3 against Luig
 bench-year: $(DEVS) ## the year 2023 against a bare loop (takes longer)
 	$(BIN)/python -m benchmarks.pipeline year
 
-bench-dag: $(DEVS) ## 14 pods in three levels against Luigi's own class and a bare loop, on the Kubernetes of KUBECONFIG
+bench-dag: $(DEVS) ## on the Kubernetes of KUBECONFIG: against Luigi's own class and a bare loop; the pipeline; the image
 	$(BIN)/python -m benchmarks.dag
+	$(BIN)/python -m benchmarks.dag pipeline
+	$(BIN)/python -m benchmarks.dag image
 
 cluster: ## a real Kubernetes on this Linux machine, for tests (needs root; NODES=2)
 	hack/kubernetes/up.sh $(NODES)

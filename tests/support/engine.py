@@ -161,15 +161,22 @@ def _own_engine(folder: Path) -> Iterator[str]:
                 _run(script, "stop", str(folder), environment={}, timeout=120)
 
 
-@pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    """A Docker engine; none to be had is an error that says what to install."""
+@contextlib.contextmanager
+def running_engine() -> Iterator[Engine]:
+    """The engine that answers here, or one of our own until the block ends."""
     running = _running_engine()
     if running is not None:
         yield Engine(running)
         return
     with _own_engine(Path.home() / ".cache/tac-docker/engine") as host:
         yield Engine(host)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """A Docker engine; none to be had is an error that says what to install."""
+    with running_engine() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
