@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tac import verdict
-from tac.errors import ApiError, ApiUnavailable, NotFound
+from tac.errors import ApiError, ApiUnavailable
 from tac.kubernetes.conclusion import conclude, give_up
 from tac.kubernetes.log import discard
 from tac.kubernetes.pauses import patiently
@@ -41,7 +41,7 @@ def _read_rest(errand: Errand, follower: LogFollower, diagnosis: Diagnosis) -> N
     elif diagnosis.stage is Stage.GONE:  # perhaps its pod is still there, and if not nobody minds
         try:
             follower.finish(read_rest=True)
-        except (NotFound, ApiUnavailable):
+        except (ApiError, ApiUnavailable):
             discard(follower)
     else:
         discard(follower)

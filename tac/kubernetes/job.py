@@ -36,6 +36,9 @@ _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.25
 """How often it is looked whether we are to stop; the API server is asked nothing for it."""
 
+_DIAGNOSIS_SECONDS = 1.0
+"""How often it is judged anew although nothing was told: time alone makes a node a lost one."""
+
 _MORE_TO_STOP_SECONDS = 15.0
 """A deletion goes through the garbage collector, which takes a second or two, before the grace."""
 
@@ -64,6 +67,9 @@ class Attempt:
         self._patience = Patience(shared.patience())
         self._told = ""
         self._stopped_at: float | None = None
+        self._last = Diagnosis(stage=Stage.NO_POD)
+        self._looked_at = -1
+        self._look_again_at = 0.0
         self._heard = ("", "")
         self._shown = ""
 
@@ -77,12 +83,14 @@ class Attempt:
             return verdict.stopped_before_start()
         with self._shared.reflector.following(job) as uid:
             try:
-                return self._follow(uid, job)
+                ended = self._follow(uid, job)
+                self._sink.finish()
             except TacError as error:
                 return self._lost_sight(job, error)
             except BaseException:  # what those who listen raise ends the Job first
                 self._errand.delete(job)
                 raise
+            return ended
 
     def _not_started(self, error: TacError) -> Verdict:
         if isinstance(error, ApiUnavailable):
@@ -130,6 +138,8 @@ class Attempt:
 
     def _look(self, uid: str, view: View) -> tuple[View, Diagnosis]:
         """Tell how far it is, also to those who listen, and what is known of it by then."""
+        if view.revision == self._looked_at and time.monotonic() < self._look_again_at:
+            return view, self._last
         diagnosis = self._diagnose(view)
         if diagnosis.over and not diagnosis.pod:
             # The watch of Jobs may be ahead of that of pods, which alone tell the exit code.
@@ -138,6 +148,8 @@ class Attempt:
             diagnosis = self._diagnose(view)
         self._patience.look(diagnosis, time.monotonic())
         self._tell(diagnosis)
+        self._last, self._looked_at = diagnosis, view.revision
+        self._look_again_at = time.monotonic() + _DIAGNOSIS_SECONDS
         return view, diagnosis
 
     def _diagnose(self, view: View) -> Diagnosis:
@@ -191,7 +203,8 @@ class Attempt:
         return str(containers[0]["name"])
 
     def _check_that_the_server_is_there(self) -> None:
-        away = self._shared.reflector.away_seconds()
+        # One that comes back to its Job after another has given up has patience of its own.
+        away = min(self._shared.reflector.away_seconds(), self._errand.seconds())
         if away > self._errand.patience_seconds():
             raise ApiUnavailable(
                 f"the API server of {self._shared.client.place.context} "

@@ -151,8 +151,7 @@ class Reflector:
         """Return the Jobs that do this work, in the order of their attempts."""
         with self._lock:
             jobs = [entry.job for entry in self._entries.values() if entry.job is not None]
-        ours = [job for job in jobs if label(job, names.WORK) == work]
-        return sorted(ours, key=attempt_of)
+        return sorted((job for job in jobs if label(job, names.WORK) == work), key=attempt_of)
 
     def pods_of(self, uid: str) -> tuple[Object, ...]:
         """Return the pods of a Job."""

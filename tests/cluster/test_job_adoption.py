@@ -4,19 +4,22 @@ import threading
 
 import pytest
 
-from tac import names
+from tac import names, runners
+from tac.step_task import StepTask
+from tac.target import in_store
 from tac.verdict import Reason
 from tests.support.kubernetes_place import (
     DEADLINE_SECONDS,
     WAITS,
     at,
     message,
+    proxy,
     step_image,
     words_of,
 )
 from tests.support.processes import ignore, until
 
-__all__ = ["at", "step_image"]
+__all__ = ["at", "proxy", "step_image"]
 
 WAITING = ("sh", "-c", f"{WAITS} echo ended")
 
@@ -68,7 +71,7 @@ def test_a_success_that_nobody_read_is_accepted(at):
     verdict = at.run(*WAITING)
 
     assert verdict.reason is Reason.DONE
-    assert at.notes == ["# job/x-1 was there already"]
+    assert at.notes[0] == "# job/x-1 was there already"
     assert at.words == "begun\nended\n"
     assert at.made_pods() == [pod]
 
@@ -150,6 +153,35 @@ def test_a_job_that_somebody_deletes_just_now_is_not_followed(at):
         at.client.patch("Job", job, {"metadata": {"finalizers": None}})
 
 
+def test_a_job_that_somebody_has_put_in_the_place_of_ours_is_left_alone(at, proxy):
+    with at.running("echo on; sleep 600") as verdicts:
+        at.pod()
+        job = at.job()["metadata"]
+        proxy.cut()
+        at.kubectl("delete", "job", job["name"])
+        manifest = {
+            "metadata": {"name": job["name"], "labels": job["labels"]},
+            "spec": {
+                "suspend": True,
+                "template": {
+                    "spec": {
+                        "restartPolicy": "Never",
+                        "containers": [{"name": "step", "image": "nobody:none"}],
+                    }
+                },
+            },
+        }
+        other = at.client.create("Job", manifest)["metadata"]["uid"]
+        at.stop.set()
+        proxy.mend()
+
+    assert verdicts[0].reason is Reason.STOPPED
+    left = at.client.read("Job", job["name"])["metadata"]
+    assert left["uid"] == other
+    assert names.CANCELLED_BY not in left.get("annotations", {})
+    at.kubectl("delete", "job", job["name"])
+
+
 def test_drivers_that_want_the_same_share_one_job(at):
     runners = [at.new_runner() for _ in range(4)]
     output = at.path / "store" / "x.csv"
@@ -205,4 +237,63 @@ def test_what_somebody_deletes_by_hand_is_lost_and_tried_once_more(at, kind):
     assert (verdicts[0].reason, verdicts[0].next) == (Reason.LOST, "retry")
     assert [box["verdict"]["reason"] for box in at.boxes()] == ["lost"]
     at.close()
+    at.until_empty()
+
+
+class Waits(StepTask):
+    """A task whose step waits, and whose output the test makes."""
+
+    def output(self):
+        return in_store("x.csv")
+
+    def command(self):
+        return WAITING
+
+
+def test_a_task_whose_job_is_deleted_by_hand_tries_once_more(at):
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            Waits().run()
+        except BaseException as error:  # noqa: BLE001 # the test looks at it
+            errors.append(error)
+
+    with runners.using(at.new_runner()):
+        thread = threading.Thread(target=run)
+        thread.start()
+        first = at.pod()["metadata"]["name"]
+        at.kubectl("delete", "job", "--all", "--wait=false")
+        second = at.pod(but_not=first)["metadata"]["name"]
+        (at.path / "store" / "x.csv").touch()
+        at.go(second)
+        thread.join(DEADLINE_SECONDS)
+
+    assert errors == []
+    assert at.made_pods() == sorted([first, second])
+    assert [box["verdict"]["reason"] for box in at.boxes()] == ["lost"]
+    at.until_empty()
+
+
+def test_a_task_whose_job_is_deleted_again_gives_up(at):
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            Waits().run()
+        except BaseException as error:  # noqa: BLE001 # the test looks at it
+            errors.append(error)
+
+    with runners.using(at.new_runner()):
+        thread = threading.Thread(target=run)
+        thread.start()
+        first = at.pod()["metadata"]["name"]
+        at.kubectl("delete", "job", "--all", "--wait=false")
+        at.pod(but_not=first)
+        at.kubectl("delete", "job", "--all", "--wait=false")
+        thread.join(DEADLINE_SECONDS)
+
+    assert len(errors) == 1
+    assert " was deleted, by whom is not known" in str(errors[0])
+    assert len(at.boxes()) == 2
     at.until_empty()

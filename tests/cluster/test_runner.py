@@ -16,7 +16,7 @@ __all__ = ["at", "step_image"]
 def test_a_step_runs_in_a_pod_of_which_nothing_is_left(at):
     told: list[str] = []
 
-    verdict = at.sh("echo so; echo well >&2", follow=told.append)
+    verdict = at.sh("echo so; echo well", follow=told.append)
 
     assert verdict.reason is Reason.DONE
     assert message(verdict) == "step/x: done after T s"

@@ -8,7 +8,7 @@ import pytest
 from tac.kubernetes.patience import Limits
 from tac.kubernetes.stages import Stage
 from tac.verdict import Phase, Reason
-from tests.support.kubernetes_place import at, message, plain, step_image
+from tests.support.kubernetes_place import at, message, step_image
 
 __all__ = ["at", "step_image"]
 
@@ -243,7 +243,9 @@ def test_the_black_box_of_a_failure_holds_all_that_is_known_and_no_secret(at):
         "create", "secret", "generic", "keys", f"--from-literal=AWS_SECRET_ACCESS_KEY={secret}"
     )
     at.set(TAC_KUBERNETES_SECRET="keys")
-    verdict = at.sh('echo so; echo well >&2; test -n "$AWS_SECRET_ACCESS_KEY"; exit 1')
+    told: list[str] = []
+    script = 'echo so; echo well >&2; test -n "$AWS_SECRET_ACCESS_KEY"; exit 1'
+    verdict = at.sh(script, follow=told.append)
 
     (path,) = (at.path / "store").glob("_tac/attempts/*/*.json")
     box = json.loads(path.read_text())
@@ -272,4 +274,4 @@ def test_the_black_box_of_a_failure_holds_all_that_is_known_and_no_secret(at):
     }
     assert secret not in path.read_text()
     assert secret not in at.log.read_text()
-    assert at.notes[-1] == plain(f"# all that is known of it: {path}")
+    assert told[-1] == f"# all that is known of it: {path}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 Head = tuple[bytes, bytes]
-"""What stands before the body of a request, and what of the body came with it."""
+"""What stands before a body, and what of the body came with it."""
 
 
 class Asked(NamedTuple):
@@ -39,10 +39,12 @@ class Answer:
 
     status: int
     body: bytes
+    date: str = ""
 
     @property
     def text(self) -> bytes:
         head = f"HTTP/1.1 {self.status} So\r\nContent-Type: application/json\r\n"
+        head += f"Date: {self.date}\r\n" if self.date else ""
         return f"{head}Content-Length: {len(self.body)}\r\n\r\n".encode() + self.body
 
 
@@ -100,27 +102,36 @@ class ApiProxy:
                 method, path = head[0].split(b" ", 2)[:2]
                 asked = Asked(method.decode(), path.decode())
                 self.asked.append(asked)
+                body = _read_body(ours, head)
                 answer = self.fault(asked)
-                if answer is None:
-                    self._pass_on(ours, head)
+                if answer is not None:
+                    ours.sendall(answer.text)
+                elif not self._pass_on(ours, head[0], body):
                     return
-                _read_body(ours, head)
-                ours.sendall(answer.text)
 
-    def _pass_on(self, ours: socket.socket, head: Head) -> None:
-        before, body = head
-        only = re.sub(rb"(?i)\r\nconnection: [^\r]*", b"", before[:-4])
+    def _pass_on(self, ours: socket.socket, before: bytes, body: bytes) -> bool:
+        """Ask the server, and pass on what it says; False: ours has gone meanwhile."""
+        only = _without_connection(before)[:-4]
         theirs = socket.create_connection(self._upstream)
         with self._counted(theirs):
             theirs.sendall(only + b"\r\nConnection: close\r\n\r\n" + body)
+            reply = _read_head(theirs)
+            if reply is None:
+                return False
+            # The client's own connection goes on, as with a real API server.
+            ours.sendall(_without_connection(reply[0]) + reply[1])
+            waiting = [ours, theirs]
             while True:
-                ready, _, _ = select.select([ours, theirs], [], [])
-                for source, sink in ((ours, theirs), (theirs, ours)):
-                    if source in ready:
-                        data = source.recv(1 << 16)
-                        if not data:
-                            return
-                        sink.sendall(data)
+                ready = _ready(waiting)
+                if ours in ready:
+                    if not ours.recv(1, socket.MSG_PEEK):
+                        return False
+                    waiting = [theirs]  # the next request, before we know that this one is over
+                if theirs in ready:
+                    data = theirs.recv(1 << 16)
+                    if not data:
+                        return True
+                    ours.sendall(data)
 
     @contextlib.contextmanager
     def _counted(self, end: socket.socket) -> Iterator[None]:
@@ -134,6 +145,14 @@ class ApiProxy:
             _shut(end)
 
 
+def _ready(ends: list[socket.socket]) -> list[socket.socket]:
+    poll = select.poll()  # select() itself takes no file numbers above 1023
+    numbers = {end.fileno(): end for end in ends}
+    for number in numbers:
+        poll.register(number, select.POLLIN)
+    return [numbers[number] for number, _ in poll.poll()]
+
+
 def _read_head(ours: socket.socket) -> Head | None:
     data = b""
     while b"\r\n\r\n" not in data:
@@ -145,11 +164,16 @@ def _read_head(ours: socket.socket) -> Head | None:
     return before + between, body
 
 
-def _read_body(ours: socket.socket, head: Head) -> None:
+def _read_body(ours: socket.socket, head: Head) -> bytes:
     found = re.search(rb"(?i)\r\ncontent-length: (\d+)", head[0])
-    missing = int(found[1]) - len(head[1]) if found else 0
-    while missing > 0:
-        missing -= len(ours.recv(missing)) or missing
+    body, whole = head[1], int(found[1]) if found else 0
+    while len(body) < whole and (piece := ours.recv(whole - len(body))):
+        body += piece
+    return body
+
+
+def _without_connection(head: bytes) -> bytes:
+    return re.sub(rb"(?i)\r\nconnection: [^\r]*", b"", head)
 
 
 def _shut(end: socket.socket) -> None:

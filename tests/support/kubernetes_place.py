@@ -46,6 +46,7 @@ class KubernetesPlace:
         self.stop = threading.Event()
         self.limits = Limits()
         self.client = Client(namespace=namespace)
+        self._version: str = self.client.list("Pod")["metadata"]["resourceVersion"]
         self._patch = monkeypatch
         self._runner: KubernetesRunner | None = None
 
@@ -166,9 +167,13 @@ class KubernetesPlace:
         return until(running, "a running pod", DEADLINE_SECONDS)[0]
 
     def made_pods(self) -> list[str]:
-        """The names of all pods that were ever made here, by what the Job controller said."""
-        events = self.client.list("Event", fields="reason=SuccessfulCreate")["items"]
-        return sorted(event["message"].rpartition(" ")[2] for event in events)
+        """The names of all pods that were ever made here, as a watch tells them."""
+        asked = self.client.watch(
+            "Pod", labels=SELECTOR, resource_version=self._version, timeout_seconds=1
+        )
+        with asked as watch:
+            made = [event["object"] for event in watch if event["type"] == "ADDED"]
+        return sorted(pod["metadata"]["name"] for pod in made)
 
     def until_finished(self, condition: str) -> dict[str, Any]:
         """Wait until the one Job is over, and its controller says how."""

@@ -28,7 +28,7 @@ def test_time_at_a_stage_is_added_up(patience):
     assert patience.is_over(at(Stage.IMAGE))
 
 
-def test_going_to_and_fro_between_two_stages_does_not_begin_anew(patience):
+def test_changing_between_two_stages_again_and_again_does_not_begin_anew(patience):
     for now in range(0, 40, 2):
         patience.look(at(Stage.IMAGE), now)
         patience.look(at(Stage.IMAGE), now + 0.6)

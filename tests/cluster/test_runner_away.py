@@ -1,0 +1,100 @@
+"""An API server that goes away and comes back: the pod goes on without it, and so does its step."""
+
+import time
+from dataclasses import replace
+
+from tac.verdict import Reason
+from tests.support.kubernetes_place import DEADLINE_SECONDS, WAITS, at, proxy, step_image
+from tests.support.processes import until
+
+__all__ = ["at", "proxy", "step_image"]
+
+AWAY_SECONDS = 20.0
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for_in_silence(at, proxy, caplog):
+    told: list[str] = []
+    with at.running(f"{WAITS} echo end", follow=told.append) as verdicts:
+        until(lambda: "begun" in told, "the first word", DEADLINE_SECONDS)
+        proxy.cut()
+        until(lambda: at.runner._shared.reflector.away_seconds() > AWAY_SECONDS, "its absence", 60)
+        at.go()
+        until(lambda: at.pods()[0]["status"]["phase"] == "Succeeded", "its end", 60)
+        proxy.mend()
+
+    assert verdicts[0].reason is Reason.DONE
+    assert [line for line in told if not line.startswith("# ")] == ["begun", "end"]
+    assert len(at.notes) == 1
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+
+
+def test_a_server_that_stays_away_is_given_up_and_the_next_run_goes_on(at, proxy):
+    at.limits = replace(at.limits, away_seconds=1.0)
+    at.close()
+    words = ("sh", "-c", f"{WAITS} echo end")
+    with at.running(words[2]) as verdicts:
+        pod = at.pod()["metadata"]["name"]
+        until(lambda: "begun" in at.words, "the first word", DEADLINE_SECONDS)
+        proxy.cut()
+    proxy.mend()
+    job = at.job()["metadata"]["name"]
+
+    assert (verdicts[0].reason, verdicts[0].next) == (Reason.LOST, "retry")
+    assert verdicts[0].detail.partition(": ")[2] in {
+        f"the API server of t has not answered for {seconds} s" for seconds in (1, 2)
+    }
+    assert verdicts[0].remedy == (
+        f"job/{job} may still run, and the next run of the same command goes on with it; "
+        f"log: {at.log}"
+    )
+
+    at.go()
+    again = at.run(*words, attempt=2)
+
+    assert again.reason is Reason.DONE
+    assert at.words == "begun\nend\n"
+    assert at.made_pods() == [pod]
+
+
+def test_a_job_whose_creation_was_not_answered_is_found_and_not_made_twice(at, proxy):
+    created: list[dict[str, object]] = []
+
+    def create_and_forget(asked):
+        if asked.method == "POST" and not at.jobs():
+            at.client.create("Job", created[0])  # which makes no detour
+            proxy.cut_connections()
+
+    client = at.runner._meet()[0].client
+    create = client.create
+
+    def remember(kind, manifest):
+        created.append(manifest)
+        return create(kind, manifest)
+
+    client.create = remember
+    proxy.fault = create_and_forget
+
+    verdict = at.sh("echo so")
+
+    assert verdict.reason is Reason.DONE
+    assert len(created) == 2
+    assert at.notes[0] == "# job/x-1 was there already"
+    assert len(at.made_pods()) == 1
+
+
+def test_a_server_that_is_away_when_a_step_is_stopped_is_not_waited_for_longer_than_its_grace(
+    at, proxy
+):
+    with at.running("echo on; sleep 600") as verdicts:
+        at.pod()
+        until(lambda: at.log.exists() and "on\n" in at.words, "the first word", DEADLINE_SECONDS)
+        proxy.cut()
+        began = time.monotonic()
+        at.stop.set()
+    took = time.monotonic() - began
+    proxy.mend()
+    at.stop.clear()
+
+    assert verdicts[0].reason is Reason.LOST
+    assert took < 15
+    at.kubectl("delete", "job", "--all")

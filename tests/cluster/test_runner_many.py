@@ -1,0 +1,97 @@
+"""Jobs that end before anybody looks (luigi issue 2570): all are read, and none runs twice."""
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.support.kubernetes_place import at, proxy, step_image
+from tests.support.processes import ignore, until
+
+__all__ = ["at", "proxy", "step_image"]
+
+JOBS, FEWER = 200, 60
+SECONDS = 90.0
+
+
+def ended(at):
+    """How many pods have succeeded, asked past the proxy."""
+    return sum(pod["status"].get("phase") == "Succeeded" for pod in at.pods())
+
+
+def commands(at, count):
+    return [
+        at.command("/actor", f"print={number}", log=at.path / f"{number}.log")
+        for number in range(count)
+    ]
+
+
+@pytest.mark.timeout(300)
+def test_two_hundred_jobs_that_end_while_the_watches_tell_nothing(at, proxy, actor):
+    at.set(TAC_IMAGE=actor)
+    look = threading.Event()
+
+    def fault(asked):
+        if asked.is_watch:
+            look.wait(SECONDS)
+
+    proxy.fault = fault
+    runner = at.runner
+    began = time.monotonic()
+    with ThreadPoolExecutor(JOBS) as threads:
+        runs = [
+            threads.submit(runner.run, command, follow=ignore, stop=at.stop)
+            for command in commands(at, JOBS)
+        ]
+        until(lambda: ended(at) == JOBS, "the end of all pods", SECONDS)
+        blind = time.monotonic() - began
+        look.set()
+        verdicts = [run.result(SECONDS) for run in runs]
+    took = time.monotonic() - began
+
+    assert Counter(verdict.reason for verdict in verdicts) == {"done": JOBS}
+    made = [asked for asked in proxy.asked if asked.method == "POST"]
+    assert len(made) == JOBS
+    for number in range(JOBS):
+        assert (at.path / f"{number}.log").read_text().endswith(f"\n{number}\n")
+    print(
+        f"{JOBS} Jobs: {blind:.1f} s until they had ended unseen, {took:.1f} s until all were read"
+    )
+    at.close()
+    at.until_empty()
+
+
+def test_sixty_jobs_that_ended_without_a_driver_are_read_by_the_next(at, proxy, actor):
+    at.set(TAC_IMAGE=actor, TAC_ON_STOP="leave")
+    runner = at.runner
+    with ThreadPoolExecutor(FEWER) as threads:
+        runs = [
+            threads.submit(runner.run, command, follow=ignore, stop=at.stop)
+            for command in commands(at, FEWER)
+        ]
+        until(lambda: len(at.jobs()) == FEWER, "all Jobs", SECONDS)
+        at.stop.set()
+        [run.result(SECONDS) for run in runs]
+    at.close()
+    until(lambda: ended(at) == len(at.jobs()), "the end of all pods", SECONDS)
+    left = len(at.jobs())
+    assert left > FEWER // 2
+    at.stop.clear()
+    proxy.asked.clear()
+    began = time.monotonic()
+    with ThreadPoolExecutor(20) as threads:
+        runs = [
+            threads.submit(at.runner.run, command, follow=ignore, stop=at.stop)
+            for command in commands(at, FEWER)
+        ]
+        verdicts = [run.result(SECONDS) for run in runs]
+    took = time.monotonic() - began
+
+    assert Counter(verdict.reason for verdict in verdicts) == {"done": FEWER}
+    made = [asked for asked in proxy.asked if asked.method == "POST"]
+    assert len(made) == FEWER - left
+    print(f"{left} ended Jobs read by the next driver in {took:.1f} s")
+    at.close()
+    at.until_empty()
