@@ -85,6 +85,7 @@ class LogWriter:
         self._file = path.open("ab", buffering=0)
         self._log = log
         self._tell = tell
+        self._notes: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +107,7 @@ class LogWriter:
 
     def note(self, text: str) -> None:
         """Add a line of our own."""
+        self._notes.add(f"# {text}")
         self.write(f"# {text}\n".encode())
 
     def follow(self) -> None:
@@ -118,8 +120,8 @@ class LogWriter:
         self._log.finish(self._tell)
 
     def tail(self) -> list[str]:
-        """Read the last lines."""
-        return self._log.tail()
+        """Read the last lines; ours are not the last words of what was followed."""
+        return [line for line in self._log.tail() if line not in self._notes]
 
 
 def begin_log(path: Path, headline: str) -> Log:

@@ -235,6 +235,8 @@ def test_a_daily_driver_that_is_killed_is_started_again(deployment):
     assert second != first  # and there is no third: it did not wait for luigid to forget the first
     said = deployment.do("logs", "by-the-clock").out
     assert "s3://tac/flights/predictions/2023-06-01.parquet" in said.splitlines()
+    # Its pods are drivers, and other tests ask who is.
+    deployment.kubectl("delete", "job", "by-the-clock", "--cascade=foreground")
 
 
 def running(deployment: Deployment, job: str) -> list[str]:

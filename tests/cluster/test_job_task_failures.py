@@ -66,7 +66,8 @@ def test_a_container_that_is_restarted_too_often_fails(at):
         f"task/x: failed with exit code 3 in job/x-1 after T s: again\n{DESCRIBE}"
     )
 
-    assert at.words(task) == ["again"] * 3
+    # The Job's controller deletes the pod then, perhaps before its last words were read.
+    assert at.words(task) in (["again"] * 3, ["again"] * 2)
 
 
 def test_an_init_container_that_is_restarted_too_often_fails(at):

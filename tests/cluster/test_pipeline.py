@@ -15,6 +15,7 @@ DAY = "2023-03-01"
 PREDICTIONS = f"predictions/{DAY}.parquet"
 WORDS = ("run", "MakePredictions", "--date", DAY)
 SECONDS = 300
+pytestmark = pytest.mark.timeout(SECONDS)
 KILLS = 10
 STEPS = 15
 

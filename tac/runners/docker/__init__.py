@@ -80,7 +80,7 @@ class DockerRunner:
                 attempt = self._prepare(command, Copy(command.log, log, follow), stop, stack)
             except (TacError, OSError) as error:
                 return not_begun(error, command)
-            return attempt.run(log)
+            return attempt.run()
 
     def close(self) -> None:
         """Stop what still runs, or leave it, as configured; then give everything back."""

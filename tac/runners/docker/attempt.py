@@ -32,7 +32,6 @@ from tac.store import store_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tac.log_file import Log
     from tac.runners import Command
     from tac.runners.docker.container import Container
     from tac.verdict import Verdict
@@ -101,7 +100,7 @@ class Attempt:
         self._stopped = False
         self._cut_off = False
 
-    def run(self, log: Log) -> Verdict:
+    def run(self) -> Verdict:
         """Run it to its end, whoever began it, and say what it came to."""
         try:
             container = self._ensure()
@@ -127,7 +126,7 @@ class Attempt:
             return verdict.left_running(
                 f"container/{name}", f"docker stop {name}", seconds=self._seconds()
             )
-        return self._conclude(state, log)
+        return self._conclude(state)
 
     # Before it runs.
 
@@ -273,7 +272,7 @@ class Attempt:
 
     # After it ran.
 
-    def _conclude(self, state: State, log: Log) -> Verdict:
+    def _conclude(self, state: State) -> Verdict:
         self._shared.read.add(state.id)
         self._remove(state.id)
         if self._was_ended_by_the_engine(state):
@@ -285,7 +284,7 @@ class Attempt:
                 remedy='`"live-restore": true` in /etc/docker/daemon.json lets containers '
                 "outlive a restart of the engine",
             )
-        return verdict.judge(self._ending(state), log.tail(), log=str(self._command.log))
+        return verdict.judge(self._ending(state), self._copy.tail(), log=str(self._command.log))
 
     def _was_ended_by_the_engine(self, state: State) -> bool:
         of_others = self._cut_off and not self._stopped and not state.oom_killed

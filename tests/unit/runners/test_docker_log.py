@@ -39,3 +39,12 @@ def test_a_note_of_ours_does_not_count_as_what_the_container_said(copied):
 
     assert written() == "# found\none\ntwo\n"
     assert told == ["# found", "one", "two"]
+    assert copy.tail() == ["one", "two"]
+
+
+def test_a_note_is_not_the_last_word_of_a_container_that_said_nothing(copied):
+    copy, _, _ = copied
+
+    copy.note("container 0123456789ab was there already, exited")
+
+    assert copy.tail() == []
