@@ -54,15 +54,18 @@ class FencedResults:
     """Lets one result of one attempt through, and none after the attempt was stopped.
 
     Otherwise a late result of an attempt that timed out would be taken for that of the next.
+    `flush` is called before the result is let through.
     """
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Results, flush: Callable[[], object]) -> None:
         self._results = results
+        self._flush = flush
         self._lock = threading.Lock()
         self._closed = False
 
     def put(self, result: Result) -> None:
         """Pass the result on, if it is the first."""
+        self._flush()
         if self.close():
             self._results.put(result)
 
@@ -99,7 +102,7 @@ class ThreadHandle(TaskProcess):
         super().__init__(
             task,
             terms.worker_id,
-            FencedResults(results),
+            FencedResults(results, reporter.flush),
             reporter,
             worker_timeout=terms.timeout_seconds,
             check_unfulfilled_deps=terms.check_unfulfilled_deps,

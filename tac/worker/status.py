@@ -1,7 +1,8 @@
 """What running tasks tell about themselves, on its way to Luigi's scheduler.
 
 A task may speak a thousand times a second; the scheduler hears its last word, from one thread.
-Nothing is sent for a task after its result: a late word would make a finished task run again.
+What a task said last is sent before its result, or a finished task would stand at 7 % for ever.
+Nothing is sent after the result: a late word would make a finished task run again.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -30,7 +31,7 @@ class StatusHub:
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str], Callable[[], object]] = {}
-        self._sending: str | None = None
+        self._sending: set[str] = set()
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -44,12 +45,20 @@ class StatusHub:
                 self._thread.start()
             self._changed.notify_all()
 
+    def flush(self, key: str) -> None:
+        """Send what is waiting for `key` from this thread; then nothing of it is on its way."""
+        with self._changed:
+            self._changed.wait_for(lambda: key not in self._sending)
+            waiting = [known for known in self._waiting if known[0] == key]
+        for known in waiting:
+            self._send(*known)
+
     def forget(self, key: str) -> None:
         """Drop what is waiting for `key`, and wait until nothing of it is on its way."""
         with self._changed:
             for known in [known for known in self._waiting if known[0] == key]:
                 del self._waiting[known]
-            self._changed.wait_for(lambda: self._sending != key)
+            self._changed.wait_for(lambda: key not in self._sending)
 
     def close(self) -> None:
         """Stop sending; what still waits is lost, and so is the run it belongs to."""
@@ -69,17 +78,18 @@ class StatusHub:
 
     def _send(self, key: str, kind: str) -> None:
         with self._changed:
+            self._changed.wait_for(lambda: key not in self._sending)
             send = self._waiting.pop((key, kind), None)
             if send is None:
                 return
-            self._sending = key
+            self._sending.add(key)
         try:
             send()
         except (rpc.RPCError, OSError):
             logger.warning("the scheduler was not told the %s of %s", kind, key, exc_info=True)
         finally:
             with self._changed:
-                self._sending = None
+                self._sending.discard(key)
                 self._changed.notify_all()
 
 
@@ -129,6 +139,10 @@ class Reporter(TaskStatusReporter):
     def respond(self, *answer: Any) -> None:
         """Answer a message of the scheduler."""
         self._scheduler.add_scheduler_message_response(*answer)
+
+    def flush(self) -> None:
+        """Have the scheduler told now what it would have been told soon."""
+        self._to.hub.flush(self._task_id)
 
     def close(self) -> None:
         """Let nothing more be said; returns when nothing is on its way."""

@@ -246,6 +246,13 @@ class TimesOut(Waits):
     worker_timeout = 1
 
 
+def count(task: Any) -> None:
+    """Say a hundred times how far a task is."""
+    for percent in range(101):
+        task.set_status_message(f"at {percent}")
+        task.set_progress_percentage(percent)
+
+
 def tell(task: Any) -> None:
     """Say three things about a task that runs."""
     task.set_status_message("half way")
@@ -258,6 +265,14 @@ class Tells(Filed):
 
     def run(self):
         tell(self)
+        self.write()
+
+
+class Counts(Filed):
+    """Says how far it is, faster than anybody is told, and ends."""
+
+    def run(self):
+        count(self)
         self.write()
 
 

@@ -44,9 +44,32 @@ def test_nothing_is_sent_for_a_task_after_it_was_forgotten():
     assert sent == ["slow"]
 
 
+def test_what_was_said_last_is_sent_before_a_flush_returns_and_after_what_was_on_its_way():
+    hub, sent, busy, on_its_way = StatusHub(), [], threading.Event(), threading.Event()
+
+    def slow():
+        on_its_way.set()
+        busy.wait(10)
+        sent.append("slow")
+
+    hub.post("task", "status", slow)
+    assert on_its_way.wait(10)
+    hub.post("task", "status", lambda: sent.append("last"))
+    hub.post("task", "progress", lambda: sent.append("100 %"))
+    hub.post("other", "status", lambda: None)
+    flushing = threading.Thread(target=hub.flush, args=("task",))
+    flushing.start()
+    busy.set()
+    flushing.join(10)
+    said = list(sent)
+    hub.close()
+
+    assert said == ["slow", "last", "100 %"]
+
+
 def test_one_result_of_an_attempt_is_taken_and_none_after_it_was_stopped():
     results = Results()
-    first, stopped = FencedResults(results), FencedResults(results)
+    first, stopped = (FencedResults(results, lambda: None) for _ in range(2))
 
     first.put(("a", "DONE", "", [], []))
     first.put(("a", "FAILED", "late", [], []))

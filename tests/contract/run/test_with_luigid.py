@@ -40,6 +40,15 @@ def test_what_a_task_tells_is_seen_in_luigid_while_it_runs(tmp_path, server):
     assert server.tasks()[name]["status"] == "DONE"
 
 
+def test_luigid_shows_what_a_quick_task_said_last(tmp_path, server):
+    with started(tmp_path, "Counts", "--luigid", server.url) as process:
+        end_of(process)
+
+    shown = server.tasks()[f"Counts(at={tmp_path})"]
+    assert (shown["status"], shown["status_message"]) == ("DONE", "at 100")
+    assert shown["progress_percentage"] == 100
+
+
 def test_a_luigid_that_was_killed_and_forgot_everything_is_told_again(tmp_path, server):
     with started(tmp_path, "NeedsWaits", "--luigid", server.url) as process:
         wait_until((tmp_path / "Waits.began").exists, "the first task runs")
