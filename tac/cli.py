@@ -5,7 +5,6 @@ Luigi is imported only by what runs tasks, so `tac --help` costs what click cost
 """
 
 import contextlib
-import inspect
 import json
 import os
 import shlex
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     import luigi
 
     from tac.run import Outcome
-    from tac.run.parameters import Described
     from tac.worker import Observer, Plan
 
 _USAGE = 2
@@ -284,26 +282,11 @@ def _tasks(words: Sequence[str], options: dict[str, Any]) -> "list[luigi.Task]":
 
 
 def _show_task(module: str, family: str) -> None:
-    from tac.run import parameters
+    from tac.run import parameters, words
 
     parameters.load(module)
-    kind = parameters.find_task(module, family)
-    click.echo(f"Usage: tac run {family} [--PARAMETER VALUE]... [OPTIONS]\n")
-    if kind.__doc__:
-        click.echo(f"  {inspect.cleandoc(kind.__doc__)}\n".replace("\n", "\n  ").rstrip() + "\n")
-    formatter = click.HelpFormatter(max_width=100)
-    rows = [
-        (each.option, f"{each.text or each.kind}{_kind_and_default(each)}")
-        for each in parameters.describe(kind)
-    ]
-    if rows:
-        formatter.write_dl(rows)
-    click.echo(f"Parameters:\n{formatter.getvalue()}" if rows else "It has no parameters.")
-
-
-def _kind_and_default(described: "Described") -> str:
-    default = "needed" if described.default is None else f"default: {described.default}"
-    return f"  [{described.kind}; {default}]" if described.text else f"  [{default}]"
+    for line in words.task_help(parameters.find_task(module, family)):
+        click.echo(line)
 
 
 def _run(tasks: "list[luigi.Task]", way: _Way, options: dict[str, Any]) -> int:

@@ -108,9 +108,7 @@ def parameters_of(task: type[luigi.Task]) -> dict[str, luigi.Parameter[Any]]:
 def describe(task: type[luigi.Task]) -> list[Described]:
     """Say what each parameter of the task is."""
     return [
-        Described(
-            f"--{option}", _kind(parameter), _default(task, option), parameter.description or ""
-        )
+        Described(f"--{option}", _kind(parameter), _default(task, option), _text(parameter))
         for option, parameter in parameters_of(task).items()
     ]
 
@@ -259,7 +257,7 @@ def _without_words(parameter: luigi.Parameter[Any], text: str, now: dt.datetime)
 
 def _text(parameter: luigi.Parameter[Any]) -> str:
     # Luigi adds the choices to the description of a ChoiceParameter, in an order of chance.
-    return (parameter.description or "").partition(" Choices: {")[0]
+    return (parameter.description or "").partition("Choices: {")[0].strip()
 
 
 def _is_flag(parameter: luigi.Parameter[Any]) -> bool:

@@ -35,7 +35,7 @@ def interrupted_again(seconds: float) -> bool:
     """Wait so long for another Ctrl-C; SIGTERM ends us at once."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        time.sleep(seconds)
+        time.sleep(seconds)  # what is waited for ends it as an exception
     except KeyboardInterrupt:
         return True
     finally:

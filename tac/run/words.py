@@ -3,12 +3,16 @@
 # mypy: disable-error-code="no-untyped-call"
 # (Luigi gives its methods no types.)
 
+import inspect
 import itertools
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+import click
 import luigi
 
+from tac.run import parameters
 from tac.run.outcome import FailedTask, Outcome
 from tac.run.redo import Redo
 from tac.worker import Node, Plan
@@ -21,6 +25,28 @@ _MOST_FAILURES = 20
 def place_of(output: Any) -> str:
     """Return the path or URL of a target, or what it calls itself."""
     return str(getattr(output, "path", output))
+
+
+def task_help(kind: type[luigi.Task]) -> Iterator[str]:
+    """Say what a task is for, and which parameters it takes."""
+    yield f"Usage: tac run {kind.get_task_family()} [--PARAMETER VALUE]... [OPTIONS]\n"
+    if kind.__doc__:
+        yield textwrap.indent(inspect.cleandoc(kind.__doc__), "  ") + "\n"
+    rows = [
+        (each.option, f"{each.text or each.kind}{_kind_and_default(each)}")
+        for each in parameters.describe(kind)
+    ]
+    if rows:
+        formatter = click.HelpFormatter(max_width=100)
+        formatter.write_dl(rows)
+        yield f"Parameters:\n{formatter.getvalue()}"
+    else:
+        yield "It has no parameters."
+
+
+def _kind_and_default(described: parameters.Described) -> str:
+    default = "needed" if described.default is None else f"default: {described.default}"
+    return f"  [{described.kind}; {default}]" if described.text else f"  [{default}]"
 
 
 def dry_run(plan: Plan) -> Iterator[str]:

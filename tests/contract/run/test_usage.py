@@ -113,7 +113,8 @@ def here(tmp_path):
         "    number = luigi.IntParameter(description='how much')\n"
         "    date = luigi.DateParameter()\n"
         "class Mint(luigi.Task):\n"
-        "    kind = luigi.ChoiceParameter(choices=['gold', 'silver'], default='gold')\n"
+        "    kind = luigi.ChoiceParameter(choices=['gold', 'silver'], default='gold',"
+        " description='of which metal')\n"
     )
     return tmp_path
 
@@ -136,12 +137,25 @@ def test_the_help_of_a_task_lists_its_parameters(here):
         "Usage: tac run Mill [--PARAMETER VALUE]... [OPTIONS]\n"
         "\n"
         "  Grinds.\n"
-        "  \n"
+        "\n"
         "  For hours.\n"
         "\n"
         "Parameters:\n"
         "--number  how much  [a whole number; needed]\n"
         "--date    a date, YYYY-MM-DD  [needed]\n"
+        "\n"
+    )
+
+
+def test_the_help_of_a_task_lists_the_values_of_a_choice_once(here):
+    ended = tac(here, "run", "--module", "few", "Mint", "--help")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == (
+        "Usage: tac run Mint [--PARAMETER VALUE]... [OPTIONS]\n"
+        "\n"
+        "Parameters:\n"
+        "--kind  of which metal  [one of gold, silver; default: gold]\n"
         "\n"
     )
 
