@@ -10,9 +10,10 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tac import verdict
+from tac import exits, verdict
+from tac.exits import Ending, Stop
 from tac.kubernetes.stages import PATIENCE_SECONDS, Diagnosis, Stage
-from tac.verdict import Ending, Reason, Stop, Verdict
+from tac.verdict import Reason, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -207,7 +208,7 @@ def conclude(
     if diagnosis.stage is Stage.ENDED and diagnosis.reason is None:
         return _of_its_own(diagnosis, ending, tail, job=job, facts=facts)
     if stop is not Stop.NOT_ASKED:
-        return verdict.judge(replace(ending, stop=stop), tail, log=log)
+        return exits.judge(replace(ending, stop=stop), tail, log=log)
     return _of_others(diagnosis, ending, job=job, facts=facts)
 
 
@@ -220,7 +221,7 @@ def _of_its_own(
     facts: Mapping[str, str],
 ) -> Verdict:
     place = f"container/{diagnosis.container} of job/{job}" if diagnosis.container else f"job/{job}"
-    ended = verdict.judge(replace(ending, place=place), tail, log=facts["log"])
+    ended = exits.judge(replace(ending, place=place), tail, log=facts["log"])
     if ended.reason is Reason.FAILED:
         return replace(ended, remedy=_FAILED.format_map(facts))
     if ended.reason is Reason.KILLED:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tac import names
 from tac.errors import cut
+from tac.exits import Ending
 from tac.kubernetes.pods import (
     Outcome,
     condition_of,
@@ -25,7 +26,7 @@ from tac.kubernetes.pods import (
 )
 from tac.kubernetes.stages import Diagnosis, Stage
 from tac.kubernetes.waits import before_it_runs, without_pod
-from tac.verdict import Ending, Reason
+from tac.verdict import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tac.verdict import Ending
+from tac.exits import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tac.verdict import Ending, Reason
+    from tac.exits import Ending
+    from tac.verdict import Reason
 
 
 class Stage(StrEnum):

@@ -18,7 +18,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from tac import settings, verdict
+from tac import exits, settings, verdict
 from tac.runners.log import open_log
 from tac.runners.server_process import ServerProcess
 
@@ -234,15 +234,15 @@ def _verdict(news: Mapping[str, Any], tail: Sequence[str], log: str, seconds: fl
         return verdict.lost(news["lost"], seconds=seconds, log=log)
     if "refused" in news:
         return _not_started(news["refused"], log)
-    ending = verdict.Ending(
+    ending = exits.Ending(
         exit_code=news["exit_code"],
         signal=news["signal"],
-        stop=verdict.Stop(news["stop"]),
+        stop=exits.Stop(news["stop"]),
         oom_killed=news["oom_killed"],
         peak_memory_mib=news["peak_memory_mib"],
         seconds=news["seconds"],
     )
-    return verdict.judge(ending, tail, log=log)
+    return exits.judge(ending, tail, log=log)
 
 
 def _not_started(error: OSError, log: str) -> Verdict:

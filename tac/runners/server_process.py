@@ -18,8 +18,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tac.exits import last_words, signal_name
 from tac.runners import step_server
-from tac.verdict import last_words, signal_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

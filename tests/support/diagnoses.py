@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
+from tac.exits import Ending
 from tac.kubernetes.stages import Diagnosis, Stage
-from tac.verdict import Ending, Reason
+from tac.verdict import Reason
 from tests.support.recordings import always_the_same
 
 ACTOR = "docker.io/library/actor:tac"

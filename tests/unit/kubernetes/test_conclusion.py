@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from tac.exits import Ending, Stop
 from tac.kubernetes.conclusion import conclude, give_up
 from tac.kubernetes.stages import PATIENCE_SECONDS, Stage
-from tac.verdict import Ending, Next, Phase, Reason, Stop
+from tac.verdict import Next, Phase, Reason
 from tests.support import recordings
 from tests.support.recordings import always_the_same
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from tac.exits import Ending
 from tac.kubernetes.stages import Diagnosis, Stage
-from tac.verdict import Ending, Reason
+from tac.verdict import Reason
 from tests.support import recordings
 from tests.support.diagnoses import (
     ACTOR,

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from tac.exits import Ending, Stop, judge
 from tac.kubernetes import conclusion
 from tac.kubernetes.conclusion import conclude
 from tac.kubernetes.diagnosis import diagnose
 from tac.kubernetes.foreign import foreign_remedy
 from tac.kubernetes.stages import Diagnosis, Stage
-from tac.verdict import Ending, Next, Reason, Stop, judge
+from tac.verdict import Next, Reason
 from tests.support import recordings
 
 LOG = "/logs/x.log"
