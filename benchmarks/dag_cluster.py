@@ -156,7 +156,7 @@ def wait_until(holds: Callable[[], object], what: str) -> None:
     while not holds():
         if time.monotonic() > deadline:
             raise click.ClickException(f"waited {SECONDS} s in vain for {what}")
-        time.sleep(0.1)
+        time.sleep(0.1)  # between two looks, before the deadline
 
 
 class Onlooker(threading.Thread):
@@ -187,7 +187,7 @@ class Onlooker(threading.Thread):
                 self._ready.set()
                 for event in listed.watch(since=version):
                     self._note(event.object.obj)
-            time.sleep(0.1)
+            time.sleep(0.1)  # a server that refuses is not asked without a pause
 
     def since(self, moment: float) -> list[Sight]:
         """Return what has been made since a moment, in its order."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from types import TracebackType
 
 _log = logging.getLogger(__name__)
 
@@ -35,12 +34,7 @@ class Log:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         os.close(self._file)
 
     def follow(self, tell: Callable[[str], None]) -> bool:
@@ -85,17 +79,12 @@ class LogWriter:
         self._file = path.open("ab", buffering=0)
         self._log = log
         self._tell = tell
-        self._notes: set[str] = set()
+        self._ours: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._file.close()
 
     def write(self, data: bytes) -> None:
@@ -105,10 +94,14 @@ class LogWriter:
         except OSError as error:  # a full disk here says nothing about the work
             _log.warning("%s: not written: %s", self._file.name, error.strerror)
 
+    def say(self, line: str) -> None:
+        """Add a line of our own that reads like one of what is followed."""
+        self._ours.add(line)
+        self.write(f"{line}\n".encode())
+
     def note(self, text: str) -> None:
-        """Add a line of our own."""
-        self._notes.add(f"# {text}")
-        self.write(f"# {text}\n".encode())
+        """Add a line of our own, which shows that it is ours."""
+        self.say(f"# {text}")
 
     def follow(self) -> None:
         """Tell the lines that were added."""
@@ -121,7 +114,7 @@ class LogWriter:
 
     def tail(self) -> list[str]:
         """Read the last lines; ours are not the last words of what was followed."""
-        return [line for line in self._log.tail() if line not in self._notes]
+        return [line for line in self._log.tail() if line not in self._ours]
 
 
 def begin_log(path: Path, headline: str) -> Log:

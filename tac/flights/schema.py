@@ -6,7 +6,7 @@ read without a mapping.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tac.flights import GROUPS
 
@@ -87,8 +87,3 @@ CONTRIBUTIONS = tuple(Column(f"because_{group}", "float64") for group in GROUPS)
 """In log-odds: how far each group of features moves a flight away from a typical one."""
 
 PREDICTIONS = (*KEYS, Column("probability", "float64", lowest=0, highest=1), *CONTRIBUTIONS)
-
-
-def optional(column: Column) -> Column:
-    """Return `column` as one that a table may lack."""
-    return replace(column, required=False)

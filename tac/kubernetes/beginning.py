@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from tac import names
 from tac.errors import Conflict, NotFound, TacError
-from tac.kubernetes.condition import finished
 from tac.kubernetes.manifest import numbered
-from tac.kubernetes.objects import attempt_of
+from tac.kubernetes.objects import attempt_of, finished
 from tac.kubernetes.reflector import View
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def ensure_job(errand: Errand) -> Object | None:
             if _is_worth_following(errand, job):
                 name = job["metadata"]["name"]
                 _log.info("job/%s: found", name)
-                errand.note(f"job/{name} was there already")
+                errand.log.note(f"job/{name} was there already")
                 return job
         number = 1 + max(map(attempt_of, jobs), default=0)
         created = _create(errand, numbered(errand.order.manifest, number))
@@ -68,19 +67,19 @@ def _is_worth_following(errand: Errand, job: Object) -> bool:
     if condition == "Complete":
         # A success whose output somebody has deleted since is none: the next number does it.
         return errand.order.is_done is None or errand.order.is_done()
-    _put_away(errand, job)
+    _collect_failure(errand, job)
     return False
 
 
-def _put_away(errand: Errand, job: Object) -> None:
+def _collect_failure(errand: Errand, job: Object) -> None:
     """Keep what is known of a failure that nobody waited for."""
     metadata, reflector = job["metadata"], errand.shared.reflector
     if not reflector.pods_of(metadata["uid"]):  # told later than the Job, perhaps
         errand.find_pods()
     view = View(job, reflector.pods_of(metadata["uid"]), 0)
-    errand.note(f"job/{metadata['name']} of an earlier run had failed")
+    errand.log.note(f"job/{metadata['name']} of an earlier run had failed")
     errand.collect(view, None)
-    errand.shared.read.add(metadata["uid"])
+    errand.put_away(job)
 
 
 def _create(errand: Errand, manifest: Object) -> Object | None:

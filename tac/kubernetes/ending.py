@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tac import verdict
+from tac import exits, verdict
 from tac.errors import ApiError, ApiUnavailable
 from tac.kubernetes.conclusion import conclude, give_up
 from tac.kubernetes.log import discard
@@ -29,10 +29,10 @@ def read_last_words(errand: Errand, follower: LogFollower | None, diagnosis: Dia
         if follower is not None:
             _read_rest(errand, follower, diagnosis)
     except (ApiError, ApiUnavailable) as error:
-        errand.note(f"its last words could not be read: {error.message}")
+        errand.log.note(f"its last words could not be read: {error.message}")
         if diagnosis.detail:
-            errand.sink.write(f"{diagnosis.detail}\n".encode())
-    errand.sink.finish()
+            errand.log.write(f"{diagnosis.detail}\n".encode())
+    errand.log.finish()
 
 
 def _read_rest(errand: Errand, follower: LogFollower, diagnosis: Diagnosis) -> None:
@@ -67,7 +67,7 @@ def conclude_in_vain(
     )
     errand.collect(view, ended)
     if view.job is not None:
-        errand.shared.read.add(view.job["metadata"]["uid"])
+        errand.put_away(view.job)
         errand.delete(view.job)
     return ended
 
@@ -79,7 +79,7 @@ def conclude_attempt(
     ended = _judge(errand, diagnosis, we_stopped_it=we_stopped_it)
     for job in (view.job, view.was):
         if job is not None:
-            errand.shared.read.add(job["metadata"]["uid"])
+            errand.put_away(job)
     if ended.next is verdict.Next.ACCEPT:
         if not errand.order.keep:
             errand.shared.cleaner.clean(errand.order.work)
@@ -91,24 +91,24 @@ def conclude_attempt(
 def _judge(errand: Errand, diagnosis: Diagnosis, *, we_stopped_it: bool) -> Verdict:
     seconds = errand.seconds()
     if not we_stopped_it and _was_published_all_the_same(errand, diagnosis):
-        done = verdict.Ending(exit_code=0, seconds=seconds)
-        return verdict.judge(done, (), log=errand.order.log)
-    ending = diagnosis.ending or verdict.Ending(seconds=seconds)
+        done = exits.Ending(exit_code=0, seconds=seconds)
+        return exits.judge(done, (), log=errand.order.log)
+    ending = diagnosis.ending or exits.Ending(seconds=seconds)
     ending = replace(ending, own_exit_codes=errand.order.own_exit_codes)
     return conclude(
         replace(diagnosis, ending=ending),
-        errand.last_words(),
+        errand.log.tail(),
         job=diagnosis.job,
         namespace=errand.shared.namespace,
         log=errand.order.log,
-        stop=_how_stopped(diagnosis) if we_stopped_it else verdict.Stop.NOT_ASKED,
+        stop=_how_stopped(diagnosis) if we_stopped_it else exits.Stop.NOT_ASKED,
     )
 
 
-def _how_stopped(diagnosis: Diagnosis) -> verdict.Stop:
+def _how_stopped(diagnosis: Diagnosis) -> exits.Stop:
     # What we deleted we told to stop; exit code 137 is what the kubelet does after the grace.
     code = diagnosis.ending.exit_code if diagnosis.ending is not None else None
-    return verdict.Stop.FORCED if code == _KILLED else verdict.Stop.ASKED
+    return exits.Stop.FORCED if code == _KILLED else exits.Stop.ASKED
 
 
 def _was_published_all_the_same(errand: Errand, diagnosis: Diagnosis) -> bool:

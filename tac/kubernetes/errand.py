@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tac import names
 from tac.errors import Conflict, NotFound, TacError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tac.kubernetes.reflector import View
     from tac.kubernetes.shared import Shared
+    from tac.log_file import LogWriter
     from tac.verdict import Verdict
 
 _log = logging.getLogger(__name__)
@@ -49,26 +50,7 @@ class Order:
     """Its exit codes are not those of tac's steps: 0 is success, and the others mean failure."""
 
     keep: bool = False
-    """Leave its Jobs where they are when they have succeeded."""
-
-
-class Sink(Protocol):
-    """Where what a Job says goes."""
-
-    def write(self, data: bytes) -> None:
-        """Add what its container says; from any thread."""
-
-    def note(self, text: str) -> None:
-        """Add a line of ours."""
-
-    def follow(self) -> None:
-        """Let those who listen hear what was added."""
-
-    def finish(self) -> None:
-        """Let them hear the last line too."""
-
-    def tail(self) -> list[str]:
-        """Return the last lines."""
+    """Leave its Jobs where they are when they are over."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +59,9 @@ class Errand:
 
     shared: Shared
     order: Order
-    sink: Sink
+    log: LogWriter
     stop: threading.Event
     began: float = field(default_factory=time.monotonic)
-    _said: set[str] = field(default_factory=set)
 
     @property
     def kubectl(self) -> str:
@@ -133,19 +114,12 @@ class Errand:
         for pod in found["items"]:
             self.shared.reflector.expect(pod)
 
-    def say(self, line: str) -> None:
-        """Add a line of ours to what the Job says."""
-        self._said.add(line)
-        self.sink.write(f"{line}\n".encode())
-
-    def note(self, text: str) -> None:
-        """Add a line of ours that is no progress."""
-        self._said.add(f"# {text}")
-        self.sink.note(text)
-
-    def last_words(self) -> list[str]:
-        """Return the last lines that the Job said itself."""
-        return [line for line in self.sink.tail() if line not in self._said]
+    def put_away(self, job: Object) -> None:
+        """Take no more notice of a Job whose result was read; it goes in the end, unless kept."""
+        uid = job["metadata"]["uid"]
+        self.shared.read.add(uid)
+        if not self.order.keep:
+            self.shared.cleaner.delete_in_the_end(uid)
 
     def collect(self, view: View, ended: Verdict | None) -> None:
         """Keep the black box; a store that does not take it must not hide the verdict."""
@@ -156,4 +130,4 @@ class Errand:
         except TacError as error:
             _log.warning("%s", error.message)
             return
-        self.note(f"all that is known of it: {address}")
+        self.log.note(f"all that is known of it: {address}")

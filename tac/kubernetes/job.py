@@ -15,7 +15,7 @@ from tac.errors import ApiError, ApiUnavailable, TacError
 from tac.kubernetes.beginning import ensure_job
 from tac.kubernetes.diagnosis import diagnose
 from tac.kubernetes.ending import conclude_attempt, conclude_in_vain, read_last_words
-from tac.kubernetes.errand import Errand, Order, Sink
+from tac.kubernetes.errand import Errand, Order
 from tac.kubernetes.log import LogFollower, discard
 from tac.kubernetes.patience import Patience
 from tac.kubernetes.stages import PATIENCE_SECONDS, Diagnosis, Stage
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from tac.kubernetes.errand import Object
     from tac.kubernetes.reflector import View
     from tac.kubernetes.shared import Shared
+    from tac.log_file import LogWriter
     from tac.verdict import Verdict
 
-__all__ = ["Attempt", "Order", "Sink"]
+__all__ = ["Attempt", "Order"]
 
 _log = logging.getLogger(__name__)
 
@@ -61,9 +62,9 @@ _DOING = {
 class Attempt:
     """One Job from its making, or its finding, to its end."""
 
-    def __init__(self, shared: Shared, order: Order, sink: Sink, stop: threading.Event) -> None:
-        self._errand = Errand(shared, order, sink, stop)
-        self._shared, self._order, self._sink = shared, order, sink
+    def __init__(self, shared: Shared, order: Order, log: LogWriter, stop: threading.Event) -> None:
+        self._errand = Errand(shared, order, log, stop)
+        self._shared, self._order, self._writer = shared, order, log
         self._patience = Patience(shared.patience())
         self._told = ""
         self._stopped_at: float | None = None
@@ -84,7 +85,7 @@ class Attempt:
         with self._shared.reflector.following(job) as uid:
             try:
                 ended = self._follow(uid, job)
-                self._sink.finish()
+                self._writer.finish()
             except TacError as error:
                 return self._lost_sight(job, error)
             except BaseException:  # what those who listen raise ends the Job first
@@ -114,7 +115,7 @@ class Attempt:
         try:
             while True:
                 if self._errand.told_to_stop() and self._stopped_at is None:
-                    if self._shared.leave:
+                    if self._shared.leaves():
                         return self._left(job)
                     self._end(job)
                 view, diagnosis = self._look(uid, view)
@@ -126,7 +127,7 @@ class Attempt:
                     follower = self._listen(follower, diagnosis, self._main_container())
                 self._check_that_the_server_is_there()
                 view = self._shared.reflector.wait(uid, view, _LOOK_SECONDS)
-                self._sink.follow()
+                self._writer.follow()
             if diagnosis.pod:  # the last words are those of the container that decided
                 container = diagnosis.container or self._main_container()
                 follower = self._listen(follower, diagnosis, container)
@@ -173,7 +174,7 @@ class Attempt:
         waits = diagnosis.stage in PATIENCE_SECONDS and text != self._shown
         if waits and self._errand.seconds() > _SILENT_START_SECONDS:
             self._shown = text
-            self._errand.say(format_progress(Progress(0, text)))
+            self._writer.say(format_progress(Progress(0, text)))
 
     def _listen(
         self, follower: LogFollower | None, diagnosis: Diagnosis, container: str
@@ -188,13 +189,13 @@ class Attempt:
         if self._heard[0] != diagnosis.pod:
             where = f" on {diagnosis.node}" if diagnosis.node else ""
             shows = f"{self._errand.kubectl} logs --follow {diagnosis.pod}"
-            self._errand.note(f"pod/{diagnosis.pod}{where}: {shows}")
+            self._writer.note(f"pod/{diagnosis.pod}{where}: {shows}")
         self._heard = heard
         return LogFollower(
             self._shared.client,
             diagnosis.pod,
             container,
-            self._sink.write,
+            self._writer.write,
             self._shared.streams,
         )
 

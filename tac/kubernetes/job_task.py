@@ -25,10 +25,10 @@ from luigi.task import flatten
 
 from tac import names, settings, verdict
 from tac.errors import ConfigError, StepFailed, TacError
-from tac.kubernetes.condition import finished
 from tac.kubernetes.foreign import READ, Foreign, build_foreign_job, foreign_remedy
 from tac.kubernetes.job import Attempt, Order
 from tac.kubernetes.lease import Door, lent
+from tac.kubernetes.objects import finished
 from tac.kubernetes.signals import stopped_by_signals
 from tac.log_file import Log, LogWriter, begin_log
 from tac.luigi_task import StoppableTask

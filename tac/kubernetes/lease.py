@@ -61,7 +61,7 @@ def lent(door: Door) -> Iterator[Shared]:
             if last:
                 del _of_process[key]
         if last:
-            _let_go(found.shared)
+            found.shared.close()
 
 
 def _open(door: Door) -> Shared:
@@ -75,7 +75,7 @@ def _open(door: Door) -> Shared:
     return Shared(
         client,
         chosen.store,
-        chosen.on_stop == "leave",
+        lambda: chosen.on_stop == "leave",
         chosen.stop_grace_seconds,
         chosen.scheduling_seconds,
     )
@@ -85,10 +85,4 @@ def _close(key: tuple[int, Door]) -> None:
     with _lock:
         found = _of_process.pop(key, None) if key[0] == os.getpid() else None
     if found is not None:
-        _let_go(found.shared)
-
-
-def _let_go(shared: Shared) -> None:
-    # What was read and is still there is to stay, for a person to look at.
-    shared.read.clear()
-    shared.close()
+        found.shared.close()

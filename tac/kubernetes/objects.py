@@ -28,6 +28,14 @@ def attempt_of(job: Mapping[str, Any]) -> int:
     return int(number) if number.isdigit() else 0
 
 
+def finished(job: Mapping[str, Any]) -> str | None:
+    """Return the condition that says that a Job is over: Complete or Failed."""
+    for condition in (job.get("status") or {}).get("conditions") or ():
+        if condition["type"] in {"Complete", "Failed"} and condition["status"] == "True":
+            return str(condition["type"])
+    return None
+
+
 def job_of(pod: Mapping[str, Any]) -> str | None:
     """Return the uid of the Job that a pod belongs to."""
     owners = pod["metadata"].get("ownerReferences") or ()

@@ -51,4 +51,4 @@ def patiently(ask: Callable[[], T], patience: Callable[[], float]) -> T:
                 raise
             if pause == FIRST_SECONDS:
                 _log.info("%s; waiting for it", error.message)
-            time.sleep(pause)
+            time.sleep(pause)  # between two tries; `patience` is the deadline of all of them

@@ -20,7 +20,7 @@ from tac.kubernetes.reflector import Reflector
 from tac.kubernetes.stages import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tac.kubernetes.client import Client
 
@@ -38,8 +38,8 @@ class Shared:
     store: str | None
     """Where black boxes go; None: nowhere."""
 
-    leave: bool
-    """Let Jobs go on when the driver is told to stop."""
+    leaves: Callable[[], bool]
+    """Whether Jobs go on when the driver is told to stop."""
 
     grace_seconds: float
     scheduling_seconds: float
@@ -79,6 +79,7 @@ class Cleaner:
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._doing: set[Future[None]] = set()
+        self._in_the_end: set[str] = set()
 
     def clean(self, work: str) -> None:
         """Delete all attempts at a piece of work that is done."""
@@ -94,8 +95,12 @@ class Cleaner:
             self._doing.add(doing)
         doing.add_done_callback(self._done)
 
+    def delete_in_the_end(self, uid: str) -> None:
+        """Delete one Job when the driver ends, for until then its number must stay taken."""
+        self._in_the_end.add(uid)
+
     def close(self) -> None:
-        """Delete the failures that were read here, and wait until all that is deleted."""
+        """Delete what goes in the end, and wait until all that is deleted."""
         jobs = [view.job for view in self._shared.reflector.jobs() if view.job is not None]
         # A driver that comes by now must find the attempt that runs, whose number is higher.
         busy = {
@@ -105,7 +110,7 @@ class Cleaner:
         }
         for job in jobs:
             metadata = job["metadata"]
-            if metadata["uid"] in self._shared.read and label(job, names.WORK) not in busy:
+            if metadata["uid"] in self._in_the_end and label(job, names.WORK) not in busy:
                 self.delete(metadata["name"], metadata["uid"])
         with self._lock:
             doing, pool = set(self._doing), self._pool

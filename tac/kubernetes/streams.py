@@ -21,7 +21,6 @@ from tac.kubernetes.answers import error_of, no_answer, read_status, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
     from tac.kubernetes.answers import Asked
     from tac.kubernetes.connection import OwnConnection
@@ -61,12 +60,7 @@ class Stream:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from tac import names
 from tac.errors import TacError
 from tac.kubernetes import black_box
-from tac.kubernetes.condition import finished
-from tac.kubernetes.objects import annotation
+from tac.kubernetes.objects import annotation, finished
 from tac.store import store_of
 
 if TYPE_CHECKING:

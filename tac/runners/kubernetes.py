@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from tac import names, settings, verdict
+from tac import names, verdict
 from tac.errors import ConfigError, TacError
 from tac.kubernetes.client import Client
 from tac.kubernetes.job import Attempt, Order
@@ -23,17 +21,19 @@ from tac.kubernetes.pod_patch import read_patch
 from tac.kubernetes.shared import Shared
 from tac.kubernetes.sweep import sweep
 from tac.log_file import LogWriter
-from tac.runners.log import open_log
+from tac.runners.outliving import OutlivingRunner
 from tac.store import store_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import threading
+    from collections.abc import Callable
 
+    from tac.log_file import Log
     from tac.runners import Command
     from tac.verdict import Verdict
 
 
-class KubernetesRunner:
+class KubernetesRunner(OutlivingRunner):
     """Runs commands as Jobs of the image that the settings name."""
 
     leaves_on_interrupt: ClassVar[bool] = True
@@ -41,28 +41,10 @@ class KubernetesRunner:
     def __init__(
         self, *, stop_grace_seconds: float | None = None, limits: Limits | None = None
     ) -> None:
-        self._settings = settings.current()
+        super().__init__(stop_grace_seconds)
         self._limits = limits or Limits()
-        self._grace_seconds = (
-            self._settings.stop_grace_seconds if stop_grace_seconds is None else stop_grace_seconds
-        )
-        self._leave = self._settings.on_stop == "leave"
-        self._closed = threading.Event()
-        self._changed = threading.Condition()
-        self._running: Counter[int] = Counter()  # by process: a forked one has its own
         self._shared: Shared | None = None
         self._terms: Terms | None = None
-        self._process = os.getpid()
-
-    def leaves(self) -> bool:
-        """Tell whether what runs goes on when this process is told to stop."""
-        return self._leave
-
-    def leave(self) -> None:
-        """Let what runs go on, whatever the settings say."""
-        self._leave = True
-        if self._shared is not None:
-            self._shared.leave = True
 
     def where(self) -> str:
         """Say where commands run: see `tac.runners.Runner`."""
@@ -70,17 +52,10 @@ class KubernetesRunner:
         place = self._meet()[0].client.place
         return f"kubernetes: context {place.context}, namespace {place.namespace}, {place.server}"
 
-    def run(
-        self, command: Command, *, follow: Callable[[str], None], stop: threading.Event
+    def _attempt(
+        self, command: Command, log: Log, follow: Callable[[str], None], stop: threading.Event
     ) -> Verdict:
-        """Run the command to its end: see `tac.runners.Runner`."""
-        if stop.is_set() or self._closed.is_set():
-            return verdict.stopped_before_start()
-        try:
-            log = open_log(command)
-        except OSError as error:
-            return verdict.cannot_start(str(error), log=str(command.log))
-        with log, self._counted(), LogWriter(command.log, log, follow) as writer:
+        with LogWriter(command.log, log, follow) as writer:
             try:
                 shared, order = self._order(command)
             except TacError as error:
@@ -93,8 +68,7 @@ class KubernetesRunner:
         if self._shared is None or self._process != os.getpid():
             return
         self._shared.closed.set()
-        with self._changed:
-            self._changed.wait_for(lambda: not self._running[os.getpid()], self._grace_seconds + 20)
+        self._wait_until_idle(self._grace_seconds + 20)
         with contextlib.suppress(TacError):  # the next driver sweeps too
             sweep(self._shared)
         self._shared.close()
@@ -124,7 +98,7 @@ class KubernetesRunner:
                 self._shared = Shared(
                     client,
                     chosen.store,
-                    self._leave,
+                    self.leaves,
                     self._grace_seconds,
                     chosen.scheduling_seconds,
                     self._limits,
@@ -166,18 +140,6 @@ class KubernetesRunner:
                 f"store {address}: is a directory of this machine, which pods do not see",
                 hint="keep it on S3 (`--store s3://bucket/prefix`)",
             )
-
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
-        process = os.getpid()
-        with self._changed:
-            self._running[process] += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._running[process] -= 1
-                self._changed.notify_all()
 
 
 _TIDY_SECONDS = 5.0

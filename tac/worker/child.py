@@ -118,7 +118,7 @@ class _Driver:
     def _die(self) -> None:
         """The driver is gone: so is the reason for this process and all it started."""
         os.killpg(0, signal.SIGTERM)
-        time.sleep(self.grace_seconds)
+        time.sleep(self.grace_seconds)  # mostly SIGTERM ends this process in it
         os.killpg(0, signal.SIGKILL)
 
 

@@ -76,7 +76,7 @@ class PatientScheduler(rpc.RemoteScheduler):
                         f"{self._url}: luigid has not answered for {away:.0f} s: {_reason(error)}"
                     )
                     told = True
-                time.sleep(pause)
+                time.sleep(pause)  # between two tries; `_limit` is the deadline of all of them
                 pause = min(2 * pause, longest)
             else:
                 if told:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from tac.kubernetes.client import Client
-from tests.support.cluster import Cluster, Wire, actor, api_namespace, cluster, failed, wire
+from tests.support.cluster import Cluster, actor, api_namespace, cluster, failed, wire
 from tests.support.deployment import deployment
 from tests.support.engine import engine, image
 from tests.support.laptop import laptop
+from tests.support.wire import Wire
 
 __all__ = ["actor", "api_namespace", "cluster", "deployment", "engine", "image", "laptop", "wire"]
 

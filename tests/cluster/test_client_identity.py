@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import socket
 import tempfile
 import threading
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tac.errors import Forbidden
-from tests.support.cluster import Wire, who
+from tests.support.cluster import who
+from tests.support.wire import Wire
 
 
 def test_a_token_file_is_read_again_when_it_is_old(as_user, tmp_path, token_of, monkeypatch):
@@ -97,7 +99,7 @@ def test_a_server_may_be_trusted_blindly(as_user, cluster):
 
 
 def test_requests_and_watches_go_through_the_proxy_of_the_kubeconfig(as_user, cluster):
-    proxy = Wire(cluster.address, as_proxy=True)
+    proxy = Wire(lambda: socket.create_connection(cluster.address), as_proxy=True)
     client = as_user(cluster.user, **{"proxy-url": f"http://127.0.0.1:{proxy.port}"})
     version = client.list("Pod")["metadata"]["resourceVersion"]
     with client.watch("Pod", resource_version=version, timeout_seconds=60) as watch:

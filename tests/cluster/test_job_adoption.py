@@ -1,6 +1,8 @@
 """Jobs that outlive their driver, and drivers that share one: the work is done once."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,6 +13,7 @@ from tac.verdict import Reason
 from tests.support.kubernetes_place import (
     DEADLINE_SECONDS,
     WAITS,
+    KubernetesPlace,
     at,
     message,
     proxy,
@@ -250,7 +253,9 @@ class Waits(StepTask):
         return WAITING
 
 
-def test_a_task_whose_job_is_deleted_by_hand_tries_once_more(at):
+@contextmanager
+def waiting_task(at: KubernetesPlace) -> Iterator[list[BaseException]]:
+    """Run one; the list holds what it raised after the block."""
     errors: list[BaseException] = []
 
     def run() -> None:
@@ -262,12 +267,18 @@ def test_a_task_whose_job_is_deleted_by_hand_tries_once_more(at):
     with runners.using(at.new_runner()):
         thread = threading.Thread(target=run)
         thread.start()
+        yield errors
+        thread.join(DEADLINE_SECONDS)
+        assert not thread.is_alive(), "the task still runs"
+
+
+def test_a_task_whose_job_is_deleted_by_hand_tries_once_more(at):
+    with waiting_task(at) as errors:
         first = at.pod()["metadata"]["name"]
         at.kubectl("delete", "job", "--all", "--wait=false")
         second = at.pod(but_not=first)["metadata"]["name"]
         (at.path / "store" / "x.csv").touch()
         at.go(second)
-        thread.join(DEADLINE_SECONDS)
 
     assert errors == []
     assert at.made_pods() == sorted([first, second])
@@ -276,22 +287,11 @@ def test_a_task_whose_job_is_deleted_by_hand_tries_once_more(at):
 
 
 def test_a_task_whose_job_is_deleted_again_gives_up(at):
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            Waits().run()
-        except BaseException as error:  # noqa: BLE001 # the test looks at it
-            errors.append(error)
-
-    with runners.using(at.new_runner()):
-        thread = threading.Thread(target=run)
-        thread.start()
+    with waiting_task(at) as errors:
         first = at.pod()["metadata"]["name"]
         at.kubectl("delete", "job", "--all", "--wait=false")
         at.pod(but_not=first)
         at.kubectl("delete", "job", "--all", "--wait=false")
-        thread.join(DEADLINE_SECONDS)
 
     assert len(errors) == 1
     assert " was deleted, by whom is not known" in str(errors[0])

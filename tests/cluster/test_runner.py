@@ -1,6 +1,5 @@
 """The life of a step's Job: what is made, what is heard of it, how it is ended."""
 
-import sys
 import threading
 
 import pytest
@@ -47,27 +46,6 @@ def test_names_and_labels_tell_whose_job_it_is(at):
         "tac/work": work,
         "tac/attempt": "1",
     }
-
-
-def test_a_log_that_cannot_be_made_is_why_a_step_did_not_start(at):
-    (at.path / "file").write_text("in the way")
-
-    verdict = at.run("true", log=at.path / "file" / "x.log")
-
-    assert message(verdict) == (
-        f"step/x: could not be started: [Errno 17] File exists: '{at.path}/file'\n"
-        f"Hint: mend what it names and run the same command again; log: {at.path}/file/x.log"
-    )
-
-
-def test_a_closed_runner_starts_nothing(at):
-    runner = at.runner
-    runner.close()
-    runner.close()
-
-    verdict = runner.run(at.command("true"), follow=sys.stdout.write, stop=at.stop)
-
-    assert verdict.detail == "stopped as asked before it began"
 
 
 def test_what_the_follower_raises_ends_the_job(at):

@@ -71,7 +71,7 @@ def test_two_streams_at_once_lose_nothing(at, proxy):
         "threads = [threading.Thread(target=say, args=each)\n"
         "           for each in ((sys.stdout, 'out'), (sys.stderr, 'err'))]\n"
         "[each.start() for each in threads]; [each.join() for each in threads]\n"
-        "import time; time.sleep(1)\n"
+        "import time; time.sleep(1)\n"  # the pod stays for a moment after its last line
     )
     over = threading.Event()
 

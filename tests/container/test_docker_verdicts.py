@@ -2,7 +2,6 @@
 
 import gc
 import socket
-import sys
 
 import pytest
 
@@ -159,24 +158,3 @@ def test_the_processors_of_a_step_are_limited(at):
         at.stop.set()
 
     assert (limits["NanoCpus"], limits["Memory"]) == (500_000_000, 64 << 20)
-
-
-def test_a_log_that_cannot_be_made_is_why_a_step_did_not_start(at):
-    (at.path / "file").write_text("in the way")
-
-    verdict = at.run("true", log=at.path / "file" / "x.log")
-
-    assert message(verdict) == (
-        f"step/x: could not be started: [Errno 17] File exists: '{at.path}/file'\n"
-        f"Hint: mend what it names and run the same command again; log: {at.path}/file/x.log"
-    )
-
-
-def test_a_closed_runner_starts_nothing(at):
-    runner = at.runner
-    runner.close()
-    runner.close()
-
-    verdict = runner.run(at.command("true"), follow=sys.stdout.write, stop=at.stop)
-
-    assert verdict.detail == "stopped as asked before it began"

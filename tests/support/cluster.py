@@ -19,6 +19,7 @@ import pytest
 from tac.errors import Forbidden
 from tac.kubernetes.client import Client, LogStream, Watch
 from tests.support.processes import until
+from tests.support.wire import Wire
 
 E = TypeVar("E", bound=Exception)
 COMMAND_SECONDS = 60.0
@@ -155,58 +156,10 @@ def actor(cluster: Cluster) -> str:
     return ACTOR
 
 
-class Wire:
-    """An address that leads to the API server, until it is cut; then nothing answers.
-
-    With `as_proxy` it is that of a proxy instead, which leads to where it is asked to (CONNECT).
-    """
-
-    def __init__(self, upstream: tuple[str, int], *, as_proxy: bool = False) -> None:
-        self._upstream = upstream
-        self._as_proxy = as_proxy
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self._ends: list[socket.socket] = []
-        self.port: int = self._door.getsockname()[1]
-        self.connections = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def cut(self) -> None:
-        """Close every connection in the middle of whatever it carries, and accept no other."""
-        for each in [self._door, *self._ends]:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                ours, _ = self._door.accept()
-            except OSError:
-                return
-            self.connections += 1
-            if self._as_proxy:
-                while not ours.recv(1 << 16).endswith(b"\r\n\r\n"):
-                    pass
-                ours.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            theirs = socket.create_connection(self._upstream)
-            self._ends += [ours, theirs]
-            for source, sink in ((ours, theirs), (theirs, ours)):
-                threading.Thread(target=_carry, args=(source, sink), daemon=True).start()
-
-
-def _carry(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(1 << 16):
-            sink.sendall(data)
-    for end in (sink, source):
-        with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-
-
 @pytest.fixture
 def wire(cluster: Cluster) -> Iterator[Wire]:
     """Another address of the API server, which can be cut."""
-    wire = Wire(cluster.address)
+    wire = Wire(lambda: socket.create_connection(cluster.address))
     yield wire
     wire.cut()
 

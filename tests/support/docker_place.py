@@ -3,8 +3,7 @@
 import contextlib
 import re
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,68 +12,27 @@ import pytest
 
 from tac import settings
 from tac.names import STEP
-from tac.runners import Command
 from tac.runners.docker import DockerRunner
 from tac.verdict import Verdict
 from tests.support.engine import Engine
-from tests.support.processes import ignore, until
+from tests.support.place import Place
+from tests.support.processes import until
+from tests.support.wire import Wire
 
 GRACE_SECONDS = 1.0
 DEADLINE_SECONDS = 60.0
 
 
-class DockerPlace:
+class DockerPlace(Place[DockerRunner]):
     """A directory, a runner in it, and the engine; `name` is the step's and nobody else's."""
 
     def __init__(self, path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.path = path
-        self.name = f"t-{path.parent.name}-{path.name}".replace("_", "-").lower()[:100]
-        self.log = path / "x.log"
-        self.stop = threading.Event()
+        name = f"t-{path.parent.name}-{path.name}".replace("_", "-").lower()[:100]
+        super().__init__(path, name, DEADLINE_SECONDS, monkeypatch)
         self.engine = engine
-        self._patch = monkeypatch
-        self._runner: DockerRunner | None = None
 
-    @property
-    def runner(self) -> DockerRunner:
-        """The runner, made when the settings are."""
-        if self._runner is None:
-            self._runner = DockerRunner(stop_grace_seconds=GRACE_SECONDS)
-        return self._runner
-
-    def set(self, **values: str) -> None:
-        """Change settings, for a runner that is made anew."""
-        for name, value in values.items():
-            self._patch.setenv(name, value)
-        settings.current.cache_clear()
-        self.close()
-
-    def close(self) -> None:
-        if self._runner is not None:
-            self._runner.close()
-        self._runner = None
-
-    def command(self, *argv: object, **more: Any) -> Command:
-        values = {"environment": settings.child_environment(), "log": self.log, **more}
-        return Command(self.name, tuple(map(str, argv)), **values)
-
-    def run(self, *argv: object, follow: Callable[[str], None] = ignore, **more: Any) -> Verdict:
-        return self.runner.run(self.command(*argv, **more), follow=follow, stop=self.stop)
-
-    def sh(self, script: str, **more: Any) -> Verdict:
-        return self.run("sh", "-c", script, **more)
-
-    @contextmanager
-    def running(self, script: str, **more: Any) -> Iterator[list[Verdict]]:
-        """Run a script in a thread; the list holds its verdict after the block."""
-        verdicts: list[Verdict] = []
-        thread = threading.Thread(
-            target=lambda: verdicts.append(self.sh(script, **more)), daemon=True
-        )
-        thread.start()
-        yield verdicts
-        thread.join(DEADLINE_SECONDS)
-        assert not thread.is_alive(), "the command still runs"
+    def new_runner(self) -> DockerRunner:
+        return DockerRunner(stop_grace_seconds=GRACE_SECONDS)
 
     @property
     def words(self) -> str:
@@ -129,59 +87,6 @@ def docker_place(
         settings.current.cache_clear()
 
 
-class Wire:
-    """A TCP address that leads to the engine's socket, until it is cut; then nothing answers."""
-
-    def __init__(self, host: str) -> None:
-        self._engine = host.removeprefix("unix://")
-        self._door: socket.socket | None = None
-        self._ends: list[socket.socket] = []
-        self._port = 0
-        self.connections = 0
-        self.mend()
-
-    @property
-    def host(self) -> str:
-        return f"tcp://127.0.0.1:{self._port}"
-
-    def mend(self) -> None:
-        """Let it lead there (again)."""
-        self._door = socket.create_server(("127.0.0.1", self._port))
-        self._port = self._door.getsockname()[1]
-        threading.Thread(target=self._accept, args=(self._door,), daemon=True).start()
-
-    def cut(self) -> None:
-        """Close every connection in the middle of whatever it carries, and accept no other."""
-        door, self._door = self._door, None
-        for each in [*([door] if door else []), *self._ends]:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        self._ends.clear()
-
-    def _accept(self, door: socket.socket) -> None:
-        while True:
-            try:
-                ours, _ = door.accept()
-            except OSError:
-                return
-            self.connections += 1
-            theirs = socket.socket(socket.AF_UNIX)
-            theirs.connect(self._engine)
-            self._ends += [ours, theirs]
-            for source, sink in ((ours, theirs), (theirs, ours)):
-                threading.Thread(target=_carry, args=(source, sink), daemon=True).start()
-
-
-def _carry(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(1 << 16):
-            sink.sendall(data)
-    for end in (sink, source):
-        with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-
-
 @pytest.fixture
 def at(
     engine: Engine, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -193,8 +98,15 @@ def at(
 @pytest.fixture
 def wire(at: DockerPlace) -> Iterator[Wire]:
     """The engine behind an address that can be cut."""
-    wire = Wire(at.engine.host)
-    at.set(DOCKER_HOST=wire.host)
+    path = at.engine.host.removeprefix("unix://")
+
+    def connect() -> socket.socket:
+        theirs = socket.socket(socket.AF_UNIX)
+        theirs.connect(path)
+        return theirs
+
+    wire = Wire(connect)
+    at.set(DOCKER_HOST=f"tcp://127.0.0.1:{wire.port}")
     yield wire
     at.close()
     wire.cut()

@@ -4,8 +4,7 @@ import json
 import re
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,14 @@ import pytest
 from tac import names, settings
 from tac.kubernetes.client import Client
 from tac.kubernetes.patience import Limits
-from tac.runners import Command
 from tac.runners.kubernetes import KubernetesRunner
 from tac.verdict import Verdict
 from tests.support.api_proxy import ApiProxy, api_proxy
 from tests.support.cluster import Cluster
 from tests.support.deployment import is_ours, load_tac
 from tests.support.engine import Engine
-from tests.support.processes import environment, ignore, until
+from tests.support.place import Place
+from tests.support.processes import environment, until
 
 GRACE_SECONDS = 2.0
 DEADLINE_SECONDS = 90.0
@@ -33,61 +32,27 @@ WAITS = "echo begun; until [ -e /tmp/go ]; do sleep 0.1; done; "
 Driver = subprocess.Popen[bytes]
 
 
-class KubernetesPlace:
+class KubernetesPlace(Place[KubernetesRunner]):
     """A directory, a runner in it, and a namespace that holds nothing else."""
 
     def __init__(
         self, path: Path, cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        self.path = path
+        super().__init__(path, "x-0123456789ab", DEADLINE_SECONDS, monkeypatch)
         self.cluster = cluster
         self.namespace = namespace
-        self.log = path / "x.log"
-        self.stop = threading.Event()
         self.limits = Limits()
         self.client = Client(namespace=namespace)
         self._version: str = self.client.list("Pod")["metadata"]["resourceVersion"]
-        self._patch = monkeypatch
-        self._runner: KubernetesRunner | None = None
-
-    @property
-    def runner(self) -> KubernetesRunner:
-        """The runner, made when the settings are."""
-        if self._runner is None:
-            self._runner = self.new_runner()
-        return self._runner
 
     def new_runner(self) -> KubernetesRunner:
-        """Another driver's; whoever asked for it closes it."""
         return KubernetesRunner(stop_grace_seconds=GRACE_SECONDS, limits=self.limits)
-
-    def set(self, **values: str) -> None:
-        """Change settings, for a runner that is made anew."""
-        for name, value in values.items():
-            self._patch.setenv(name, value)
-        settings.current.cache_clear()
-        self.close()
 
     def patch_pods(self, patch: object) -> None:
         """Change the pods of what is run from now on."""
         file = self.path / "patch.json"
         file.write_text(json.dumps(patch))
         self.set(TAC_KUBERNETES_POD_PATCH=str(file))
-
-    def close(self) -> None:
-        if self._runner is not None:
-            self._runner.close()
-        self._runner = None
-
-    def command(self, *argv: object, **more: Any) -> Command:
-        values = {"environment": settings.child_environment(), "log": self.log, **more}
-        return Command("x-0123456789ab", tuple(map(str, argv)), **values)
-
-    def run(self, *argv: object, follow: Callable[[str], None] = ignore, **more: Any) -> Verdict:
-        return self.runner.run(self.command(*argv, **more), follow=follow, stop=self.stop)
-
-    def sh(self, script: str, **more: Any) -> Verdict:
-        return self.run("sh", "-c", script, **more)
 
     @contextmanager
     def driver(self, *commands: tuple[str, ...], mode: str = "threads") -> Iterator[Driver]:
@@ -102,18 +67,6 @@ class KubernetesPlace:
         finally:
             process.kill()
             process.wait()
-
-    @contextmanager
-    def running(self, script: str, **more: Any) -> Iterator[list[Verdict]]:
-        """Run a script in a thread; the list holds its verdict after the block."""
-        verdicts: list[Verdict] = []
-        thread = threading.Thread(
-            target=lambda: verdicts.append(self.sh(script, **more)), daemon=True
-        )
-        thread.start()
-        yield verdicts
-        thread.join(DEADLINE_SECONDS)
-        assert not thread.is_alive(), "the command still runs"
 
     def kubectl(self, *words: str) -> str:
         """Run a command of kubectl in the namespace."""

@@ -21,7 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from tests.support.stories import STORIES
@@ -133,12 +132,7 @@ class Telling:
         self._create(self._story.job)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._watch.close()
         kubectl("delete", "namespace", self._namespace, "--wait=false")
         for thing in self._story.objects:

@@ -220,11 +220,6 @@ def pulls(count: int) -> Moment:
     )
 
 
-def container_ended(snapshot: Snapshot) -> bool:
-    """One of the containers has ended."""
-    return any("terminated" in status["state"] for status in snapshot.containers())
-
-
 def being_deleted(snapshot: Snapshot) -> bool:
     """The pod was told to go."""
     return "deletionTimestamp" in snapshot.pod.get("metadata", {})

@@ -7,6 +7,20 @@ from tac.worker.handles import FencedResults, Results
 from tac.worker.status import StatusHub
 
 
+def hub_that_sends(word):
+    """A hub in the middle of sending a word of the task, until `busy` is set."""
+    hub, sent, busy, on_its_way = StatusHub(), [], threading.Event(), threading.Event()
+
+    def slow():
+        on_its_way.set()
+        busy.wait(10)
+        sent.append(word)
+
+    hub.post("task", "status", slow)
+    assert on_its_way.wait(10)
+    return hub, sent, busy
+
+
 def test_the_last_word_of_each_kind_is_sent():
     hub, all_sent, busy = StatusHub(), threading.Event(), threading.Event()
     sent: list[str] = []
@@ -23,15 +37,7 @@ def test_the_last_word_of_each_kind_is_sent():
 
 
 def test_nothing_is_sent_for_a_task_after_it_was_forgotten():
-    hub, sent, busy, on_its_way = StatusHub(), [], threading.Event(), threading.Event()
-
-    def slow():
-        on_its_way.set()
-        busy.wait(10)
-        sent.append("slow")
-
-    hub.post("task", "status", slow)
-    assert on_its_way.wait(10)
+    hub, sent, busy = hub_that_sends("slow")
     hub.post("task", "progress", lambda: sent.append("late"))
     forgetting = threading.Thread(target=hub.forget, args=("task",))
     forgetting.start()
@@ -45,15 +51,7 @@ def test_nothing_is_sent_for_a_task_after_it_was_forgotten():
 
 
 def test_what_was_said_last_is_sent_before_a_flush_returns_and_after_what_was_on_its_way():
-    hub, sent, busy, on_its_way = StatusHub(), [], threading.Event(), threading.Event()
-
-    def slow():
-        on_its_way.set()
-        busy.wait(10)
-        sent.append("slow")
-
-    hub.post("task", "status", slow)
-    assert on_its_way.wait(10)
+    hub, sent, busy = hub_that_sends("slow")
     hub.post("task", "status", lambda: sent.append("last"))
     hub.post("task", "progress", lambda: sent.append("100 %"))
     hub.post("other", "status", lambda: None)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from typing import TYPE_CHECKING, ClassVar
 
-from tac import settings, verdict
 from tac.errors import TacError
 from tac.names import MANAGED, OUTPUT
 from tac.runners.docker import keys
@@ -25,57 +23,36 @@ from tac.runners.docker.container import (
 from tac.runners.docker.engine import Engine, Gone
 from tac.runners.docker.log import Copy
 from tac.runners.docker.mounts import find_mounts
-from tac.runners.log import open_log
+from tac.runners.outliving import OutlivingRunner
 from tac.store import store_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    import threading
+    from collections.abc import Callable, Sequence
 
+    from tac.log_file import Log
     from tac.runners import Command
     from tac.verdict import Verdict
 
 
-class DockerRunner:
+class DockerRunner(OutlivingRunner):
     """Runs commands as containers of the image that the settings name."""
 
     # They are this machine's, as processes are: who presses Ctrl-C wants it back.
     leaves_on_interrupt: ClassVar[bool] = False
 
     def __init__(self, *, stop_grace_seconds: float | None = None) -> None:
-        self._settings = settings.current()
-        self._grace_seconds = (
-            self._settings.stop_grace_seconds if stop_grace_seconds is None else stop_grace_seconds
-        )
-        self._leave = self._settings.on_stop == "leave"
-        self._closed = threading.Event()
-        self._changed = threading.Condition()
-        self._running = 0
+        super().__init__(stop_grace_seconds)
         self._shared: Shared | None = None
-        self._process = os.getpid()
-
-    def leaves(self) -> bool:
-        """Tell whether what runs goes on when this process is told to stop."""
-        return self._leave
-
-    def leave(self) -> None:
-        """Let what runs go on, whatever the settings say."""
-        self._leave = True
 
     def where(self) -> str:
         """Say where commands run: see `tac.runners.Runner`."""
         return f"docker: image {self._settings.image}"
 
-    def run(
-        self, command: Command, *, follow: Callable[[str], None], stop: threading.Event
+    def _attempt(
+        self, command: Command, log: Log, follow: Callable[[str], None], stop: threading.Event
     ) -> Verdict:
-        """Run the command to its end: see `tac.runners.Runner`."""
-        if stop.is_set() or self._closed.is_set():
-            return verdict.stopped_before_start()
-        try:
-            log = open_log(command)
-        except OSError as error:
-            return verdict.cannot_start(str(error), log=str(command.log))
-        with log, self._counted(), contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
             try:
                 attempt = self._prepare(command, Copy(command.log, log, follow), stop, stack)
             except (TacError, OSError) as error:
@@ -85,8 +62,7 @@ class DockerRunner:
     def close(self) -> None:
         """Stop what still runs, or leave it, as configured; then give everything back."""
         self._closed.set()
-        with self._changed:
-            self._changed.wait_for(lambda: not self._running, self._grace_seconds + 5)
+        self._wait_until_idle(self._grace_seconds + 5)
         if self._shared is not None:
             with contextlib.suppress(TacError):  # the next driver sweeps too
                 sweep(self._shared.engine)
@@ -146,17 +122,6 @@ class DockerRunner:
             cpu=chosen.cpu,
             host_users=any("userns" in option for option in security),
         )
-
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
-        with self._changed:
-            self._running += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._running -= 1
-                self._changed.notify_all()
 
 
 def sweep(engine: Engine) -> None:

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from tac import verdict
+from tac import exits, verdict
 from tac.errors import TacError
 from tac.names import MANAGED, WORK
 from tac.runners.docker.engine import (
@@ -221,8 +221,8 @@ class Attempt:
         if isinstance(error, NoImage):
             return verdict.no_image(self._shared.image, error.message)
         if isinstance(error, _CannotStart) and error.code in {126, 127}:
-            ending = verdict.Ending(exit_code=error.code, image=self._shared.image)
-            return verdict.judge(ending, [error.message], log=str(self._command.log))
+            ending = exits.Ending(exit_code=error.code, image=self._shared.image)
+            return exits.judge(ending, [error.message], log=str(self._command.log))
         return not_begun(error, self._command)
 
     # While it runs.
@@ -284,18 +284,18 @@ class Attempt:
                 remedy='`"live-restore": true` in /etc/docker/daemon.json lets containers '
                 "outlive a restart of the engine",
             )
-        return verdict.judge(self._ending(state), self._copy.tail(), log=str(self._command.log))
+        return exits.judge(self._ending(state), self._copy.tail(), log=str(self._command.log))
 
     def _was_ended_by_the_engine(self, state: State) -> bool:
         of_others = self._cut_off and not self._stopped and not state.oom_killed
         return of_others and state.exit_code in {_KILLED, _TERMINATED}
 
-    def _ending(self, state: State) -> verdict.Ending:
-        stop = verdict.Stop.NOT_ASKED
+    def _ending(self, state: State) -> exits.Ending:
+        stop = exits.Stop.NOT_ASKED
         if self._stopped:
             forced = state.exit_code == _KILLED
-            stop = verdict.Stop.FORCED if forced else verdict.Stop.ASKED
-        return verdict.Ending(
+            stop = exits.Stop.FORCED if forced else exits.Stop.ASKED
+        return exits.Ending(
             exit_code=state.exit_code,
             stop=stop,
             oom_killed=state.oom_killed,
@@ -308,8 +308,8 @@ class Attempt:
         """Conclude about a container that somebody removed: another driver that has read it."""
         output = self._command.output
         if output and store_of(output).exists(output, fresh=True):
-            ending = verdict.Ending(exit_code=0, seconds=self._seconds())
-            return verdict.judge(ending, (), log=str(self._command.log))
+            ending = exits.Ending(exit_code=0, seconds=self._seconds())
+            return exits.judge(ending, (), log=str(self._command.log))
         return verdict.lost(
             f"container/{self._container.name} was removed before its result was read",
             seconds=self._seconds(),
@@ -350,7 +350,7 @@ class Attempt:
                     raise
                 if pause == _FIRST_PAUSE_SECONDS:
                     _log.warning("%s; waiting for it", error.message)
-                time.sleep(pause)
+                time.sleep(pause)  # between two tries; `patience` is the deadline of all of them
                 pause = min(2 * pause, 0.5 if self._told_to_stop() else _LAST_PAUSE_SECONDS)
 
     def _seconds(self) -> float:

@@ -17,7 +17,6 @@ from tac.runners.docker.engine import EngineError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
 
     from tac.log_file import Log
     from tac.runners.docker.engine import Engine, Stream
@@ -41,12 +40,7 @@ class LiveLog:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._closed.set()
         if self._stream is not None and self._thread.is_alive():
             with contextlib.suppress(Exception):  # a connection that is closed already says so

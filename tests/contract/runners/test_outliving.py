@@ -1,0 +1,51 @@
+"""What runners whose attempts outlive the driver answer before they ask anybody."""
+
+import threading
+
+import pytest
+
+from tac.runners import Command
+from tac.runners.docker import DockerRunner
+from tac.runners.kubernetes import KubernetesRunner
+
+
+@pytest.fixture(params=[DockerRunner, KubernetesRunner])
+def runner(request):
+    made = request.param()
+    yield made
+    made.close()
+
+
+def run(runner, log, *, stopped=False):
+    stop = threading.Event()
+    if stopped:
+        stop.set()
+    return runner.run(Command("x", ("true",), {}, log), follow=print, stop=stop)
+
+
+def test_a_log_that_cannot_be_made_is_why_a_step_did_not_start(runner, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+
+    verdict = run(runner, tmp_path / "file" / "x.log")
+
+    assert verdict.message("x") == (
+        f"step/x: could not be started: [Errno 17] File exists: '{tmp_path}/file'\n"
+        f"Hint: mend what it names and run the same command again; log: {tmp_path}/file/x.log"
+    )
+
+
+def test_a_closed_runner_starts_nothing(runner, tmp_path):
+    runner.close()
+    runner.close()
+
+    verdict = run(runner, tmp_path / "x.log")
+
+    assert verdict.detail == "stopped as asked before it began"
+    assert not (tmp_path / "x.log").exists()
+
+
+def test_what_was_told_to_stop_before_it_began_is_not_started(runner, tmp_path):
+    verdict = run(runner, tmp_path / "x.log", stopped=True)
+
+    assert verdict.detail == "stopped as asked before it began"
+    assert not (tmp_path / "x.log").exists()
