@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from luigi.task import flatten
 
-from tac import names, runners, settings, verdict
+from tac import learned, names, runners, settings, verdict
 from tac.luigi_task import StoppableTask
 from tac.quantities import more_memory
 
@@ -55,7 +55,10 @@ class StepTask(StoppableTask):
     """
 
     memory: ClassVar[str] = ""
-    """How much memory the step may use in a container, such as `2Gi`; what is set wins."""
+    """How much memory the step may use in a container, such as `2Gi`; what is set wins.
+
+    If an earlier run found that it needs more, it begins with that.
+    """
 
     cpu: ClassVar[str] = ""
     """How many processors it may use there, such as `1.5`; what is set wins. (Luigi's `resources`
@@ -86,26 +89,32 @@ class StepTask(StoppableTask):
         name = names.log_name(self.task_family, self.task_id, self.output().path)
         stop = self._stop
         counts: Counter[verdict.Reason] = Counter()
-        memory = settings.current().memory or self.memory
+        memory = first = self._first_memory()
         for attempt in itertools.count(1):
             ended = self._attempt(name, attempt, memory, stop)
             if ended.next is verdict.Next.ACCEPT:
+                if memory != first:
+                    learned.keep_memory(self.task_family, memory, store=settings.current().store)
                 return
             counts[ended.reason] += 1
             pause = verdict.backoff_seconds(ended, counts[ended.reason])
             if pause is None:
                 raise ended.error(name)
-            if ended.reason is verdict.Reason.OUT_OF_MEMORY:
-                memory = self._more_memory(memory)
+            if ended.reason is verdict.Reason.OUT_OF_MEMORY and first:
+                memory = more_memory(memory, first, settings.current().most_memory)
             self.tell(f"again in {pause:g} s: {ended.sentence(name)}")
             if stop.wait(pause):
                 raise verdict.stopped_before_start().error(name)
 
-    def _more_memory(self, memory: str) -> str:
-        """Return what to give to a container that ran out of `memory`; nothing: it had no limit."""
+    def _first_memory(self) -> str:
         chosen = settings.current()
-        first = chosen.memory or self.memory
-        return more_memory(memory, first, chosen.most_memory) if first else ""
+        if chosen.runner == "local":  # nothing limits a process of this machine
+            return ""
+        if chosen.memory or not self.memory:  # what a person set is not improved upon
+            return chosen.memory
+        return learned.memory_of(
+            self.task_family, self.memory, chosen.most_memory, store=chosen.store
+        )
 
     def _attempt(
         self, name: str, attempt: int, memory: str, stop: threading.Event

@@ -1,0 +1,59 @@
+"""A step that runs out of memory gets more, and the next run begins with what it needed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tac import learned, runners
+from tac.step_task import StepTask
+from tac.target import in_store
+from tests.support.docker_place import DockerPlace, at
+
+__all__ = ["at"]
+
+NEEDS_130_MIB = """
+import sys
+eaten = bytearray(b"x") * (130 << 20)
+open(sys.argv[1], "w").close()
+"""
+
+
+class Eats(StepTask):
+    """A task that says that it needs less than it does."""
+
+    memory = "80Mi"
+
+    def output(self):
+        return in_store("eats.csv")
+
+    def command(self):
+        return ("python", "-c", NEEDS_130_MIB, self.output().path)
+
+
+def attempts(at: DockerPlace) -> int:
+    """Run the task in a driver of its own, and count its attempts in the log."""
+    before = sum(log.read_text().count("$ python -c") for log in logs(at))
+    with runners.using(at.new_runner()):
+        Eats().run()
+    return sum(log.read_text().count("$ python -c") for log in logs(at)) - before
+
+
+def logs(at: DockerPlace) -> Iterator[Path]:
+    return (at.path / "store" / "_tac" / "logs").glob("eats-*.log")
+
+
+def test_a_step_that_ran_out_of_memory_begins_with_what_it_needed_ever_after(at, monkeypatch):
+    at.set(TAC_RUNNER="docker")
+    made = at.path / "store" / "eats.csv"
+
+    first = attempts(at)
+    made.unlink()
+    monkeypatch.setattr(learned, "_known", {})  # another driver
+    second = attempts(at)
+    made.unlink()
+    at.set(TAC_MEMORY="160Mi")
+    as_set = attempts(at)
+
+    assert (first, second, as_set) == (2, 1, 1)
+    assert made.exists()
+    kept = [path.name for path in (at.path / "store" / "_tac" / "memory" / "Eats").iterdir()]
+    assert kept == ["160"]

@@ -1,0 +1,78 @@
+"""What runs have learned is kept in the store, and only ever makes a step begin with more."""
+
+import logging
+
+import pytest
+
+from tac import learned
+from tac.store import store_of
+
+
+@pytest.fixture(autouse=True)
+def driver(monkeypatch):
+    """Let nothing be known but by the store, as in a driver that has just begun."""
+
+    def begin() -> None:
+        monkeypatch.setattr(learned, "_known", {})
+
+    begin()
+    return begin
+
+
+def test_a_family_begins_with_the_most_that_it_was_seen_to_need(home, driver):
+    store = home.address("store")
+    before = learned.memory_of("Fit", "256Mi", "", store=store)
+    learned.keep_memory("Fit", "1Gi", store=store)
+    learned.keep_memory("Fit", "512Mi", store=store)
+    learned.keep_memory("Fitted", "8Gi", store=store)
+    here = learned.memory_of("Fit", "256Mi", "", store=store)
+    driver()
+    later = learned.memory_of("Fit", "256Mi", "", store=store)
+
+    assert (before, here, later) == ("256Mi", "1024Mi", "1024Mi")
+    assert [entry.address for entry in store_of(store).list(store)] == [
+        home.address("store/_tac/memory/Fit/1024"),
+        home.address("store/_tac/memory/Fit/512"),
+        home.address("store/_tac/memory/Fitted/8192"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("own", "most", "begins_with"),
+    [
+        ("2Gi", "", "2Gi"),
+        ("256Mi", "512Mi", "512Mi"),
+        ("256Mi", "128Mi", "256Mi"),
+        ("256Mi", "2Gi", "1024Mi"),
+    ],
+)
+def test_it_begins_with_no_less_than_its_own_and_no_more_than_is_allowed(
+    files_home, driver, own, most, begins_with
+):
+    store = files_home.address("store")
+    learned.keep_memory("Fit", "1Gi", store=store)
+    driver()
+
+    assert learned.memory_of("Fit", own, most, store=store) == begins_with
+
+
+def test_what_is_no_amount_is_passed_over(files_home, driver):
+    address = files_home.address("store/_tac/memory/Fit/")
+    for name in ("1024", "notes.txt"):
+        with store_of(address).create(address + name):
+            pass
+
+    assert learned.memory_of("Fit", "256Mi", "", store=files_home.address("store")) == "1024Mi"
+
+
+def test_a_store_that_cannot_be_asked_or_written_is_said_and_no_reason_to_fail(tmp_path, caplog):
+    (tmp_path / "_tac").write_text("in the way")
+
+    with caplog.at_level(logging.WARNING):
+        begins_with = learned.memory_of("Fit", "256Mi", "", store=str(tmp_path))
+        learned.keep_memory("Fit", "1Gi", store=str(tmp_path))
+
+    assert begins_with == "256Mi"
+    assert caplog.messages
+    assert all(f"{tmp_path}/_tac/memory/Fit/" in message for message in caplog.messages)
+    assert learned.memory_of("Fit", "256Mi", "", store=str(tmp_path)) == "1024Mi"
