@@ -121,8 +121,8 @@ class Attempt:
                 view, diagnosis = self._look(uid, view)
                 if diagnosis.over or self._will_not_end():
                     break
-                if self._patience.is_over(diagnosis):
-                    return conclude_in_vain(self._errand, view, diagnosis, self._patience)
+                if (given_up := self._give_up(uid, diagnosis)) is not None:
+                    return given_up
                 if diagnosis.stage is Stage.RUNNING and diagnosis.pod:
                     follower = self._listen(follower, diagnosis, self._main_container())
                 self._check_that_the_server_is_there()
@@ -144,14 +144,28 @@ class Attempt:
         diagnosis = self._diagnose(view)
         if diagnosis.over and not diagnosis.pod:
             # The watch of Jobs may be ahead of that of pods, which alone tell the exit code.
-            self._errand.find_pods()
-            view = self._shared.reflector.see(uid)
-            diagnosis = self._diagnose(view)
+            view, diagnosis = self._ask(uid)
         self._patience.look(diagnosis, time.monotonic())
         self._tell(diagnosis)
         self._last, self._looked_at = diagnosis, view.revision
         self._look_again_at = time.monotonic() + _DIAGNOSIS_SECONDS
         return view, diagnosis
+
+    def _ask(self, uid: str) -> tuple[View, Diagnosis]:
+        """Tell how far it is by what the API server says now, whatever the watches have told."""
+        self._errand.find_pods()
+        view = self._shared.reflector.see(uid)
+        return view, self._diagnose(view)
+
+    def _give_up(self, uid: str, diagnosis: Diagnosis) -> Verdict | None:
+        """Give it up, if it is waited for in vain; None: it goes on."""
+        if not self._patience.is_over(diagnosis):
+            return None
+        # A watch that tells nothing must not cost the life of what runs, or has even ended.
+        view, diagnosis = self._ask(uid)
+        if not self._patience.is_over(diagnosis):
+            return None
+        return conclude_in_vain(self._errand, view, diagnosis, self._patience)
 
     def _diagnose(self, view: View) -> Diagnosis:
         now = self._shared.client.now()

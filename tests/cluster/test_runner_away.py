@@ -1,9 +1,12 @@
 """An API server that goes away and comes back: the pod goes on without it, and so does its step."""
 
+import threading
 import time
 from dataclasses import replace
 
+from tac.kubernetes.stages import Stage
 from tac.verdict import Reason
+from tests.support.api_proxy import Asked
 from tests.support.kubernetes_place import DEADLINE_SECONDS, WAITS, at, proxy, step_image
 from tests.support.processes import until
 
@@ -54,6 +57,25 @@ def test_a_server_that_stays_away_is_given_up_and_the_next_run_goes_on(at, proxy
     assert again.reason is Reason.DONE
     assert at.words == "begun\nend\n"
     assert at.made_pods() == [pod]
+
+
+def test_a_job_is_not_given_up_because_the_watches_tell_nothing(at, proxy):
+    at.limits = replace(at.limits, stages=dict.fromkeys(Stage, 10.0))
+    over = threading.Event()
+
+    def silence(asked: Asked) -> None:
+        if asked.is_watch:
+            over.wait(60)
+
+    proxy.fault = silence
+    try:
+        verdict = at.sh("echo end")
+    finally:
+        over.set()
+
+    assert verdict.reason is Reason.DONE
+    assert at.words == "[  0 %] waits for its pod\nend\n"
+    assert len(at.made_pods()) == 1
 
 
 def test_a_job_whose_creation_was_not_answered_is_found_and_not_made_twice(at, proxy):

@@ -21,6 +21,11 @@ def ended(at):
     return sum(pod["status"].get("phase") == "Succeeded" for pod in at.pods())
 
 
+def over(runs):
+    """How many were read, and are cleaned up: by those whose patience ended, and who asked."""
+    return sum(run.done() for run in runs)
+
+
 def commands(at, count):
     return [
         at.command("/actor", f"print={number}", log=at.path / f"{number}.log")
@@ -45,7 +50,7 @@ def test_two_hundred_jobs_that_end_while_the_watches_tell_nothing(at, proxy, act
             threads.submit(runner.run, command, follow=ignore, stop=at.stop)
             for command in commands(at, JOBS)
         ]
-        until(lambda: ended(at) == JOBS, "the end of all pods", SECONDS)
+        until(lambda: ended(at) + over(runs) >= JOBS, "the end of all pods", SECONDS)
         blind = time.monotonic() - began
         look.set()
         verdicts = [run.result(SECONDS) for run in runs]
