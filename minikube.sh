@@ -4,6 +4,8 @@
 # Only what is special to minikube is here; the rest is k8s/deploy.sh, for any Kubernetes.
 # Each command is printed before it runs, and every verb can be repeated.
 # Needs minikube 1.32 or newer and kubectl 1.31 or newer; the image is built inside, without Docker.
+# One node: minikube makes volumes that only root can write on all nodes but the first
+# (https://github.com/kubernetes/minikube/issues/12360).
 #
 # Usage: ./minikube.sh VERB ...
 #   up [OPTION...]            start minikube, build the image in it, deploy; options are those of
@@ -14,6 +16,7 @@
 #   status                    what is there, and what went wrong last
 #   logs [NAME] [OPTION...]   of the last run, or of luigid, s3 or a Job
 #   dashboard [PORT]          Luigi's pages on this machine, until Ctrl-C
+#   s3 [PORT]                 the cluster's S3 on this machine, until Ctrl-C
 #   down [--with-data]        stop it; the next up finds everything again, unless --with-data
 # Settings: MINIKUBE_PROFILE, the name of the minikube, by default tac.
 set -euo pipefail
@@ -22,6 +25,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PROFILE=${MINIKUBE_PROFILE:-tac}
 # In full, because that is what Kubernetes makes of `tac:latest`.
 IMAGE=docker.io/library/tac:latest
+BUILT=/var/lib/minikube/tac-image.json # in minikube; buildctl writes it when it has succeeded
 NO_PROFILE=85 # what `minikube status` ends with (pkg/minikube/reason/exitcodes.go, ExGuestNotFound)
 
 fail() { # what happened, hint
@@ -68,10 +72,17 @@ build_image() {
     version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$HERE/tac/__init__.py")
     revision=$(git -C "$HERE" describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null ||
         echo unknown)
-    # In words of `buildctl build`, which is what runs inside.
-    show_and_run minikube image build --profile "$PROFILE" --tag $IMAGE \
+    show_and_run minikube ssh --profile "$PROFILE" -- sudo rm -f $BUILT
+    # --build-opt has words of `buildctl build`, which is what runs inside. --file, or the Dockerfile
+    # is sent only if .dockerignore lets it (minikube packs the folder itself).
+    show_and_run minikube image build --profile "$PROFILE" --tag $IMAGE --file Dockerfile \
         --build-opt "opt=build-arg:VERSION=$version" \
-        --build-opt "opt=build-arg:REVISION=$revision" "$HERE"
+        --build-opt "opt=build-arg:REVISION=$revision" \
+        --build-opt metadata-file=$BUILT "$HERE"
+    # It ends with 0 whatever happened (https://github.com/kubernetes/minikube/issues/12556).
+    minikube ssh --profile "$PROFILE" -- sudo test -e $BUILT ||
+        fail "image $IMAGE: was not built" \
+            'what stands above says why; ./minikube.sh image tries it again'
 }
 
 deploy() { # verb, words...
@@ -97,7 +108,7 @@ main() {
     shift || true
     case $verb in
         -h | --help | help | '') usage && exit ;;
-        up | image | deploy | run | status | logs | dashboard | down) check_prerequisites ;;
+        up | image | deploy | run | status | logs | dashboard | s3 | down) check_prerequisites ;;
         *) fail "there is no verb '$verb'" './minikube.sh --help lists them' ;;
     esac
     [[ $verb == up || $verb == down ]] || check_running

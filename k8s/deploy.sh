@@ -12,6 +12,7 @@
 #   status                    what is there, and what went wrong last
 #   logs [NAME] [OPTION...]   of the last driver, or of luigid, s3 or a Job; options are kubectl's
 #   dashboard [PORT]          luigid's pages on this machine, until Ctrl-C; by default at 8082
+#   s3 [PORT]                 the cluster's S3 on this machine, until Ctrl-C; by default at 8333
 #   remove --with-data        delete all of it, with the namespace and everything in its volumes
 # By default the kubeconfig's current context, the namespace tac, and the overlay minikube.
 set -euo pipefail
@@ -277,6 +278,17 @@ open_dashboard() { # [port]
     exec "${KUBECTL[@]}" port-forward service/luigid "${1:-8082}:8082"
 }
 
+open_s3() { # [port]
+    local port=${1:-8333} key=(get secret tac-s3 --output) name
+    say 'In another terminal:'
+    say "export AWS_ENDPOINT_URL_S3=http://localhost:$port AWS_REGION=us-east-1"
+    for name in AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY; do
+        say "export $name=\$(${KUBECTL[*]} ${key[*]} 'jsonpath={.data.$name}' | base64 --decode)"
+    done
+    show "${KUBECTL[@]}" port-forward service/s3 "$port:8333"
+    exec "${KUBECTL[@]}" port-forward service/s3 "$port:8333"
+}
+
 remove_overlay() {
     [[ ${1:-} == --with-data ]] ||
         fail 2 "remove: deletes namespace $NAMESPACE and the results in its S3" \
@@ -301,7 +313,7 @@ main() {
     shift || true
     case $verb in
         -h | --help | help | '') usage && exit ;;
-        apply | run | status | logs | dashboard | remove) check_prerequisites ;;
+        apply | run | status | logs | dashboard | s3 | remove) check_prerequisites ;;
         *) fail 2 "there is no verb '$verb'" 'k8s/deploy.sh --help lists them' ;;
     esac
     case $verb in
@@ -310,6 +322,7 @@ main() {
         status) show_status ;;
         logs) show_logs "$@" ;;
         dashboard) open_dashboard "$@" ;;
+        s3) open_s3 "$@" ;;
         remove) remove_overlay "$@" ;;
     esac
 }

@@ -40,6 +40,13 @@ def format_memory(text: str) -> str:
     return number + {"K": "k", "ki": "Ki"}.get(unit, unit)
 
 
+def amount_for(text: str, family: str) -> str:
+    """Return what `512Mi,Predict=2Gi` says about a family of tasks; "": nothing."""
+    parts = [part.rpartition("=") for part in text.split(",")]
+    amounts = {name.strip(): amount.strip() for name, _, amount in parts}
+    return amounts.get(family, amounts.get("", ""))
+
+
 def more_memory(text: str, first: str, most: str) -> str:
     """Return twice an amount, at most `most`, or without that four times the first one.
 

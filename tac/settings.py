@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tac.errors import ConfigError
+from tac.quantities import amount_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,14 +69,15 @@ class Settings:
     """The image that a step's container is made of; one without a registry is looked for here."""
 
     memory: str = ""
-    """How much memory a step's container may use, such as `2Gi`, whatever its task says."""
+    """How much memory a step's container may use, such as `2Gi`, whatever its task says.
+    `512Mi,Predict=2Gi` tells a family of tasks apart; without the first part it alone is set."""
 
     most_memory: str = ""
     """How much a step's container is given at most: one that ran out of memory is tried again with
     twice as much. By default four times what it was given first."""
 
     cpu: str = ""
-    """How many processors it may use, such as `1.5` or `500m`, whatever its task says.
+    """How many processors it may use, such as `1.5` or `500m,Predict=2`, whatever its task says.
     On Kubernetes so many are kept free for it, and it may use more where nobody else does."""
 
     on_stop: str = "stop"
@@ -121,6 +123,14 @@ class Settings:
 
     s3_endpoint_url: str | None = None
     """S3's address when it is not Amazon's."""
+
+    def memory_of(self, family: str = "") -> str:
+        """Return the memory that is set for a family of tasks, or for all; "": none is."""
+        return amount_for(self.memory, family)
+
+    def cpu_of(self, family: str = "") -> str:
+        """Return the processors that are set for a family of tasks, or for all; "": none are."""
+        return amount_for(self.cpu, family)
 
     @property
     def log_directory(self) -> Path:

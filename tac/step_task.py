@@ -110,8 +110,9 @@ class StepTask(StoppableTask):
         chosen = settings.current()
         if chosen.runner == "local":  # nothing limits a process of this machine
             return ""
-        if chosen.memory or not self.memory:  # what a person set is not improved upon
-            return chosen.memory
+        own = chosen.memory_of(self.task_family)
+        if own or not self.memory:  # what a person set is not improved upon
+            return own
         return learned.memory_of(
             self.task_family, self.memory, chosen.most_memory, store=chosen.store
         )
@@ -128,7 +129,7 @@ class StepTask(StoppableTask):
             attempt=attempt,
             output=self.output().path,
             memory=memory,
-            cpu=settings.current().cpu or self.cpu,
+            cpu=settings.current().cpu_of(self.task_family) or self.cpu,
         )
         self.tell(f"log: {log}")
         self.link(log.as_uri())

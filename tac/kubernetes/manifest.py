@@ -77,8 +77,8 @@ def terms_of(chosen: settings.Settings, pod_patch: PodPatch | None) -> Terms:
         secret=chosen.kubernetes_secret,
         service_account=chosen.kubernetes_service_account,
         s3_endpoint_url=chosen.container_s3_endpoint_url,
-        memory=chosen.memory,
-        cpu=chosen.cpu,
+        memory=chosen.memory_of(),
+        cpu=chosen.cpu_of(),
         stop_grace_seconds=chosen.stop_grace_seconds,
         pod_patch=pod_patch,
     )

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -169,6 +170,31 @@ def test_the_dashboard_is_one_command_away(deployment):
     assert "<title>Luigi Task Visualiser</title>" in page
 
 
+def test_the_clusters_s3_is_reached_with_the_lines_that_are_printed(deployment):
+    script = "import boto3; print(boto3.client('s3').list_buckets()['Buckets'][0]['Name'])"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    with deployment.doing("s3", port) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline().rstrip() for _ in range(6)]
+        lines = "; ".join(said[1:4])
+        found = run("bash", "-c", f'{lines}; "$0" -c "$1"', sys.executable, script)
+
+    assert (found.code, found.out) == (0, "tac\n"), found.err
+    place = f"kubectl --namespace {deployment.namespace}"
+    key = f"$({place} get secret tac-s3 --output 'jsonpath={{.data.%s}}' | base64 --decode)"
+    assert said == [
+        "In another terminal:",
+        f"export AWS_ENDPOINT_URL_S3=http://localhost:{port} AWS_REGION=us-east-1",
+        f"export AWS_ACCESS_KEY_ID={key % 'AWS_ACCESS_KEY_ID'}",
+        f"export AWS_SECRET_ACCESS_KEY={key % 'AWS_SECRET_ACCESS_KEY'}",
+        f"+ {place} port-forward service/s3 {port}:8333",
+        f"Forwarding from 127.0.0.1:{port} -> 8333",
+    ]
+
+
 def answer(port: int) -> str:
     try:
         return ask(f"http://127.0.0.1:{port}", "/")
@@ -287,4 +313,4 @@ def test_another_verb_is_refused_and_help_lists_them():
     )
     assert helped.code == 0
     verbs = re.findall(r"^  (\w+) ", helped.out, re.MULTILINE)
-    assert verbs == ["apply", "run", "status", "logs", "dashboard", "remove"]
+    assert verbs == ["apply", "run", "status", "logs", "dashboard", "s3", "remove"]

@@ -52,8 +52,11 @@ def test_a_step_that_ran_out_of_memory_begins_with_what_it_needed_ever_after(at,
     made.unlink()
     at.set(TAC_MEMORY="160Mi")
     as_set = attempts(at)
+    made.unlink()
+    at.set(TAC_MEMORY="1Gi,Eats=80Mi")
+    as_set_for_it = attempts(at)
 
-    assert (first, second, as_set) == (2, 1, 1)
+    assert (first, second, as_set, as_set_for_it) == (2, 1, 1, 2)
     assert made.exists()
     kept = [path.name for path in (at.path / "store" / "_tac" / "memory" / "Eats").iterdir()]
     assert kept == ["160"]

@@ -25,15 +25,18 @@ class Machine:
 
     path: Path
 
-    def add(self, name: str, code: int = 0) -> None:
-        """Put a stand-in on the path that ends with this exit code when it is asked how it is."""
+    def add(self, name: str, code: int = 0, *, of: str = "status") -> None:
+        """Put a stand-in on the path that ends with this exit code when it is asked how it is.
+
+        Or when it is asked something else.
+        """
         program = self.path / name
         program.write_text(
             "#!/usr/bin/env bash\n"
             f"printf '%s' '{name}' >>'{self.path}/ran'\n"
             f"printf ' %q' \"$@\" >>'{self.path}/ran'\n"
             f"printf '\\n' >>'{self.path}/ran'\n"
-            f"[[ $1 != status ]] || exit {code}\n"
+            f"[[ $* != {of}* ]] || exit {code}\n"
         )
         program.chmod(0o755)
 
@@ -87,7 +90,7 @@ def test_only_what_is_missing_is_said(machine):
     ]
 
 
-@pytest.mark.parametrize("verb", ["image", "deploy", "run", "status", "logs", "dashboard"])
+@pytest.mark.parametrize("verb", ["image", "deploy", "run", "status", "logs", "dashboard", "s3"])
 def test_a_minikube_that_does_not_run_is_started_by_up(machine, verb):
     machine.add("minikube", 7)
     machine.add("kubectl")
@@ -105,13 +108,30 @@ def test_the_image_is_built_inside_with_its_version(machine):
     ended = machine.run("image")
 
     assert ended.returncode == 0, ended.stderr
-    [built] = machine.ran
+    forgotten, built, looked = machine.ran
+    file = "/var/lib/minikube/tac-image.json"
+    assert forgotten == f"minikube ssh --profile tac -- sudo rm -f {file}"
+    assert looked == f"minikube ssh --profile tac -- sudo test -e {file}"
     assert built.startswith(
-        "minikube image build --profile tac --tag docker.io/library/tac:latest "
+        "minikube image build --profile tac --tag docker.io/library/tac:latest --file Dockerfile "
         f"--build-opt opt=build-arg:VERSION={tac.__version__} --build-opt opt=build-arg:REVISION="
     )
-    assert built.endswith(f" {REPOSITORY}")
-    assert ended.stderr == f"+ {built}\n"
+    assert built.endswith(f" --build-opt metadata-file={file} {REPOSITORY}")
+    assert ended.stderr == f"+ {forgotten}\n+ {built}\n"
+
+
+def test_a_build_that_failed_ends_there_although_minikube_calls_it_done(machine):
+    machine.add("minikube", 1, of="'ssh --profile tac -- sudo test'")
+    machine.add("kubectl")
+
+    ended = machine.run("up")
+
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-2:] == [
+        "minikube.sh: image docker.io/library/tac:latest: was not built",
+        "Hint: what stands above says why; ./minikube.sh image tries it again",
+    ]
+    assert [line for line in machine.ran if line.startswith("kubectl")] == []
 
 
 def test_up_starts_it_builds_and_then_deploys_with_the_options_it_was_given(machine):
@@ -121,7 +141,7 @@ def test_up_starts_it_builds_and_then_deploys_with_the_options_it_was_given(mach
     ended = machine.run("up", "--cpus", "4", MINIKUBE_PROFILE="other")
 
     assert ended.returncode == 0, ended.stderr
-    started, built, first, *_ = machine.ran
+    started, _, built, _, first, *_ = machine.ran
     place = "kubectl --context other --namespace tac"
     overlay = f"{REPOSITORY}/k8s/overlays/minikube"
     assert started == "minikube start --profile other --container-runtime containerd --cpus 4"
@@ -178,4 +198,4 @@ def test_help_needs_nothing_and_lists_the_verbs(machine):
     assert (ended.returncode, ended.stderr) == (0, "")
     verbs = [line.split()[0] for line in ended.stdout.splitlines() if line.startswith("  ")]
     listed = [verb for verb in verbs if not verb.startswith("`")]
-    assert listed == ["up", "image", "deploy", "run", "status", "logs", "dashboard", "down"]
+    assert listed == ["up", "image", "deploy", "run", "status", "logs", "dashboard", "s3", "down"]

@@ -1,7 +1,14 @@
 import pytest
 
 from tac.errors import ConfigError
-from tac.quantities import format_cpu, format_memory, more_memory, parse_cpu, parse_memory
+from tac.quantities import (
+    amount_for,
+    format_cpu,
+    format_memory,
+    more_memory,
+    parse_cpu,
+    parse_memory,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,3 +91,19 @@ def test_a_limit_that_cannot_be_one_is_an_error(read, text, message, hint):
 )
 def test_a_step_that_ran_out_of_memory_gets_twice_as_much_up_to_a_limit(now, first, most, more):
     assert more_memory(now, first, most) == more
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("", ""),
+        ("2Gi", "2Gi"),
+        ("Fit=4Gi", "4Gi"),
+        ("Predict=4Gi", ""),
+        ("Predict=4Gi, 2Gi", "2Gi"),
+        ("2Gi, Fit = 4Gi ,Predict=8Gi", "4Gi"),
+        ("Fitted=4Gi", ""),
+    ],
+)
+def test_an_amount_is_for_a_family_of_tasks_or_for_all(text, amount):
+    assert amount_for(text, "Fit") == amount

@@ -118,8 +118,8 @@ class DockerRunner(OutlivingRunner):
             network=chosen.docker_network,
             s3_endpoint_url=chosen.container_s3_endpoint_url
             or command.environment.get("AWS_ENDPOINT_URL_S3", ""),
-            memory=chosen.memory,
-            cpu=chosen.cpu,
+            memory=chosen.memory_of(),
+            cpu=chosen.cpu_of(),
             host_users=any("userns" in option for option in security),
         )
 
