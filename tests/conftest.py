@@ -21,6 +21,10 @@ DEFAULT_TIERS = ("unit", "contract")
 FOREIGN = ("TAC_", "AWS_", "LUIGI_", "FORCE_COLOR")
 OUR_OWN = "TAC_TEST_"
 
+# Where pods decide how long it takes, waits that are all allowed add up to more than the two
+# minutes of pyproject.toml; a test's own mark, or its module's, goes before.
+CLUSTER_SECONDS = 300
+
 _asked = pytest.StashKey[frozenset[str]]()
 _ran = pytest.StashKey[Counter[str]]()
 
@@ -78,6 +82,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if tier is None:
         raise pytest.UsageError(f"{item.path}: belongs to no tier; move it to {', '.join(TIERS)}")
     item.add_marker(tier)
+    if tier == "cluster" and item.get_closest_marker("timeout") is None:
+        item.add_marker(pytest.mark.timeout(CLUSTER_SECONDS))
 
 
 @pytest.hookimpl(wrapper=True)

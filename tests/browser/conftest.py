@@ -5,18 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, Route
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tac.flights.page import build_page
 from tests.support.browser import chromium
 from tests.support.pages import some_day, some_history
 
 Opener = Callable[..., Page]
+PATIENCE_MILLISECONDS = 20_000
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The Chromium of the system, or else the one that Playwright installed."""
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)  # which that of a page does not reach
     with chromium() as browser:
         yield browser
 
@@ -46,7 +48,7 @@ def open_page(browser: Browser, report: Path) -> Iterator[Opener]:
         contexts.append(context)
         context.route("**/*", refuse)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_MILLISECONDS)
         page.on("console", lambda message: troubles.append(f"said {message.text}"))
         page.on("pageerror", lambda error: troubles.append(f"failed: {error}"))
         page.on("request", lambda request: asked.append(request.url))

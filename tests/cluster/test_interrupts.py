@@ -53,6 +53,11 @@ def until_it_waits(laptop: Laptop, process: subprocess.Popen[str]) -> None:
     until(lambda: laptop.pods("Pending"), "a pod", SECONDS)
 
 
+def until_no_pod_is_left(laptop: Laptop) -> None:
+    """Wait for the end of the pod, which the next test would take for its own."""
+    until(lambda: not laptop.pods(), "the end of the pod", SECONDS)
+
+
 def test_ctrl_c_once_leaves_the_step_to_the_next_driver(laptop, variables, tmp_path):
     with journal(laptop.namespace) as kept:
         with started_program(tmp_path, *WORDS, **variables) as process:
@@ -68,6 +73,7 @@ def test_ctrl_c_once_leaves_the_step_to_the_next_driver(laptop, variables, tmp_p
     assert second.err.splitlines()[-1].startswith("1 ran, 0 were there already")
     assert [len(kept.jobs), len(kept.pods), sum(kept.succeeded.values())] == [1, 1, 1]
     assert laptop.jobs() == []
+    until_no_pod_is_left(laptop)
 
 
 def test_ctrl_c_twice_stops_the_step(laptop, variables, tmp_path):
@@ -84,7 +90,7 @@ def test_ctrl_c_twice_stops_the_step(laptop, variables, tmp_path):
         f"SIGINT: stopped; {TASK} was running, and runs no more",
     ]
     assert laptop.jobs() == []
-    until(lambda: not laptop.pods(), "the end of the pod", SECONDS)
+    until_no_pod_is_left(laptop)
 
 
 @pytest.mark.parametrize(
@@ -102,3 +108,4 @@ def test_sigterm_stops_or_leaves_as_configured(laptop, variables, tmp_path, poli
     jobs = laptop.jobs()
     assert len(jobs) == left
     laptop.delete(*jobs)
+    until_no_pod_is_left(laptop)

@@ -160,8 +160,6 @@ def test_a_job_that_somebody_has_put_in_the_place_of_ours_is_left_alone(at, prox
     with at.running("echo on; sleep 600") as verdicts:
         at.pod()
         job = at.job()["metadata"]
-        proxy.cut()
-        at.kubectl("delete", "job", job["name"])
         manifest = {
             "metadata": {"name": job["name"], "labels": job["labels"]},
             "spec": {
@@ -174,6 +172,8 @@ def test_a_job_that_somebody_has_put_in_the_place_of_ours_is_left_alone(at, prox
                 },
             },
         }
+        proxy.cut()  # two requests long: a driver that is told to stop waits for two seconds
+        at.client.delete("Job", job["name"])
         other = at.client.create("Job", manifest)["metadata"]["uid"]
         at.stop.set()
         proxy.mend()

@@ -165,7 +165,7 @@ def test_a_reflector_is_closed_at_once_and_its_threads_end(reflector, proxy):
     began = time.monotonic()
     reflector.close()
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
     names = [thread.name for thread in threading.enumerate()]
     assert [name for name in names if name.startswith("watch of")] == []
 
@@ -199,7 +199,8 @@ WAITERS = 500
 SILENT_SECONDS = 8.0
 
 
-def test_five_hundred_waiting_jobs_cost_two_watches_and_little_time(at, proxy):
+def test_five_hundred_waiting_jobs_cost_two_watches_and_little_time(at, proxy, monkeypatch):
+    monkeypatch.setattr("tac.kubernetes.feed.WATCH_SECONDS", 600)  # none ends meanwhile
     at.set(TAC_ON_STOP="leave")
     runner = at.runner
     commands = [

@@ -6,7 +6,7 @@ import pytest
 
 from tac import names
 from tac.verdict import Phase, Reason
-from tests.support.kubernetes_place import at, message, step_image
+from tests.support.kubernetes_place import GRACE_SECONDS, at, message, said, step_image
 from tests.support.processes import until
 
 __all__ = ["at", "step_image"]
@@ -19,7 +19,7 @@ def test_a_step_runs_in_a_pod_of_which_nothing_is_left(at):
 
     assert verdict.reason is Reason.DONE
     assert message(verdict) == "step/x: done after T s"
-    assert told[1:] == ["so", "well"]
+    assert said(told) == ["so", "well"]
     assert at.notes[0].startswith("# pod/x-1-POD on ")
     at.close()
     at.until_empty()
@@ -71,19 +71,22 @@ def test_an_output_that_pods_do_not_see_is_refused(at, address):
     assert at.jobs() == []
 
 
-STOPS = "trap 'echo told; sleep 0.2; exit 143' TERM; echo on; while :; do sleep 0.05; done"
+STOPS = "trap 'echo told; sleep 1; exit 143' TERM; echo on; while :; do sleep 0.05; done"
 DEAF = "trap '' TERM; echo on; while :; do sleep 0.1; done"
 
 
 @pytest.mark.parametrize(
-    ("script", "how", "words"),
+    ("script", "grace_seconds", "how", "words"),
     [
-        (STOPS, "", "on\ntold\n"),
-        (DEAF, ", by SIGKILL because SIGTERM did not end it", "on\n"),
+        (STOPS, 15.0, "", "on\ntold\n"),
+        (DEAF, GRACE_SECONDS, ", by SIGKILL because SIGTERM did not end it", "on\n"),
     ],
     ids=["hears", "deaf"],
 )
-def test_a_stopped_driver_stops_its_job_and_gives_it_its_grace(at, script, how, words):
+def test_a_stopped_driver_stops_its_job_and_gives_it_its_grace(
+    at, script, grace_seconds, how, words
+):
+    at.grace_seconds = grace_seconds
     with at.running(script) as verdicts:
         until(lambda: at.log.exists() and "on\n" in at.words, "the first word")
         at.stop.set()

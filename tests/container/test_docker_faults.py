@@ -39,13 +39,15 @@ def test_a_connection_that_is_cut_again_and_again_loses_and_repeats_nothing(at, 
 
 
 def test_a_container_that_ends_while_the_engine_is_away_is_read_when_it_is_back(at, wire):
-    words = ("sh", "-c", "echo begun; sleep 1; echo well", "sh")
+    script = "echo begun; until [ -e $1/go ]; do sleep 0.1; done; echo well"
+    words = ("sh", "-c", script, "sh", f"{at.path}/store")
     told: list[str] = []
     verdicts = []
     thread = threading.Thread(target=lambda: verdicts.append(at.run(*words, follow=told.append)))
     thread.start()
     until(lambda: told == ["begun"], "the first word")
     wire.cut()
+    (at.path / "store" / "go").touch()
     until(lambda: not at.containers()[0]["State"]["Running"], "its end")
     wire.mend()
     thread.join(60)

@@ -25,6 +25,9 @@ PREDICTIONS = f"predictions/{DAY}.parquet"
 MANAGED = "app.kubernetes.io/managed-by=tac"
 WORDS = ("run", "MakePredictions", "--date", DAY, "--workers", "2")
 KILLS = 10
+SECONDS = 250.0
+"""A pipeline of fifteen containers takes a minute on a machine that is busy."""
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,7 @@ def variables(engine: Engine, image: str) -> dict[str, str]:
 def local_run(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The predictions of one day as the local runner makes them."""
     at = tmp_path_factory.mktemp("local")
-    ended = tac(at, *WORDS)
+    ended = tac(at, *WORDS, seconds=SECONDS)
     assert ended.code == 0, ended.err
     return (at / "store" / PREDICTIONS).read_bytes()
 
@@ -59,7 +62,7 @@ def summary(ended: Ended) -> str:
 def test_one_day_in_containers_makes_the_same_bytes_and_leaves_none(
     engine, variables, local_run, tmp_path
 ):
-    ended = tac(tmp_path, *WORDS, **variables)
+    ended = tac(tmp_path, *WORDS, seconds=SECONDS, **variables)
 
     assert re.fullmatch(r"15 ran, 0 were there already, \d+\.\d s", summary(ended))
     assert (tmp_path / "store" / PREDICTIONS).read_bytes() == local_run
@@ -88,7 +91,7 @@ def test_drivers_that_are_killed_leave_nothing_undone_twice_or_lying_about(
             time.sleep(chance.uniform(0.2, 2.2))
             assert process.poll() is None, "the driver ended before it was killed"
             process.kill()
-    ended = tac(tmp_path, *words, **variables)
+    ended = tac(tmp_path, *words, seconds=SECONDS, **variables)
 
     assert ended.code == 0, ended.err
     assert (tmp_path / "store" / PREDICTIONS).read_bytes() == local_run
@@ -100,8 +103,8 @@ def test_drivers_that_are_killed_leave_nothing_undone_twice_or_lying_about(
 
 def test_two_drivers_at_once_run_each_step_once(engine, variables, local_run, tmp_path):
     with started_program(tmp_path, *WORDS, **{**variables, "TAC_LOGS": "logs2"}) as other:
-        ended = tac(tmp_path, *WORDS, **variables)
-        _, said = other.communicate(timeout=100)
+        ended = tac(tmp_path, *WORDS, seconds=SECONDS, **variables)
+        _, said = other.communicate(timeout=SECONDS)
 
     assert (ended.code, other.returncode) == (0, 0), ended.err + said
     assert (tmp_path / "store" / PREDICTIONS).read_bytes() == local_run
@@ -120,7 +123,7 @@ def test_the_stock_command_runs_its_tasks_in_containers_too(engine, variables, l
         env=environment(tmp_path, **variables),
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=SECONDS,
         check=False,
     )
 
@@ -137,7 +140,7 @@ def test_a_pipeline_on_s3_gets_its_keys_by_a_file_that_only_the_step_reads(
     words = (*WORDS, "--store", bucket.address("v1"))
 
     with started_program(tmp_path, *words, **variables, **s3) as process:
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + SECONDS
         while process.poll() is None:
             assert time.monotonic() < deadline, "the run does not end"
             shown += [str(each) for each in containers(engine, MANAGED) if bucket.name in str(each)]

@@ -7,7 +7,7 @@ import pytest
 
 from tac.names import WORK
 from tac.verdict import Phase, Reason
-from tests.support.docker_place import at, message
+from tests.support.docker_place import GRACE_SECONDS, at, message
 from tests.support.processes import until
 
 __all__ = ["at"]
@@ -128,19 +128,22 @@ def test_every_line_of_many_is_told_once_and_in_order(at):
 
 
 @pytest.mark.parametrize(
-    ("script", "detail"),
+    ("script", "grace_seconds", "detail"),
     [
         (
             "trap 'exit 143' TERM; echo on; while :; do sleep 0.1; done",
+            15.0,
             "stopped as asked after T s",
         ),
         (
             "trap '' TERM; echo on; while :; do sleep 0.1; done",
+            GRACE_SECONDS,
             "stopped as asked after T s, by SIGKILL because SIGTERM did not end it",
         ),
     ],
 )
-def test_a_stopped_driver_stops_its_container(at, script, detail):
+def test_a_stopped_driver_stops_its_container(at, script, grace_seconds, detail):
+    at.grace_seconds = grace_seconds
     with at.running(script) as verdicts:
         until(lambda: at.log.exists() and "on" in at.words, "the first word")
         at.stop.set()

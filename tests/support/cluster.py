@@ -121,8 +121,8 @@ def api_namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[
     name = f"tac-test-{_run}-{next(_numbers)}"
     cluster.kubectl("create", "namespace", name)
     try:
-        # A pod is refused before its service account is there.
-        until(lambda: _is_there(cluster, name), f"the service account of namespace {name}")
+        # A pod is refused before its service account is there; the ConfigMap would be a late event.
+        until(lambda: _is_furnished(cluster, name), f"what belongs to namespace {name}")
         yield name
     finally:
         if request.node.stash.get(failed, False):
@@ -130,8 +130,20 @@ def api_namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[
         cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def _is_there(cluster: Cluster, namespace: str) -> bool:
-    return "default" in cluster.kubectl("get", "serviceaccounts", "-n", namespace, "-o", "name")
+def _is_furnished(cluster: Cluster, namespace: str) -> bool:
+    made = ("serviceaccount/default", "configmap/kube-root-ca.crt")
+    more = ("-n", namespace, "--ignore-not-found", "-o", "name")
+    return cluster.kubectl("get", *made, *more).splitlines() == [*made]
+
+
+def create_quota(cluster: Cluster, namespace: str, name: str, hard: str) -> None:
+    """Create a quota that holds from now on."""
+    cluster.kubectl("create", "quota", name, f"--hard={hard}", "-n", namespace)
+    # What is admitted is judged by its status, which a controller writes a moment later.
+    until(
+        lambda: cluster.get("quota", name, "-n", namespace)["status"].get("used"),
+        f"a quota {name} that holds",
+    )
 
 
 def _describe(cluster: Cluster, namespace: str) -> str:

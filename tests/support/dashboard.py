@@ -141,6 +141,7 @@ def dashboard(url: str) -> Iterator[Dashboard]:
     with chromium() as browser:
         page = browser.new_page(viewport=_SIZE)
         page.set_default_timeout(_PATIENCE_MILLISECONDS)
+        expect.set_options(timeout=_PATIENCE_MILLISECONDS)  # which that of the page does not reach
         page.route("**/*", keep_to_it)
         troubles: list[str] = []
         page.on("pageerror", lambda error: troubles.append(str(error)))

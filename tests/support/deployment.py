@@ -34,7 +34,13 @@ SCRIPT = FOLDER / "deploy.sh"
 LOAD = REPOSITORY / "hack/kubernetes/load-image.sh"
 PACK = REPOSITORY / "hack/kubernetes/image.py"
 SECONDS = 120.0
-"""Longer than anything here takes, on a machine that is busy."""
+"""Longer than anything here takes, on a machine that is busy; but for what is named next."""
+
+LOAD_SECONDS = 600.0
+"""It takes this to bring an image of 500 MB to every node, at the most."""
+
+ROLLOUT_SECONDS = 300.0
+"""What is applied is ready when its pods are, and what is removed is gone when its volumes are."""
 
 IMAGE_OF_DRIVER = "spec.jobTemplate.spec.template.spec.containers.0.image"
 
@@ -97,9 +103,9 @@ class Deployment:
         place = ["--namespace", self.namespace, "--overlay", self.overlay]
         return [str(word) for word in (SCRIPT, *place, *words)]
 
-    def do(self, *words: object) -> Ended:
+    def do(self, *words: object, seconds: float = SECONDS) -> Ended:
         """Run a verb to its end."""
-        return run(*self.command(*words))
+        return run(*self.command(*words), seconds=seconds)
 
     @contextlib.contextmanager
     def doing(self, *words: object) -> "Iterator[subprocess.Popen[str]]":
@@ -269,7 +275,8 @@ def _on_every_node(name: tuple[str, str]) -> bool:
 
 def _load(image: str, engine: Engine) -> None:
     place = [f"{key}={value}" for key, value in engine.environment().items()]
-    output("env", *place, f"TAC_KUBERNETES_STATE={state_folder()}", LOAD, image)
+    state = f"TAC_KUBERNETES_STATE={state_folder()}"
+    output("env", *place, state, LOAD, image, seconds=LOAD_SECONDS)
 
 
 def new_namespace() -> str:
@@ -291,9 +298,10 @@ def deployment(
         overlay = write_overlay(folder, "minikube", namespace, {"tac": (name, tag)})
     made = Deployment(namespace, overlay)
     try:
-        applied = made.do("apply")
+        applied = made.do("apply", seconds=ROLLOUT_SECONDS)
         assert applied.code == 0, applied.err
         yield made
     finally:
-        made.do("remove", "--with-data")
+        with contextlib.suppress(subprocess.TimeoutExpired):  # the namespace goes all the same
+            made.do("remove", "--with-data", seconds=ROLLOUT_SECONDS)
         output("kubectl", "delete", "namespace", namespace, "--ignore-not-found", "--wait=false")

@@ -29,10 +29,11 @@ class DockerPlace(Place[DockerRunner]):
     def __init__(self, path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         name = f"t-{path.parent.name}-{path.name}".replace("_", "-").lower()[:100]
         super().__init__(path, name, DEADLINE_SECONDS, monkeypatch)
+        self.grace_seconds = GRACE_SECONDS
         self.engine = engine
 
     def new_runner(self) -> DockerRunner:
-        return DockerRunner(stop_grace_seconds=GRACE_SECONDS)
+        return DockerRunner(stop_grace_seconds=self.grace_seconds)
 
     @property
     def words(self) -> str:

@@ -29,6 +29,9 @@ SELECTOR = ",".join(f"{name}={value}" for name, value in names.MANAGED.items())
 WAITS = "echo begun; until [ -e /tmp/go ]; do sleep 0.1; done; "
 """The beginning of a script that goes on when it is told to."""
 
+ADDED = ("# ", "[  0 %] ")
+"""How lines begin that tac adds; it says what a pod waits for if that takes two seconds or more."""
+
 Driver = subprocess.Popen[bytes]
 
 
@@ -39,6 +42,7 @@ class KubernetesPlace(Place[KubernetesRunner]):
         self, path: Path, cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         super().__init__(path, "x-0123456789ab", DEADLINE_SECONDS, monkeypatch)
+        self.grace_seconds = GRACE_SECONDS
         self.cluster = cluster
         self.namespace = namespace
         self.limits = Limits()
@@ -46,7 +50,7 @@ class KubernetesPlace(Place[KubernetesRunner]):
         self._version: str = self.client.list("Pod")["metadata"]["resourceVersion"]
 
     def new_runner(self) -> KubernetesRunner:
-        return KubernetesRunner(stop_grace_seconds=GRACE_SECONDS, limits=self.limits)
+        return KubernetesRunner(stop_grace_seconds=self.grace_seconds, limits=self.limits)
 
     def patch_pods(self, patch: object) -> None:
         """Change the pods of what is run from now on."""
@@ -78,7 +82,7 @@ class KubernetesPlace(Place[KubernetesRunner]):
 
     @property
     def words(self) -> str:
-        """What the last command said, without what tac noted beside it."""
+        """What the last command said, without what tac added."""
         return words_of(self.log)
 
     @property
@@ -149,8 +153,12 @@ class KubernetesPlace(Place[KubernetesRunner]):
 def words_of(log: Path) -> str:
     """What the last command said, by its log."""
     text = "\n" + log.read_text(errors="replace")
-    said = text.rpartition("\n$ ")[2].partition("\n")[2]
-    return "".join(line for line in said.splitlines(keepends=True) if line[:2] != "# ")
+    return "".join(said(text.rpartition("\n$ ")[2].partition("\n")[2].splitlines(keepends=True)))
+
+
+def said(told: list[str]) -> list[str]:
+    """The lines that a command said, of those that were told."""
+    return [line for line in told if not line.startswith(ADDED)]
 
 
 def message(verdict: Verdict) -> str:

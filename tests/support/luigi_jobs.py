@@ -21,7 +21,7 @@ class InPod(KubernetesJobTask):
     """What all of them are: a shell script in one container, with the directory mounted."""
 
     poll_interval = 1
-    pod_creation_wait_interal = 2
+    pod_creation_wait_interal = 5
     backoff_limit = 1
     max_retrials = 1
     print_pod_logs_on_exit = True

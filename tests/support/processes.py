@@ -22,7 +22,7 @@ A_STEP = ("python", "-m", "tests.support.a_step")
 T = TypeVar("T")
 MARK = "TAC_TEST_MARK"
 GRACE_SECONDS = 0.5
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 90.0  # a driver and then a pod may have to start
 PRELOAD = ("json",)
 
 
