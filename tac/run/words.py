@@ -5,6 +5,7 @@
 
 import inspect
 import itertools
+import re
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,9 @@ from tac.run.redo import Redo
 from tac.worker import Node, Plan
 
 _MOST_NAMES = 5
+_STEP = re.compile(r"^step/\S+: ")
+"""How a failure of a step begins: with its own name."""
+
 _MOST_FAILURES = 20
 """Of a thousand tasks that failed, most failed for one reason."""
 
@@ -145,14 +149,32 @@ def explanation(outcome: Outcome, command: str) -> Iterator[str]:
 
 
 def _failures(tasks: list[FailedTask], outcome: Outcome) -> Iterator[str]:
-    shown = tasks[:_MOST_FAILURES]
-    for task, after in itertools.zip_longest(shown, shown[1:]):
-        yield from _failure(task)
+    groups = _alike(tasks)
+    shown = groups[:_MOST_FAILURES]
+    held_up = [_held_up_by(group, outcome) for group in shown]
+    for group, held, after in itertools.zip_longest(shown, held_up, held_up[1:]):
+        yield from _failure(group[0])
+        if others := [task.name for task in group[1:]]:
+            yield f"The same: {names(others)}"
         # Ten days that fail hold up the same tasks: these are named once, behind the last of them.
-        if after is None or outcome.held_up.get(after.name) != outcome.held_up.get(task.name):
-            yield from _held_up(task.name, outcome)
-    if len(tasks) > _MOST_FAILURES:
-        yield f"{len(tasks) - _MOST_FAILURES} more failed"
+        if held and held != after:
+            yield f"Not run because of it: {names(held)}"
+    if more := sum(map(len, groups[_MOST_FAILURES:])):
+        yield f"{more} more failed"
+
+
+def _alike(tasks: list[FailedTask]) -> list[list[FailedTask]]:
+    """Bring those together that failed for one reason, such as an engine that does not run."""
+    groups: dict[object, list[FailedTask]] = {}
+    for task in tasks:
+        said = _STEP.sub("", task.failure.message)
+        groups.setdefault((said, task.failure.hint, task.failure.details), []).append(task)
+    return list(groups.values())
+
+
+def _held_up_by(tasks: list[FailedTask], outcome: Outcome) -> list[str]:
+    held = (outcome.held_up.get(task.name, ()) for task in tasks)
+    return list(dict.fromkeys(itertools.chain.from_iterable(held)))
 
 
 def _failure(task: FailedTask) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What `tac run` says, prints and exits with, for each way a small pipeline can end."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -237,3 +238,23 @@ def test_somebodys_own_module_is_found_in_the_current_directory(tmp_path):
 
     assert (ended.code, ended.out) == (0, "hello.txt\n")
     assert (tmp_path / "hello.txt").read_text() == "hello"
+
+
+def test_what_many_tasks_failed_of_is_said_once(tmp_path):
+    words = ("run", "MakePredictions", "--date", "2023-03-01", "--runner", "docker")
+
+    ended = tac(tmp_path, *words, DOCKER_HOST=f"unix://{tmp_path}/none")
+
+    assert (ended.code, ended.out) == (30, "")
+    [error] = [number for number, line in enumerate(ended.lines) if line.startswith("Error: ")]
+    assert f"docker engine at unix://{tmp_path}/none: does not answer" in ended.lines[error]
+    assert ended.lines[error + 1].startswith("Hint: start it ")
+    assert ended.lines[error + 2].startswith("Log: ")
+    assert re.fullmatch(r"The same: (\w+\(date=[\d-]+\), ){4}.* and 5 more", ended.lines[error + 3])
+    assert ended.lines[error + 4 : -1] == [
+        "Not run because of it: TransformData(date=2023-03-01), "
+        "Predict(date=2023-03-01, model=logistic), "
+        "Predict(date=2023-03-01, model=gradient_boosting), MakePredictions(date=2023-03-01)",
+        "What is done stays done. To go on: tac run MakePredictions --date 2023-03-01 "
+        "--runner docker",
+    ]
