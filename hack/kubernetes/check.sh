@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prove that the Kubernetes of this folder works, and that nothing of it stays.
 #
-# Needs what up.sh needs, and that none is up. Takes 20 seconds, once it is built.
+# Needs what up.sh needs, and that none is up. Takes 40 seconds, once it is built.
 # Where it fails, what is up stays up, to look at; down.sh removes it.
 # Usage: hack/kubernetes/check.sh [NODES]      by default 2
 set -euo pipefail
@@ -9,6 +9,8 @@ set -euo pipefail
 FOLDER=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=hack/kubernetes/names.sh
 source "$FOLDER/names.sh"
+# shellcheck source=hack/kubernetes/processes.sh
+source "$FOLDER/processes.sh"
 
 # What a Kubernetes may leave behind, as far as it cannot be another program's, such as Docker's.
 # Not processes, which come and go: down.sh looks for them.
@@ -73,6 +75,8 @@ main() {
     work=$(mktemp -d)
     list_things | sort -u >"$work/before"
     "$HERE/up.sh" "$nodes"
+    list_own_processes | xargs kill -KILL
+    "$HERE/up.sh" "$nodes" # removes what is left, as after a restart of the machine
     "$HERE/up.sh" "$nodes" # is up, says so
     export KUBECONFIG=$STATE/kubeconfig PATH=$STATE/bin:$PATH
     kubectl get nodes -o wide >&2
@@ -88,7 +92,7 @@ main() {
     remains=$(comm -13 "$work/before" "$work/after")
     [[ -z $remains ]] || fail "this was not there before:"$'\n'"$remains"
     rm -r "$work"
-    say "checked in $((SECONDS - started)) s: up, Jobs, logs, exec, down, and nothing left"
+    say "checked in $((SECONDS - started)) s: up, up again after all was killed, Jobs, logs, exec, down, and nothing left"
 }
 
 main "$@"

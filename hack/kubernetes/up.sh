@@ -5,7 +5,7 @@
 # Needs Linux, root, control groups of version 1 or 2, the packages runc iptables openssl iproute2
 # python3, and Go the first time; it says all that is missing, at once.
 # Usage: hack/kubernetes/up.sh [NODES]      1 to 9, by default 1; then: export KUBECONFIG=...
-# Where it is up, it says so and changes nothing.
+# Where it is up, it says so and changes nothing. What a restart of the machine left is removed first.
 # Settings: TAC_KUBERNETES_STATE, its folder, by default /var/lib/tac-kubernetes
 #           TAC_KUBERNETES_CACHE, where build.sh keeps the programs
 #           NODE_GRACE=20s, until a silent node is NotReady
@@ -31,7 +31,7 @@ check_argument() { # nodes
         fail "NODES is $(printf %q "$1"): not a number from 1 to 9" "make cluster NODES=2"
 }
 
-# Up, wholly or in part, or nothing.
+# Up, wholly or in part, or nothing. What a restart of the machine has left is nobody's to look at.
 check_earlier() { # nodes
     local count dead hint="make cluster-down && make cluster${1:+ NODES=$1}"
     [[ -e $STATE ]] || return 0
@@ -39,6 +39,11 @@ check_earlier() { # nodes
         "set TAC_KUBERNETES_STATE to another"
     count=$(cat "$STATE/nodes")
     dead=$(list_dead | paste -s -d ' ')
+    if [[ -n $dead && -z $(list_own_processes) ]]; then
+        say "$STATE: a Kubernetes of which nothing runs, as after a restart of the machine"
+        "$HERE/down.sh"
+        return
+    fi
     [[ -z $dead ]] || fail "$STATE: a Kubernetes that is not whole: $dead ended" "$hint"
     [[ -e $STATE/ready ]] || fail "$STATE: a Kubernetes that did not get ready" "$hint"
     [[ -z $1 || $1 == "$count" ]] || fail "up with NODES=$count, not $1" "$hint"
