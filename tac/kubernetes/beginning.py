@@ -78,8 +78,7 @@ def _collect_failure(errand: Errand, job: Object) -> None:
         errand.find_pods()
     view = View(job, reflector.pods_of(metadata["uid"]), 0)
     errand.log.note(f"job/{metadata['name']} of an earlier run had failed")
-    errand.collect(view, None)
-    errand.put_away(job)
+    errand.put_away(job, delete=errand.collect(view, None))
 
 
 def _create(errand: Errand, manifest: Object) -> Object | None:

@@ -23,13 +23,20 @@ LINES, BYTES = 1000, 1 << 20
 """How much of each container's log is kept."""
 
 
+_NOT_ASKED = "(not read: its node does not answer)"
+
+
 def address_of(store: str, job: str, uid: str) -> str:
     """Return where the black box of a Job is, or will be."""
     return f"{store.rstrip('/')}/_tac/attempts/{job}/{uid}.json"
 
 
-def collect(client: Client, view: View, verdict: Verdict | None, store: str) -> str:
+def collect(
+    client: Client, view: View, verdict: Verdict | None, store: str, *, logs: bool = True
+) -> str:
     """Keep what is known of a Job; return its address. Without a verdict nobody had waited for it.
+
+    Without `logs` their place says why: the node that has them does not answer.
 
     Raises:
         TacError: the store did not take it.
@@ -46,7 +53,9 @@ def collect(client: Client, view: View, verdict: Verdict | None, store: str) -> 
         "pods": view.pods,
         "events": [event for uid in view.uids for event in _events(client, uid)],
         "logs": {
-            f"{pod['metadata']['name']}/{name}": _log(client, pod["metadata"]["name"], name)
+            f"{pod['metadata']['name']}/{name}": (
+                _log(client, pod["metadata"]["name"], name) if logs else _NOT_ASKED
+            )
             for pod in view.pods
             for name in _that_began(pod)
         },

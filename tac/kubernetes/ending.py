@@ -77,14 +77,17 @@ def conclude_attempt(
 ) -> Verdict:
     """Say what an attempt came to; a failure is kept, and a success is cleaned up."""
     ended = _judge(errand, diagnosis, we_stopped_it=we_stopped_it)
+    succeeded, kept = ended.next is verdict.Next.ACCEPT, True
+    if succeeded and errand.order.keep:
+        return ended  # it is put away by those who take note of it
+    if succeeded:
+        errand.shared.cleaner.clean(errand.order.work)
+    elif not we_stopped_it:
+        # A node that is lost would be waited for, and the next attempt with it.
+        kept = errand.collect(view, ended, logs=diagnosis.stage is not Stage.LOST)
     for job in (view.job, view.was):
         if job is not None:
-            errand.put_away(job)
-    if ended.next is verdict.Next.ACCEPT:
-        if not errand.order.keep:
-            errand.shared.cleaner.clean(errand.order.work)
-    elif not we_stopped_it:
-        errand.collect(view, ended)
+            errand.put_away(job, delete=kept)
     return ended
 
 

@@ -114,20 +114,26 @@ class Errand:
         for pod in found["items"]:
             self.shared.reflector.expect(pod)
 
-    def put_away(self, job: Object) -> None:
+    def put_away(self, job: Object, *, delete: bool = True) -> None:
         """Take no more notice of a Job whose result was read; it goes in the end, unless kept."""
         uid = job["metadata"]["uid"]
         self.shared.read.add(uid)
-        if not self.order.keep:
+        if delete and not self.order.keep:
             self.shared.cleaner.delete_in_the_end(uid)
 
-    def collect(self, view: View, ended: Verdict | None) -> None:
-        """Keep the black box; a store that does not take it must not hide the verdict."""
+    def collect(self, view: View, ended: Verdict | None, *, logs: bool = True) -> bool:
+        """Keep the black box; a store that does not take it must not hide the verdict.
+
+        False: it is not kept, and the Job is all there is. Without `logs` no node is asked.
+        """
         if self.shared.store is None:
-            return
+            return True
         try:
-            address = black_box.collect(self.shared.client, view, ended, self.shared.store)
+            address = black_box.collect(
+                self.shared.client, view, ended, self.shared.store, logs=logs
+            )
         except TacError as error:
             _log.warning("%s", error.message)
-            return
+            return False
         self.log.note(f"all that is known of it: {address}")
+        return True

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tac.errors import ApiError, ApiUnavailable, Expired, TacError
+from tac.errors import ApiUnavailable, Expired, TacError
 from tac.kubernetes.pauses import LAST_SECONDS, Pauses
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ _log = logging.getLogger(__name__)
 WATCH_SECONDS = 60
 """How long one watch lasts. A connection that died without a sign is found out when it ends, and
 going on with the next costs one request."""
+
+
+REFUSAL_SECONDS = 60.0
+"""How long a refusal in the middle may last before it is believed."""
 
 
 class Listener(Protocol):
@@ -104,12 +108,12 @@ class Feed:
                 self._list_and_follow()
             except Expired:
                 self._version = ""
-            except ApiUnavailable as error:
-                asked = error.retry_after_seconds
+            except TacError as error:
+                asked = getattr(error, "retry_after_seconds", None)
                 self._note_away(error)
-            except ApiError as error:  # a right was taken away, or the namespace is gone
-                self._refuse(error)
-                return
+                if self._is_final(error):
+                    self._refuse(error)
+                    return
             except Exception as error:  # noqa: BLE001 - a bug here must not let all tasks wait
                 _log.exception("watch of %s: failed", self._kind)
                 self._refuse(TacError(f"watch of {self._kind}: {type(error).__name__}: {error}"))
@@ -164,7 +168,17 @@ class Feed:
             if version:
                 self._version = version
 
-    def _note_away(self, error: ApiUnavailable) -> None:
+    def _is_final(self, error: TacError) -> bool:
+        """Tell whether it is no use to ask again: rights that are not there, or a wrong kubeconfig.
+
+        Who has answered before may refuse for a moment: an API server that starts anew does not
+        know its roles yet, and a load balancer before it knows nothing at all.
+        """
+        if isinstance(error, ApiUnavailable):
+            return False
+        return not self._listed.is_set() or self.away_seconds() > REFUSAL_SECONDS
+
+    def _note_away(self, error: TacError) -> None:
         self._last = error
         if self._away_since is None and not self._closed.is_set():
             self._away_since = time.monotonic()

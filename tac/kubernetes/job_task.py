@@ -89,6 +89,8 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
                 _mark_as_read(shared, order.work)
                 raise
             self.signal_complete()
+            jobs = shared.reflector.jobs_of(order.work)
+            shared.read.update(job["metadata"]["uid"] for job in jobs)
             if self.delete_on_success:
                 shared.cleaner.clean(order.work)
             else:

@@ -257,6 +257,9 @@ class Reflector:
         uid = event["involvedObject"].get("uid")
         if not uid or uid in self._deleted:
             return
+        # Both are optional in the API; they are read in many places.
+        event.setdefault("reason", "")
+        event.setdefault("message", "")
         self._events.setdefault(uid, {})[event["metadata"]["uid"]] = event
         for entry_uid, entry in self._entries.items():
             if entry.followers and (uid == entry_uid or uid in entry.pods):

@@ -31,7 +31,7 @@ def sweep(shared: Shared) -> None:
         try:
             if output and store_of(output).exists(output, fresh=True):
                 _keep(shared, view)
-                shared.cleaner.delete(job["metadata"]["name"], job["metadata"]["uid"])
+                shared.cleaner.delete_now(job["metadata"]["name"], job["metadata"]["uid"])
         except TacError as error:  # the next driver comes by again
             _log.debug("job/%s: left: %s", job["metadata"]["name"], error.message)
 

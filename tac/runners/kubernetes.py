@@ -21,6 +21,7 @@ from tac.kubernetes.pod_patch import read_patch
 from tac.kubernetes.shared import Shared
 from tac.kubernetes.sweep import sweep
 from tac.log_file import LogWriter
+from tac.runners.log import not_started
 from tac.runners.outliving import OutlivingRunner
 from tac.store import store_of
 
@@ -55,7 +56,11 @@ class KubernetesRunner(OutlivingRunner):
     def _attempt(
         self, command: Command, log: Log, follow: Callable[[str], None], stop: threading.Event
     ) -> Verdict:
-        with LogWriter(command.log, log, follow) as writer:
+        try:
+            opened = LogWriter(command.log, log, follow)
+        except OSError as error:
+            return not_started(error, str(command.log))
+        with opened as writer:
             try:
                 shared, order = self._order(command)
             except TacError as error:

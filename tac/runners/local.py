@@ -8,7 +8,6 @@ them; every other command, and every command without them, is an ordinary progra
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import re
@@ -19,7 +18,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tac import exits, settings, verdict
-from tac.runners.log import open_log
+from tac.runners.log import not_started, open_log
 from tac.runners.server_process import ServerProcess
 
 if TYPE_CHECKING:
@@ -43,16 +42,6 @@ Five hundred quiet steps cost 2,000 looks a second, 4 % of a core."""
 
 _SERVERS_TRIED = 3
 """How many servers may end before they have begun a step, until that is the step's verdict."""
-
-_NO_ROOM = {
-    errno.EAGAIN,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOMEM,
-    errno.ENOSPC,
-    errno.EDQUOT,
-}
-"""Limits of the system that another moment may not meet."""
 
 _NO_BACKGROUND_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """A server may have one thread, and importing pyarrow starts one that returns memory (jemalloc)."""
@@ -112,7 +101,7 @@ class LocalRunner:
             request = self._request(command)
             log = open_log(command)
         except OSError as error:
-            return _not_started(error, str(command.log))
+            return not_started(error, str(command.log))
         began = time.monotonic()
         with log:
             news = self._news(request, log, follow, stop)
@@ -233,7 +222,7 @@ def _verdict(news: Mapping[str, Any], tail: Sequence[str], log: str, seconds: fl
     if "lost" in news:
         return verdict.lost(news["lost"], seconds=seconds, log=log)
     if "refused" in news:
-        return _not_started(news["refused"], log)
+        return not_started(news["refused"], log)
     ending = exits.Ending(
         exit_code=news["exit_code"],
         signal=news["signal"],
@@ -243,11 +232,6 @@ def _verdict(news: Mapping[str, Any], tail: Sequence[str], log: str, seconds: fl
         seconds=news["seconds"],
     )
     return exits.judge(ending, tail, log=log)
-
-
-def _not_started(error: OSError, log: str) -> Verdict:
-    conclude = verdict.refused if error.errno in _NO_ROOM else verdict.cannot_start
-    return conclude(str(error), log=log)
 
 
 def _forget_servers() -> None:

@@ -1,15 +1,28 @@
-"""The log file of a command."""
+"""The log file of a command, and what it means that one, or a process, cannot be had."""
 
 from __future__ import annotations
 
+import errno
 import shlex
 from typing import TYPE_CHECKING
 
+from tac import verdict
 from tac.log_file import begin_log
 
 if TYPE_CHECKING:
     from tac.log_file import Log
     from tac.runners import Command
+    from tac.verdict import Verdict
+
+_NO_ROOM = {
+    errno.EAGAIN,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENOSPC,
+    errno.EDQUOT,
+}
+"""Limits of the system that another moment may not meet."""
 
 
 def open_log(command: Command) -> Log:
@@ -20,3 +33,9 @@ def open_log(command: Command) -> Log:
     """
     again = f"  # attempt {command.attempt}" if command.attempt > 1 else ""
     return begin_log(command.log, f"$ {shlex.join(command.argv)}{again}")
+
+
+def not_started(error: OSError, log: str) -> Verdict:
+    """Conclude from what the system refused before a command began."""
+    conclude = verdict.refused if error.errno in _NO_ROOM else verdict.cannot_start
+    return conclude(str(error), log=log)

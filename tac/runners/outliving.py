@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tac import settings, verdict
-from tac.runners.log import open_log
+from tac.runners.log import not_started, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ class OutlivingRunner(ABC):
         try:
             log = open_log(command)
         except OSError as error:
-            return verdict.cannot_start(str(error), log=str(command.log))
+            return not_started(error, str(command.log))
         with log, self._counted():
             return self._attempt(command, log, follow, stop)
 

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from tac.errors import ApiUnavailable, ConfigError, Forbidden
+from tac.kubernetes.reflector import Reflector
 from tests.support.cluster import who
 from tests.support.processes import ended, pids_in, until
 
@@ -74,6 +75,23 @@ def test_a_plugin_runs_once_for_many_requests_of_many_threads(
         "kind": "ExecCredential",
         "spec": {"interactive": False},
     }
+
+
+def test_a_plugin_that_fails_is_why_nothing_is_told_with_its_own_hint(as_user, plugin, caplog):
+    (plugin.folder / "fails").touch()
+    client = as_user({"exec": plugin.entry})
+    with pytest.raises(ConfigError) as asked:
+        client.list("Pod")
+    reflector = Reflector(client)
+    try:
+        with pytest.raises(ConfigError) as told:
+            reflector.wait_until_listed(20)
+    finally:
+        reflector.close()
+
+    assert (told.value.message, told.value.hint) == (asked.value.message, asked.value.hint)
+    assert told.value.hint
+    assert caplog.messages == []
 
 
 def test_a_plugin_runs_again_shortly_before_its_credential_ends(as_user, plugin, token_of):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tac.kubernetes.stages import Stage
 from tac.verdict import Reason
-from tests.support.api_proxy import Asked
+from tests.support.api_proxy import Answer, Asked
 from tests.support.kubernetes_place import DEADLINE_SECONDS, WAITS, at, proxy, said, step_image
 from tests.support.processes import until
 
@@ -81,6 +81,31 @@ def test_a_job_is_not_given_up_because_the_watches_tell_nothing(at, proxy):
     assert "[  0 %] waits for its pod\n" in at.log.read_text()
     assert at.words == "end\n"
     assert len(at.made_pods()) == 1
+
+
+def test_a_refusal_in_the_middle_is_not_believed_at_once(at, proxy):
+    refusals: list[str] = []
+    body = b'{"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403}'
+
+    def refuse(asked: Asked) -> Answer | None:
+        # As an API server that starts anew does, until it knows its roles.
+        if asked.is_watch and began.is_set() and len(refusals) < 3:
+            refusals.append(asked.path)
+            return Answer(403, body)
+        return None
+
+    began = threading.Event()
+    proxy.fault = refuse
+    with at.running(f"{WAITS} echo end") as verdicts:
+        pod = at.pod()["metadata"]["name"]
+        until(lambda: "begun" in at.words, "the first word", DEADLINE_SECONDS)
+        began.set()
+        proxy.cut_connections()
+        until(lambda: len(refusals) == 3, "the refusals", DEADLINE_SECONDS)
+        at.go(pod)
+
+    assert verdicts[0].reason is Reason.DONE
+    assert at.made_pods() == [pod]
 
 
 def test_a_job_whose_creation_was_not_answered_is_found_and_not_made_twice(at, proxy):

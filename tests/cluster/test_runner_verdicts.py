@@ -82,6 +82,17 @@ def test_a_step_is_judged_by_how_its_container_ended(at, step_image, script, exp
     assert [box["verdict"]["reason"] for box in at.boxes()] == [verdict.reason]
 
 
+def test_a_failure_whose_black_box_was_not_taken_stays_where_it_is(at):
+    (at.path / "store").write_text("in the way")
+
+    verdict = at.sh("exit 1")
+    at.close()
+
+    assert verdict.reason is Reason.BUG
+    assert len(at.jobs()) == 1
+    at.kubectl("delete", "jobs", "--all")
+
+
 def test_a_step_that_needs_more_memory_than_it_may_have_is_told_where_to_raise_it(at):
     words = ("python", "-c", "print('begun', flush=True); bytearray(b'x') * (1 << 29)")
 

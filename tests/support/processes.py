@@ -3,7 +3,9 @@
 Everything started here carries a mark in its environment, so a test can see what is left of it.
 """
 
+import contextlib
 import os
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +36,24 @@ def until(condition: Callable[[], T], what: str, seconds: float = DEADLINE_SECON
             pytest.fail(f"{what}: not within {seconds:g} s")
         time.sleep(0.01)
     return value
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Let this process open nothing more inside the block."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(path.name) for path in Path(f"/proc/{os.getpid()}/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+    held: list[int] = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in held:
+            os.close(descriptor)
 
 
 def environment(mark: str, **more: str) -> dict[str, str]:

@@ -27,6 +27,7 @@ from tac.runners.docker.engine import (
     Taken,
 )
 from tac.runners.docker.log import Copy, LiveLog
+from tac.runners.log import not_started
 from tac.store import store_of
 
 if TYPE_CHECKING:
@@ -362,6 +363,8 @@ def not_begun(error: TacError | OSError, command: Command) -> Verdict:
     hint = error.hint if isinstance(error, TacError) else None
     if isinstance(error, EngineAway):
         return verdict.no_engine(error.message, hint or "")
+    if isinstance(error, OSError):
+        return not_started(error, str(command.log))
     if "bind source path does not exist" in str(error):
         hint = (
             "the engine runs on another machine, or may not see this one's files: "

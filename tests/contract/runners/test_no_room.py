@@ -1,15 +1,10 @@
 """What the system refuses is tried again later; a server that cannot live is not tried for ever."""
 
-import contextlib
-import os
-import resource
-from pathlib import Path
-
 import pytest
 
 from tac.runners import step_server
 from tac.verdict import Next, Reason
-from tests.support.processes import place
+from tests.support.processes import no_descriptor_left, place
 
 WITHOUT_FORK = f"""\
 import os, runpy
@@ -29,20 +24,9 @@ def at(tmp_path):
 
 
 def test_a_process_without_a_descriptor_left_starts_its_step_later(at):
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(path.name) for path in Path(f"/proc/{os.getpid()}/fd").iterdir())
     at.log.parent.mkdir(exist_ok=True)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
-    held: list[int] = []
-    try:
-        with contextlib.suppress(OSError):
-            while True:
-                held.append(os.open(os.devnull, os.O_RDONLY))
+    with no_descriptor_left():
         verdict = at.run("true")
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for descriptor in held:
-            os.close(descriptor)
 
     assert (verdict.reason, verdict.next) == (Reason.TRY_AGAIN, Next.RETRY)
     assert verdict.detail == (

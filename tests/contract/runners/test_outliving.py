@@ -7,6 +7,8 @@ import pytest
 from tac.runners import Command
 from tac.runners.docker import DockerRunner
 from tac.runners.kubernetes import KubernetesRunner
+from tac.verdict import Next, Reason
+from tests.support.processes import no_descriptor_left
 
 
 @pytest.fixture(params=[DockerRunner, KubernetesRunner])
@@ -31,6 +33,16 @@ def test_a_log_that_cannot_be_made_is_why_a_step_did_not_start(runner, tmp_path)
     assert verdict.message("x") == (
         f"step/x: could not be started: [Errno 17] File exists: '{tmp_path}/file'\n"
         f"Hint: mend what it names and run the same command again; log: {tmp_path}/file/x.log"
+    )
+
+
+def test_a_process_without_a_descriptor_left_starts_its_step_later(runner, tmp_path):
+    with no_descriptor_left():
+        verdict = run(runner, tmp_path / "x.log")
+
+    assert (verdict.reason, verdict.next) == (Reason.TRY_AGAIN, Next.RETRY)
+    assert verdict.detail == (
+        f"could not be started just now: [Errno 24] Too many open files: '{tmp_path}/x.log'"
     )
 
 

@@ -48,6 +48,14 @@ def reflector():
     return Reflector(NOBODY)
 
 
+def test_an_event_without_a_reason_or_a_message_has_empty_ones(reflector):
+    tell(reflector, "ADDED", job())
+    tell(reflector, "ADDED", event(about="j"))
+
+    [known] = reflector.events(["j"])
+    assert (known["reason"], known["message"]) == ("", "")
+
+
 def tell(reflector, kind, thing):
     reflector.apply({"type": kind, "object": thing})
 
