@@ -78,8 +78,10 @@ class LogWriter:
     def __init__(self, path: Path, log: Log, tell: Callable[[str], None]) -> None:
         self._file = path.open("ab", buffering=0)
         self._log = log
-        self._tell = tell
+        self._listener = tell
         self._ours: set[str] = set()
+        self.raised: BaseException | None = None
+        """What the one who follows has raised: no more is wanted."""
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +113,13 @@ class LogWriter:
     def finish(self) -> None:
         """Tell what is left, a last line without an end too."""
         self._log.finish(self._tell)
+
+    def _tell(self, line: str) -> None:
+        try:
+            self._listener(line)
+        except BaseException as error:
+            self.raised = error
+            raise
 
     def tail(self) -> list[str]:
         """Read the last lines; ours are not the last words of what was followed."""

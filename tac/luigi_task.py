@@ -13,7 +13,7 @@ from tac.errors import TacError
 from tac.progress import parse_progress
 
 _PLACE = re.compile(
-    r"^# (?P<place>pod/(?P<pod>\S+)[^:]*(: kubectl --namespace (?P<namespace>\S+) logs .*)?)$"
+    r"^# (?P<place>pod/(?P<pod>\S+)[^:]*(: kubectl .*--namespace (?P<namespace>\S+) logs .*)?)$"
 )
 """The line in which a runner notes in the log where a step runs that does not run here."""
 

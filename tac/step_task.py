@@ -16,6 +16,7 @@ from luigi.task import flatten
 from tac import learned, names, runners, settings, verdict
 from tac.luigi_task import StoppableTask
 from tac.quantities import more_memory
+from tac.signals import stopped_by_signals
 
 if TYPE_CHECKING:
     from tac.target import StoreTarget
@@ -86,8 +87,12 @@ class StepTask(StoppableTask):
         Raises:
             StepFailed: the step gave up, or may not be tried again.
         """
-        name = names.log_name(self.task_family, self.task_id, self.output().path)
         stop = self._stop
+        with stopped_by_signals(stop):
+            self._run_to_its_end(stop)
+
+    def _run_to_its_end(self, stop: threading.Event) -> None:
+        name = names.log_name(self.task_family, self.task_id, self.output().path)
         counts: Counter[verdict.Reason] = Counter()
         memory = first = self._first_memory()
         for attempt in itertools.count(1):

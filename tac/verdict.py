@@ -203,6 +203,17 @@ def left_running(place: str, stop_command: str, *, seconds: float) -> Verdict:
     )
 
 
+def may_still_run(place: str, why: str, remedy: str, *, seconds: float) -> Verdict:
+    """Conclude that we told it to stop, and cannot tell that it did: `why` not."""
+    return Verdict(
+        phase=Phase.RUNNING,
+        reason=Reason.STOPPED,
+        detail=f"told to stop {after_seconds(seconds)}, and {place} may still run: {cut(why)}",
+        remedy=remedy,
+        seconds=seconds,
+    )
+
+
 def refused(why: str, *, log: str) -> Verdict:
     """Conclude that the system had no room to begin an attempt, which may change."""
     return Verdict(

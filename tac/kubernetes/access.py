@@ -5,6 +5,7 @@ Only data, and how one piece of it is read; `repr` shows no credential.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +27,23 @@ class Place:
     namespace: str
     server: str
 
-    def kubectl(self, words: str) -> str:
-        """Write a command that a person can paste; inside a pod there is no context to name."""
-        chosen = "" if self.context == IN_CLUSTER else f" --context {self.context}"
-        return f"`kubectl{chosen} {words}`"
+    kubeconfig: str = ""
+    """The file that was named instead of the usual ones."""
+
+    @property
+    def kubectl(self) -> str:
+        """How a command begins that a person can paste; inside a pod there is no context to name.
+
+        It is named even where it is the current one: when the command is pasted, it may not be.
+        """
+        chosen = [] if self.context == IN_CLUSTER else ["--context", self.context]
+        file = ["--kubeconfig", self.kubeconfig] if self.kubeconfig else []
+        return shlex.join(["kubectl", *file, *chosen])
+
+    @property
+    def kubectl_here(self) -> str:
+        """How one begins that is about something in the namespace."""
+        return f"{self.kubectl} --namespace {self.namespace}"
 
 
 @dataclass(frozen=True)

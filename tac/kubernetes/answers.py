@@ -127,7 +127,7 @@ def error_of(asked: Asked, status: Status) -> TacError:
             f"{_server(asked.place)} does not accept who we are: {text}",
             status=status.code,
             reason=status.reason,
-            hint=f"log in again, or mend the context's user: {asked.place.kubectl('auth whoami')}",
+            hint=f"log in again, or mend the context's user: `{asked.place.kubectl} auth whoami`",
         )
     kind, hint = ApiError, None
     if not status.by_kubernetes:
@@ -171,21 +171,21 @@ def _missing(asked: Asked) -> str:
 
 
 def _hint(asked: Asked, status: Status) -> str | None:
-    kubectl, namespace = asked.place.kubectl, asked.place.namespace
+    place = asked.place
     if status.code == HTTPStatus.NOT_FOUND and asked.verb == "create":
-        return f"{kubectl(f'create namespace {namespace}')}, or name another"
+        return f"`{place.kubectl} create namespace {place.namespace}`, or name another"
     if status.code != HTTPStatus.FORBIDDEN:
         return None
     if "being terminated" in status.text:
         return "wait until the namespace is gone and make it again, or name another"
     if "exceeded quota" in status.text:
-        return kubectl(f"describe quota --namespace {namespace}")
+        return f"`{place.kubectl_here} describe quota`"
     if "cannot" not in status.text:  # a policy's answer speaks for itself
         return None
     verb, what = (
         ("get", "pods --subresource=log") if asked.verb == "log" else (asked.verb, asked.resource)
     )
-    return f"ask for the right: {kubectl(f'auth can-i {verb} {what} --namespace {namespace}')}"
+    return f"ask for the right: `{place.kubectl_here} auth can-i {verb} {what}`"
 
 
 def no_answer(asked: Asked, error: BaseException, within_seconds: float) -> TacError:
@@ -205,7 +205,7 @@ def no_answer(asked: Asked, error: BaseException, within_seconds: float) -> TacE
     outside = asked.place.context != IN_CLUSTER and not reached
     return ApiUnavailable(
         f"{asked.subject}: {_NOT_DONE[asked.verb]}: {server} does not answer: {said}",
-        hint=f"{asked.place.kubectl('cluster-info')} tells whether it runs; `minikube start`, "
+        hint=f"`{asked.place.kubectl} cluster-info` tells whether it runs; `minikube start`, "
         "or name another by the setting `kubernetes_context` or by KUBECONFIG"
         if outside
         else None,

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
+import time
 from typing import TYPE_CHECKING
 
 from tac import names
-from tac.errors import Conflict, NotFound, TacError
+from tac.errors import Conflict, Forbidden, NotFound, TacError
 from tac.kubernetes.manifest import numbered
 from tac.kubernetes.objects import attempt_of, finished
+from tac.kubernetes.pauses import Pauses
 from tac.kubernetes.reflector import View
+from tac.kubernetes.stages import Stage
+from tac.kubernetes.waits import fits_quota
+from tac.progress import Progress, format_progress
 
 if TYPE_CHECKING:
     from tac.kubernetes.errand import Errand, Object
@@ -86,7 +92,7 @@ def _create(errand: Errand, manifest: Object) -> Object | None:
     client, reflector = errand.shared.client, errand.shared.reflector
     name = manifest["metadata"]["name"]
     try:
-        created = errand.patiently(lambda: client.create("Job", manifest))
+        created = _create_within_quota(errand, manifest)
     except Conflict as error:
         if error.reason != "AlreadyExists":  # a quota was counted at the same moment
             errand.stop.wait(_LOOK_SECONDS)
@@ -94,5 +100,34 @@ def _create(errand: Errand, manifest: Object) -> Object | None:
         with contextlib.suppress(NotFound):
             reflector.expect(errand.patiently(lambda: client.read("Job", name)))
         return None
-    reflector.expect(created)
+    if created is not None:
+        reflector.expect(created)
     return created
+
+
+def _create_within_quota(errand: Errand, manifest: Object) -> Object | None:
+    """Create it when the namespace has room for one more Job; None: we were told to stop first."""
+    client, pauses = errand.shared.client, Pauses()
+    limit_seconds = errand.shared.patience().get(Stage.NO_POD, math.inf)
+    since = 0.0
+    while not errand.told_to_stop():
+        try:
+            return errand.patiently(lambda: client.create("Job", manifest))
+        except Forbidden as error:
+            if not fits_quota(error.message):
+                raise
+            if not since:
+                errand.log.say(format_progress(Progress(0, f"waits for room: {error.message}")))
+                errand.log.follow()
+            # What runs here makes room when it ends; of what others have there nobody knows.
+            if not since or _runs_any(errand):
+                since = time.monotonic()
+            if time.monotonic() - since > limit_seconds:
+                raise
+            errand.stop.wait(pauses.next())
+    return None
+
+
+def _runs_any(errand: Errand) -> bool:
+    jobs = (view.job for view in errand.shared.reflector.jobs())
+    return any(job is not None and finished(job) is None for job in jobs)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from tac import exits, verdict
 from tac.exits import Ending, Stop
 from tac.kubernetes.stages import PATIENCE_SECONDS, Diagnosis, Stage
-from tac.verdict import Reason, Verdict
+from tac.verdict import FINISHED_IS_KEPT, Reason, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from tac.kubernetes.access import Place
 
 _REASONS: Mapping[Stage, Reason] = {
     Stage.NO_POD: Reason.NO_POD,
@@ -45,35 +47,35 @@ _REMEDIES: Mapping[Stage, Sequence[tuple[str, str]]] = {
         (
             "exceeded quota|must specify",
             "set or lower TAC_MEMORY and TAC_CPU{now}, or raise the quota: "
-            "`{kubectl} describe resourcequota`",
+            "`{kubectl_here} describe resourcequota`",
         ),
-        ("usage per", "change TAC_MEMORY or TAC_CPU{now}: `{kubectl} describe limitrange`"),
+        ("usage per", "change TAC_MEMORY or TAC_CPU{now}: `{kubectl_here} describe limitrange`"),
         (
             "PodSecurity",
             "leave out of TAC_KUBERNETES_POD_PATCH what the namespace forbids: "
-            "`kubectl describe namespace {namespace}`",
+            "`{kubectl} describe namespace {namespace}`",
         ),
         (
             "service ?account",
             "create the service account, or name another by TAC_KUBERNETES_SERVICE_ACCOUNT: "
-            "`{kubectl} get serviceaccounts`",
+            "`{kubectl_here} get serviceaccounts`",
         ),
-        ("PriorityClass", "name one that is there: `kubectl get priorityclasses`"),
-        ("", "`{kubectl} events --for job/{name}` tells more"),
+        ("PriorityClass", "name one that is there: `{kubectl} get priorityclasses`"),
+        ("", "`{kubectl_here} events --for job/{name}` tells more"),
     ),
     Stage.SCHEDULING: (
         (
             "Insufficient memory",
-            "lower TAC_MEMORY{now_memory} or add a node: `kubectl describe nodes`",
+            "lower TAC_MEMORY{now_memory} or add a node: `{kubectl} describe nodes`",
         ),
-        ("Insufficient cpu", "lower TAC_CPU{now_cpu} or add a node: `kubectl describe nodes`"),
+        ("Insufficient cpu", "lower TAC_CPU{now_cpu} or add a node: `{kubectl} describe nodes`"),
         (
             "node affinity|node selector|taint|tolerat",
             "mend node selector and tolerations in TAC_KUBERNETES_POD_PATCH, or label a node: "
-            "`kubectl get nodes --show-labels`",
+            "`{kubectl} get nodes --show-labels`",
         ),
-        ("persistentvolumeclaim", "`{kubectl} get persistentvolumeclaims` tells more"),
-        ("", "`{kubectl} events --for pod/{pod}` tells more"),
+        ("persistentvolumeclaim", "`{kubectl_here} get persistentvolumeclaims` tells more"),
+        ("", "`{kubectl_here} events --for pod/{pod}` tells more"),
     ),
     Stage.IMAGE: (
         ("invalid reference format", "`--image` names another"),
@@ -93,13 +95,17 @@ _REMEDIES: Mapping[Stage, Sequence[tuple[str, str]]] = {
         ),
     ),
     Stage.STARTING: (
-        ("secret", "create it, or name another by TAC_KUBERNETES_SECRET: `{kubectl} get secrets`"),
+        (
+            "secret",
+            "create it, or name another by TAC_KUBERNETES_SECRET: `{kubectl_here} get secrets`",
+        ),
         (
             "configmap",
-            "create it, or name another by TAC_KUBERNETES_CONFIG_MAP: `{kubectl} get configmaps`",
+            "create it, or name another by TAC_KUBERNETES_CONFIG_MAP: "
+            "`{kubectl_here} get configmaps`",
         ),
         ("runAsNonRoot", "let the image name a user by number (`USER 65532` in its Dockerfile)"),
-        ("", "`{kubectl} events --for pod/{pod}` tells more"),
+        ("", "`{kubectl_here} events --for pod/{pod}` tells more"),
     ),
 }
 
@@ -108,7 +114,7 @@ def give_up(
     diagnosis: Diagnosis,
     *,
     name: str,
-    namespace: str,
+    place: Place,
     waited_seconds: float,
     limit_seconds: float | None = None,
 ) -> Verdict:
@@ -126,18 +132,19 @@ def give_up(
         text = f"{text} for {waited_seconds:.0f} s (limit {limit:.0f} s)"
     # Nothing is said of most Jobs that are only slow.
     what = f"{text}: {diagnosis.detail or 'Kubernetes does not say why'}"
-    remedy = _remedy(diagnosis, name=name, namespace=namespace)
+    remedy = _remedy(diagnosis, name=name, place=place)
     return verdict.never_began(_REASONS[stage], what, remedy=remedy)
 
 
-def _remedy(diagnosis: Diagnosis, *, name: str, namespace: str) -> str:
+def _remedy(diagnosis: Diagnosis, *, name: str, place: Place) -> str:
     remedies = _REMEDIES[diagnosis.stage]
     found = next(text for words, text in remedies if re.search(words, diagnosis.detail))
     memory, cpu = diagnosis.memory, diagnosis.cpu
     given = " and ".join(filter(None, (memory, cpu)))
     return found.format(
-        kubectl=f"kubectl --namespace {namespace}",
-        namespace=namespace,
+        kubectl=place.kubectl,
+        kubectl_here=place.kubectl_here,
+        namespace=place.namespace,
         name=name,
         pod=diagnosis.pod,
         image=diagnosis.image,
@@ -147,29 +154,31 @@ def _remedy(diagnosis: Diagnosis, *, name: str, namespace: str) -> str:
     )
 
 
-_AGAIN = "run the same command again: what is finished is kept"
 _CUT_SHORT: Mapping[Reason, tuple[str, str]] = {
-    Reason.EVICTED: ("evicted", "`kubectl describe node {node}` shows what it lacks; " + _AGAIN),
+    Reason.EVICTED: (
+        "evicted",
+        "`{kubectl} describe node {node}` shows what it lacks; " + FINISHED_IS_KEPT,
+    ),
     Reason.PREEMPTED: (
         "had to give way to a pod of higher priority",
         "add a node, or give the pods another priorityClassName in TAC_KUBERNETES_POD_PATCH",
     ),
     Reason.NODE_LOST: (
         "lost with its node",
-        "`kubectl describe node {node}` shows since when; " + _AGAIN,
+        f"`{{kubectl}} describe node {{node}}` shows since when; {FINISHED_IS_KEPT}",
     ),
     Reason.OUT_OF_DISK: (
         "used more disk than it may",
         "raise its limit in TAC_KUBERNETES_POD_PATCH, or let it write less; log: {log}",
     ),
-    Reason.FAILED: ("failed as often as it may", "`{kubectl} describe job/{job}`; log: {log}"),
+    Reason.FAILED: ("failed as often as it may", "`{kubectl_here} describe job/{job}`; log: {log}"),
     Reason.DEADLINE: (
         "took longer than it may, stopped",
         "raise the limit, or give it less to do at once; log: {log}",
     ),
 }
-_KILLED = "its node, or somebody, killed it: `{kubectl} events --for pod/{pod}`; log: {log}"
-_FAILED = "`{kubectl} describe job/{job}` tells more; log: {log}"
+_KILLED = "its node, or somebody, killed it: `{kubectl_here} events --for pod/{pod}`; log: {log}"
+_FAILED = "`{kubectl_here} describe job/{job}` tells more; log: {log}"
 _NO_MEMORY = (
     "its node had no memory left for it: ask for what it needs, in its task or by TAC_MEMORY; "
     "log: {log}"
@@ -185,7 +194,7 @@ def conclude(
     tail: Sequence[str],
     *,
     job: str,
-    namespace: str,
+    place: Place,
     log: str,
     stop: Stop = Stop.NOT_ASKED,
 ) -> Verdict:
@@ -198,7 +207,8 @@ def conclude(
     """
     ending = diagnosis.ending or Ending()
     facts = {
-        "kubectl": f"kubectl --namespace {namespace}",
+        "kubectl": place.kubectl,
+        "kubectl_here": place.kubectl_here,
         "job": job,
         "node": diagnosis.node,
         "pod": diagnosis.pod,
@@ -241,7 +251,7 @@ def _of_others(
     if reason is Reason.CANCELLED:
         how = f"cancelled by {diagnosis.detail}"
         what = f"job/{job} was deleted"
-        return verdict.cut_short(reason, how, what, seconds=seconds, remedy=_AGAIN)
+        return verdict.cut_short(reason, how, what, seconds=seconds, remedy=FINISHED_IS_KEPT)
     if reason is Reason.LOST:
         remedy = "another driver, or somebody by hand, deleted it"
         return verdict.lost(diagnosis.detail, seconds=seconds, log=facts["log"], remedy=remedy)

@@ -82,9 +82,10 @@ class FromFiles:
     def current(self) -> Credential:
         """Return what was read less than a minute ago, or read it."""
         with self._lock:
-            if self._held is None or self._clock() - self._read_at > _FRESH_SECONDS:
-                self._read_again()
-            return self._read_again() if self._held is None else self._held
+            held = self._held
+            if held is None or self._clock() - self._read_at > _FRESH_SECONDS:
+                return self._read_again()
+            return held
 
     def renewed(self, refused: Credential) -> Credential | None:
         """Read again; the same again is none."""

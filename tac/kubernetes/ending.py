@@ -61,7 +61,7 @@ def conclude_in_vain(
     ended = give_up(
         diagnosis,
         name=diagnosis.job,
-        namespace=errand.shared.namespace,
+        place=errand.shared.client.place,
         waited_seconds=patience.waited_seconds(diagnosis),
         limit_seconds=patience.limit_seconds(diagnosis),
     )
@@ -80,7 +80,7 @@ def conclude_attempt(
     succeeded, kept = ended.next is verdict.Next.ACCEPT, True
     if succeeded and errand.order.keep:
         return ended  # it is put away by those who take note of it
-    if succeeded:
+    if succeeded and _left_its_output(errand):
         errand.shared.cleaner.clean(errand.order.work)
     elif not we_stopped_it:
         # A node that is lost would be waited for, and the next attempt with it.
@@ -102,7 +102,7 @@ def _judge(errand: Errand, diagnosis: Diagnosis, *, we_stopped_it: bool) -> Verd
         replace(diagnosis, ending=ending),
         errand.log.tail(),
         job=diagnosis.job,
-        namespace=errand.shared.namespace,
+        place=errand.shared.client.place,
         log=errand.order.log,
         stop=_how_stopped(diagnosis) if we_stopped_it else exits.Stop.NOT_ASKED,
     )
@@ -123,3 +123,8 @@ def _was_published_all_the_same(errand: Errand, diagnosis: Diagnosis) -> bool:
     if told or errand.order.is_done is None:
         return False
     return errand.order.is_done()
+
+
+def _left_its_output(errand: Errand) -> bool:
+    """Whether a success is one; of another the Job tells why, and nothing else does."""
+    return errand.order.is_done is None or errand.order.is_done()

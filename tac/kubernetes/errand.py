@@ -66,7 +66,7 @@ class Errand:
     @property
     def kubectl(self) -> str:
         """How a command of kubectl begins that a person can paste."""
-        return f"kubectl --namespace {self.shared.namespace}"
+        return self.shared.client.place.kubectl_here
 
     def told_to_stop(self) -> bool:
         """Whether this attempt, or the whole driver, is to end."""
@@ -90,8 +90,8 @@ class Errand:
         """
         return patiently(ask, self.patience_seconds)
 
-    def delete(self, job: Object) -> None:
-        """Delete a Job, if it is still there and can be deleted."""
+    def delete(self, job: Object) -> TacError | None:
+        """Delete a Job if it is still there; return why it could not be."""
         metadata = job["metadata"]
         try:
             self.patiently(
@@ -102,6 +102,8 @@ class Errand:
             pass  # another driver has deleted it
         except TacError as error:  # the next run of this work comes by again
             _log.warning("%s", error.message)
+            return error
+        return None
 
     def find_pods(self) -> None:
         """Let the reflector know the pods of all attempts, whatever its watch has told it.
@@ -126,8 +128,6 @@ class Errand:
 
         False: it is not kept, and the Job is all there is. Without `logs` no node is asked.
         """
-        if self.shared.store is None:
-            return True
         try:
             address = black_box.collect(
                 self.shared.client, view, ended, self.shared.store, logs=logs

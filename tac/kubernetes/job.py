@@ -86,10 +86,13 @@ class Attempt:
             try:
                 ended = self._follow(uid, job)
                 self._writer.finish()
-            except TacError as error:
-                return self._lost_sight(job, error)
-            except BaseException:  # what those who listen raise ends the Job first
-                self._errand.delete(job)
+            except BaseException as error:
+                # What those who listen raise ends the Job first; a bug of ours is not the Job's.
+                if error is self._writer.raised:
+                    self._errand.delete(job)
+                    raise
+                if isinstance(error, TacError):
+                    return self._lost_sight(job, error)
                 raise
             return ended
 
@@ -100,12 +103,12 @@ class Attempt:
 
     def _lost_sight(self, job: Object, error: TacError) -> Verdict:
         name = job["metadata"]["name"]
+        goes_on = f"job/{name} may still run, and the next run of the same command goes on with it"
         return verdict.lost(
             error.message,
             seconds=self._errand.seconds(),
             log=self._order.log,
-            remedy=f"job/{name} may still run, and the next run of the same command goes on "
-            "with it",
+            remedy="; ".join(filter(None, (error.hint, goes_on))),
         )
 
     def _follow(self, uid: str, job: Object) -> Verdict:
@@ -114,15 +117,13 @@ class Attempt:
         view = self._shared.reflector.see(uid)
         try:
             while True:
-                if self._errand.told_to_stop() and self._stopped_at is None:
-                    if self._shared.leaves():
-                        return self._left(job)
-                    self._end(job)
+                if (stopped := self._stop_if_told(job)) is not None:
+                    return stopped
                 view, diagnosis = self._look(uid, view)
-                if diagnosis.over or self._will_not_end():
-                    break
                 if (given_up := self._give_up(uid, diagnosis)) is not None:
                     return given_up
+                if diagnosis.over:
+                    break
                 if diagnosis.stage is Stage.RUNNING and diagnosis.pod:
                     follower = self._listen(follower, diagnosis, self._main_container())
                 self._check_that_the_server_is_there()
@@ -134,8 +135,8 @@ class Attempt:
             read_last_words(self._errand, follower, diagnosis)
         finally:
             discard(follower)
-        stopped = self._stopped_at is not None
-        return conclude_attempt(self._errand, view, diagnosis, we_stopped_it=stopped)
+        ours = self._stopped_at is not None
+        return conclude_attempt(self._errand, view, diagnosis, we_stopped_it=ours)
 
     def _look(self, uid: str, view: View) -> tuple[View, Diagnosis]:
         """Tell how far it is, also to those who listen, and what is known of it by then."""
@@ -158,7 +159,9 @@ class Attempt:
         return view, self._diagnose(view)
 
     def _give_up(self, uid: str, diagnosis: Diagnosis) -> Verdict | None:
-        """Give it up, if it is waited for in vain; None: it goes on."""
+        """Give it up, if it is waited for in vain; None: it goes on, or is over."""
+        if self._will_not_end(diagnosis):
+            return self._goes_on(diagnosis)
         if not self._patience.is_over(diagnosis):
             return None
         # A watch that tells nothing must not cost the life of what runs, or has even ended.
@@ -228,6 +231,14 @@ class Attempt:
 
     # When we are told to stop.
 
+    def _stop_if_told(self, job: Object) -> Verdict | None:
+        if not self._errand.told_to_stop() or self._stopped_at is not None:
+            return None
+        if self._shared.leaves():
+            return self._left(job)
+        error = self._end(job)
+        return None if error is None else self._not_ended(job, error)
+
     def _left(self, job: Object) -> Verdict:
         name = job["metadata"]["name"]
         return verdict.left_running(
@@ -236,8 +247,27 @@ class Attempt:
             seconds=self._errand.seconds(),
         )
 
-    def _end(self, job: Object) -> None:
-        """Delete it, and tell other drivers who did."""
+    def _not_ended(self, job: Object, error: TacError) -> Verdict:
+        name = job["metadata"]["name"]
+        ends = f"`{self._errand.kubectl} delete job {name}` ends it"
+        return verdict.may_still_run(
+            f"job/{name}",
+            error.message,
+            "; ".join(filter(None, (error.hint, ends))),
+            seconds=self._errand.seconds(),
+        )
+
+    def _goes_on(self, diagnosis: Diagnosis) -> Verdict:
+        who = f"node/{diagnosis.node}" if diagnosis.node else "Kubernetes"
+        return verdict.may_still_run(
+            f"pod/{diagnosis.pod}",
+            f"job/{diagnosis.job} was deleted, and {who} does not say that its container ended",
+            f"`{self._errand.kubectl} get pod {diagnosis.pod}` shows whether it does",
+            seconds=self._errand.seconds(),
+        )
+
+    def _end(self, job: Object) -> TacError | None:
+        """Delete it, and tell other drivers who did; return why it could not be."""
         self._stopped_at = time.monotonic()
         metadata = job["metadata"]
         # The uid makes it fail where another driver has put another Job in its place.
@@ -250,11 +280,12 @@ class Attempt:
         client = self._shared.client
         with contextlib.suppress(ApiError):  # gone already; or we may not, and delete it unsigned
             self._errand.patiently(lambda: client.patch("Job", metadata["name"], cancelled))
-        self._errand.delete(job)
+        return self._errand.delete(job)
 
-    def _will_not_end(self) -> bool:
-        """Whether its container goes on beyond the grace that it was given."""
-        if self._stopped_at is None:
+    def _will_not_end(self, diagnosis: Diagnosis) -> bool:
+        """Whether its container may go on beyond the grace that it was given."""
+        if self._stopped_at is None or not diagnosis.pod:
             return False
         limit = self._shared.grace_seconds + _MORE_TO_STOP_SECONDS
-        return time.monotonic() - self._stopped_at > limit
+        too_long = time.monotonic() - self._stopped_at > limit
+        return diagnosis.stage is Stage.LOST or (too_long and not diagnosis.over)

@@ -29,9 +29,9 @@ from tac.kubernetes.foreign import READ, Foreign, build_foreign_job, foreign_rem
 from tac.kubernetes.job import Attempt, Order
 from tac.kubernetes.lease import Door, lent
 from tac.kubernetes.objects import finished
-from tac.kubernetes.signals import stopped_by_signals
 from tac.log_file import Log, LogWriter, begin_log
 from tac.luigi_task import StoppableTask
+from tac.signals import stopped_by_signals
 
 if TYPE_CHECKING:
     from tac.kubernetes.shared import Shared

@@ -67,7 +67,7 @@ def find_access(
     files = _read_files(_paths(path or variable("KUBECONFIG")))
     wanted = context or files.current
     if wanted in files.contexts:
-        return _of_context(files, wanted, namespace)
+        return _of_context(files, wanted, namespace, path)
     if inside and not path and (context == IN_CLUSTER or not files.contexts):
         if context not in {"", IN_CLUSTER}:
             raise ConfigError(f"context {context!r}: there is none in this pod but {IN_CLUSTER}")
@@ -156,7 +156,7 @@ def _named(
     return found
 
 
-def _of_context(files: _Files, name: str, namespace: str) -> Access:
+def _of_context(files: _Files, name: str, namespace: str, chosen: str) -> Access:
     path, context = files.contexts[name]
 
     def part(kind: str, entries: Mapping[str, _Entry]) -> _Entry:
@@ -169,7 +169,12 @@ def _of_context(files: _Files, name: str, namespace: str) -> Access:
     user_path, user = part("user", files.users)
     server = _server(name, cluster)
     return Access(
-        place=Place(name, namespace or str(context.get("namespace") or "default"), server),
+        place=Place(
+            name,
+            namespace or str(context.get("namespace") or "default"),
+            server,
+            kubeconfig=str(Path(chosen).expanduser()) if chosen else "",
+        ),
         user=_user(name, user_path, user, cluster),
         authority=_material(cluster_path, cluster, "certificate-authority"),
         verify=not cluster.get("insecure-skip-tls-verify"),

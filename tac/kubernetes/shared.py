@@ -35,8 +35,8 @@ class Shared:
     """One namespace of one Kubernetes cluster, as one driver uses it."""
 
     client: Client
-    store: str | None
-    """Where black boxes go; None: nowhere."""
+    store: str
+    """Where black boxes go."""
 
     leaves: Callable[[], bool]
     """Whether Jobs go on when the driver is told to stop."""
@@ -54,11 +54,6 @@ class Shared:
     def __post_init__(self) -> None:
         self.reflector = Reflector(self.client)
         self.cleaner = Cleaner(self)
-
-    @property
-    def namespace(self) -> str:
-        """The namespace of all Jobs."""
-        return self.client.place.namespace
 
     def patience(self) -> Mapping[Stage, float]:
         """Return how long a Job may stay at each stage."""

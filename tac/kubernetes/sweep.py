@@ -37,5 +37,5 @@ def sweep(shared: Shared) -> None:
 
 
 def _keep(shared: Shared, view: View) -> None:
-    if view.job is not None and finished(view.job) == "Failed" and shared.store is not None:
+    if view.job is not None and finished(view.job) == "Failed":
         black_box.collect(shared.client, view, None, shared.store)

@@ -87,11 +87,19 @@ def without_pod(job: Object, events: Sequence[Object]) -> Diagnosis:
     message = max(refused, key=seen_at)["message"]
     text = cut(_FORBIDDEN.sub("", message, count=1))
     found = _of(_main(job["spec"]["template"]), Diagnosis(stage=Stage.NO_POD, detail=text))
-    if quota := _QUOTA.search(message):
-        fits = _fits(_amounts(quota["want"]), _amounts(quota["have"]))
+    if (fits := fits_quota(message)) is not None:
         # What uses it up ends at some time: until then the Job controller asks again.
         return replace(found, scaling=fits, hopeless=not fits)
     return replace(found, hopeless=bool(_NEVER_ADMITTED.search(message)))
+
+
+def fits_quota(message: str) -> bool | None:
+    """Whether what a quota has refused would be taken if nothing else were there.
+
+    None: the refusal is of another kind.
+    """
+    quota = _QUOTA.search(message)
+    return _fits(_amounts(quota["want"]), _amounts(quota["have"])) if quota else None
 
 
 def _amounts(text: str) -> dict[str, float]:

@@ -7,6 +7,8 @@ its own Jobs, and two drivers share one. All that happens to a Job is in tac.kub
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
+import multiprocessing.util
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
@@ -74,8 +76,9 @@ class KubernetesRunner(OutlivingRunner):
             return
         self._shared.closed.set()
         self._wait_until_idle(self._grace_seconds + 20)
-        with contextlib.suppress(TacError):  # the next driver sweeps too
-            sweep(self._shared)
+        if not _is_forked():
+            with contextlib.suppress(TacError):  # the next driver sweeps too
+                sweep(self._shared)
         self._shared.close()
         self._shared = None
 
@@ -109,6 +112,8 @@ class KubernetesRunner(OutlivingRunner):
                     self._limits,
                 )
                 self._process = os.getpid()
+                if _is_forked():
+                    multiprocessing.util.Finalize(None, self.close, exitpriority=0)
             return self._shared, self._terms
 
     def _order(self, command: Command) -> tuple[Shared, Order]:
@@ -148,6 +153,11 @@ class KubernetesRunner(OutlivingRunner):
 
 
 _TIDY_SECONDS = 5.0
+
+
+def _is_forked() -> bool:
+    """Whether Luigi forked this process for one task: it ends without what `atexit` knows."""
+    return multiprocessing.parent_process() is not None
 
 
 def _is_there(address: str) -> bool:

@@ -124,10 +124,11 @@ def test_a_right_that_is_missing(cluster, api_namespace, use, client_of):
     )
     assert error.hint == (
         "ask for the right: "
-        f"`kubectl --context t auth can-i create jobs.batch --namespace {api_namespace}`"
+        f"`kubectl --context t --namespace {api_namespace} auth can-i create jobs.batch`"
     )
     hint = refused(lambda: client.read_log("one", "a"), Forbidden).hint
-    assert f"auth can-i get pods --subresource=log --namespace {api_namespace}" in str(hint)
+    command = f"--namespace {api_namespace} auth can-i get pods --subresource=log"
+    assert command in str(hint)
 
 
 def test_a_quota_that_is_used_up(client, api_namespace, cluster):
@@ -136,7 +137,7 @@ def test_a_quota_that_is_used_up(client, api_namespace, cluster):
 
     assert "exceeded quota: q" in error.message
     assert error.hint == (
-        f"`kubectl --context {cluster.context} describe quota --namespace {api_namespace}`"
+        f"`kubectl --context {cluster.context} --namespace {api_namespace} describe quota`"
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.support.journal import journal
 from tests.support.laptop import Laptop
 from tests.support.processes import until
-from tests.support.runs import end_of, line_of, started_program, tac
+from tests.support.runs import end_of, line_of, started_process, started_program, tac
 
 DAY = "2023-03-01"
 TASK = f"FetchSchedule(date={DAY})"
@@ -105,6 +106,25 @@ def test_sigterm_stops_or_leaves_as_configured(laptop, variables, tmp_path, poli
 
     assert ended.code == 143
     assert ended.err.splitlines()[0] == f"SIGTERM: {said} (1)"
+    jobs = laptop.jobs()
+    assert len(jobs) == left
+    laptop.delete(*jobs)
+    until_no_pod_is_left(laptop)
+
+
+@pytest.mark.parametrize(("policy", "left"), [("stop", 0), ("leave", 1)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_stock_command_stops_or_leaves_what_runs_as_configured(
+    laptop, variables, tmp_path, policy, left, number
+):
+    more = ("--local-scheduler", "--lock-pid-dir", str(tmp_path / "luigi"))
+    stock = (sys.executable, "-m", "luigi", "--module", "tac.task", *WORDS[1:], *more)
+    with started_process(tmp_path, stock, **variables, TAC_ON_STOP=policy) as process:
+        until(lambda: laptop.pods("Pending"), "a pod", SECONDS)
+        process.send_signal(number)
+        ended = end_of(process)
+
+    assert ended.code == -number, ended.err
     jobs = laptop.jobs()
     assert len(jobs) == left
     laptop.delete(*jobs)

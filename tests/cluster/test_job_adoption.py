@@ -90,7 +90,11 @@ def test_a_success_counts_if_its_output_is_there_and_is_done_again_if_not(at, st
     if stays:
         output.touch()
 
-    verdict = at.run(*words, output=str(output))
+    def publish(line: str) -> None:
+        if line == "ended":
+            output.touch()
+
+    verdict = at.run(*words, output=str(output), follow=publish)
 
     assert verdict.reason is Reason.DONE
     assert ("# job/x-1 was there already" in at.notes) == stays
@@ -222,6 +226,15 @@ def test_a_process_that_was_forked_speaks_to_the_server_itself_and_leaves_nothin
     for number in range(3):
         assert (at.path / f"x{number}.verdict").read_text().startswith(f"step/x{number}: done ")
         assert words_of(at.path / f"x{number}.log") == f"{number}\n"
+    at.until_empty()
+
+
+def test_a_process_that_was_forked_deletes_what_has_failed(at):
+    with at.driver(("x", "", "sh", "-c", "echo so; exit 1"), mode="forked") as driver:
+        driver.wait(DEADLINE_SECONDS)
+
+    assert (at.path / "x.verdict").read_text().startswith("step/x: failed with exit code 1 ")
+    assert len(at.boxes()) == 1
     at.until_empty()
 
 

@@ -12,7 +12,7 @@ from tests.support.processes import until
 __all__ = ["at", "step_image"]
 
 LOG = "log: HOME/store/_tac/logs/x.log"
-DESCRIBE = f"Hint: `kubectl --namespace NS describe job/x-1` tells more; {LOG}"
+DESCRIBE = f"Hint: `kubectl --context C --namespace NS describe job/x-1` tells more; {LOG}"
 
 
 @pytest.mark.parametrize("code", [1, 2, 65, 75, 127, 143])
@@ -87,7 +87,7 @@ def assert_restarted_too_often(message, how):
     else:
         assert message == (
             "task/x: failed as often as it may after T s: job/x-1: its backoffLimit is 2\n"
-            f"Hint: `kubectl --namespace NS describe job/x-1`; {LOG}"
+            f"Hint: `kubectl --context C --namespace NS describe job/x-1`; {LOG}"
         )
 
 
@@ -163,7 +163,7 @@ def test_a_pod_that_no_node_can_run_fails_after_the_patience_of_the_settings(at)
     )
     assert message.endswith(
         "Insufficient memory\nHint: lower the memory in spec_schema (now 4Ti) or add a node: "
-        "`kubectl describe nodes`"
+        "`kubectl --context C describe nodes`"
     )
 
 

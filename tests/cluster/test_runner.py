@@ -6,7 +6,7 @@ import pytest
 
 from tac import names
 from tac.verdict import Phase, Reason
-from tests.support.kubernetes_place import GRACE_SECONDS, at, message, said, step_image
+from tests.support.kubernetes_place import GRACE_SECONDS, WAITS, at, message, said, step_image
 from tests.support.processes import until
 
 __all__ = ["at", "step_image"]
@@ -88,7 +88,7 @@ def test_a_stopped_driver_stops_its_job_and_gives_it_its_grace(
 ):
     at.grace_seconds = grace_seconds
     with at.running(script) as verdicts:
-        until(lambda: at.log.exists() and "on\n" in at.words, "the first word")
+        at.until_it_said("on")
         at.stop.set()
 
     assert (verdicts[0].phase, verdicts[0].reason) == (Phase.RUNNING, Reason.STOPPED)
@@ -99,6 +99,76 @@ def test_a_stopped_driver_stops_its_job_and_gives_it_its_grace(
     assert at.words == words
     at.until_empty()
     assert at.boxes() == []
+
+
+def test_a_job_that_may_not_be_deleted_may_still_run(at):
+    verbs = "create,get,list,watch,patch"
+    at.kubectl("create", "serviceaccount", "starter")
+    at.kubectl("create", "role", "starter", f"--verb={verbs}", "--resource=jobs,pods,pods/log")
+    user = f"{at.namespace}:starter"
+    at.kubectl("create", "rolebinding", "starter", "--role=starter", f"--serviceaccount={user}")
+    token = at.kubectl("create", "token", "starter").strip()
+    at.set(KUBECONFIG=str(at.cluster.write_config(at.path / "starter", user={"token": token})))
+
+    with at.running("echo on; sleep 600") as verdicts:
+        job = at.until_it_said("on")
+        at.stop.set()
+
+    assert verdicts[0].reason is Reason.STOPPED
+    assert message(verdicts[0]) == (
+        "step/x: told to stop after T s, and job/x-1 may still run: job/x-1 in namespace NS: "
+        f'not deleted: jobs.batch "x-1" is forbidden: User "system:serviceaccount:{user}" cannot '
+        f'delete resource "jobs" in API group "batch" in the namespace "{at.namespace}"\n'
+        "Hint: ask for the right: `kubectl --context C --namespace NS auth can-i delete "
+        "jobs.batch`; `kubectl --context C --namespace NS delete job x-1` ends it"
+    )
+    assert [pod["status"]["phase"] for pod in at.pods()] == ["Running"]
+    at.set(KUBECONFIG=at.cluster.environment["KUBECONFIG"])
+    at.kubectl("delete", "job", job)
+
+
+def test_a_pod_that_does_not_end_in_its_grace_may_still_run(at):
+    at.patch_pods({"spec": {"terminationGracePeriodSeconds": 45}})
+
+    with at.running(DEAF) as verdicts:
+        at.until_it_said("on")
+        [pod] = at.pods()
+        at.stop.set()
+
+    assert verdicts[0].reason is Reason.STOPPED
+    assert message(verdicts[0]).replace(pod["spec"]["nodeName"], "NODE") == (
+        "step/x: told to stop after T s, and pod/x-1-POD may still run: job/x-1 was deleted, and "
+        "node/NODE does not say that its container ended\n"
+        "Hint: `kubectl --context C --namespace NS get pod x-1-POD` shows whether it does"
+    )
+    assert [each["metadata"]["name"] for each in at.pods()] == [pod["metadata"]["name"]]
+    at.until_empty()
+
+
+def test_a_bug_of_ours_costs_no_job(at, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("of the test")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("tac.kubernetes.job.diagnose", fail)
+        with pytest.raises(ZeroDivisionError):
+            at.sh(f"{WAITS} echo end")
+
+    pod = at.pod()["metadata"]["name"]
+    with at.running(f"{WAITS} echo end") as verdicts:
+        at.go(pod)
+
+    assert verdicts[0].reason is Reason.DONE
+    assert at.made_pods() == [pod]
+
+
+def test_a_success_without_its_output_leaves_a_black_box(at):
+    verdict = at.sh("echo so", output=str(at.path / "store" / "x.csv"))
+    at.close()
+
+    assert verdict.reason is Reason.DONE
+    [box] = at.boxes()
+    assert list(box["logs"].values()) == ["so\n"]
 
 
 def test_a_closed_runner_stops_what_it_runs(at):
@@ -130,13 +200,13 @@ def test_a_job_that_is_to_be_left_is_left_with_the_command_that_ends_it(at):
         at.stop.set()
 
     job = at.job()["metadata"]["name"]
-    command = f"kubectl --namespace {at.namespace} delete job {job}"
+    command = f"kubectl --context {at.cluster.context} --namespace {at.namespace} delete job {job}"
     assert verdicts[0].message("x").partition(" s, ")[2] == (
         f"in job/{job}\n"
         f"Hint: run the same command again: it goes on from there (`{command}` ends it)"
     )
     assert [pod["status"]["phase"] for pod in at.pods()] == ["Running"]
-    at.kubectl(*command.split()[3:])
+    at.kubectl("delete", "job", job)
     at.until_empty()
 
 

@@ -2,16 +2,17 @@
 
 import json
 import socket
+import threading
 import time
 
 import pytest
 
 from tac.kubernetes.patience import Limits
 from tac.kubernetes.stages import Stage
-from tac.verdict import Phase, Reason
+from tac.verdict import Phase, Reason, Verdict
 from tests.support.cluster import create_quota
-from tests.support.kubernetes_place import DEADLINE_SECONDS, at, message, step_image
-from tests.support.processes import until
+from tests.support.kubernetes_place import DEADLINE_SECONDS, WAITS, at, message, plain, step_image
+from tests.support.processes import ignore, until
 
 __all__ = ["at", "step_image"]
 
@@ -62,7 +63,7 @@ def told(at, verdict):
             "killed by exit code 137 (SIGKILL) in job/x-1 after T s, by whom is not known: "
             "it said nothing\n"
             "Hint: its node, or somebody, killed it: "
-            f"`kubectl --namespace NS events --for pod/x-1-POD`; {LOG}",
+            f"`kubectl --context C --namespace NS events --for pod/x-1-POD`; {LOG}",
         ),
         (
             "no-such-program",
@@ -178,7 +179,7 @@ def test_a_pod_that_no_node_can_run_is_given_up_with_what_it_lacks(at):
     assert told(at, verdict) == (
         f"step/x: no node could run the pod of job/x-1 for {seconds} s (limit 3 s): "
         "Insufficient memory\n"
-        "Hint: lower TAC_MEMORY (now 900Gi) or add a node: `kubectl describe nodes`"
+        "Hint: lower TAC_MEMORY (now 900Gi) or add a node: `kubectl --context C describe nodes`"
     )
     assert "[  0 %] waits for a node: Insufficient memory\n" in at.log.read_text()
     at.until_empty()
@@ -195,7 +196,7 @@ def test_a_secret_that_is_not_there_is_named(at):
     assert told(at, verdict) == (
         'step/x: job/x-1 cannot be started: secret "keys-of-nobody" not found\n'
         "Hint: create it, or name another by TAC_KUBERNETES_SECRET: "
-        "`kubectl --namespace NS get secrets`"
+        "`kubectl --context C --namespace NS get secrets`"
     )
     at.until_empty()
 
@@ -213,7 +214,7 @@ def test_who_has_no_rights_is_told_which_to_ask_for(at):
         "step/x: could not be started: jobs.batch in namespace NS: not listed: jobs.batch is "
         f'forbidden: User "system:serviceaccount:{at.namespace}:nobody" cannot list resource '
         f'"jobs" in API group "batch" in the namespace "{at.namespace}"\n'
-        "Hint: ask for the right: `kubectl --context t auth can-i list jobs.batch --namespace NS`"
+        "Hint: ask for the right: `kubectl --context C --namespace NS auth can-i list jobs.batch`"
     )
     assert token not in at.log.read_text()
     at.set(KUBECONFIG=at.cluster.environment["KUBECONFIG"])
@@ -233,7 +234,7 @@ def test_an_api_server_that_does_not_answer_is_a_verdict_that_says_how_to_get_on
     assert told(at, verdict) == (
         f"step/x: could not be started: jobs.batch in namespace NS: not listed: the API server "
         f"{server} of context 't' does not answer: Connection refused\n"
-        "Hint: `kubectl --context t cluster-info` tells whether it runs; `minikube start`, "
+        "Hint: `kubectl --context C cluster-info` tells whether it runs; `minikube start`, "
         "or name another by the setting `kubernetes_context` or by KUBECONFIG"
     )
     at.set(KUBECONFIG=at.cluster.environment["KUBECONFIG"])
@@ -248,6 +249,45 @@ def test_a_limit_that_is_no_amount_is_a_wrong_setting(at):
     )
 
 
+def test_a_step_waits_until_another_makes_room_in_the_quota_of_jobs(at):
+    create_quota(at.cluster, at.namespace, "jobs", "count/jobs.batch=1")
+    at.limits = Limits(stages={Stage.NO_POD: 1.0})
+    other = at.command("true", log=at.path / "other.log")
+    verdicts: list[Verdict] = []
+    follower = threading.Thread(
+        target=lambda: verdicts.append(at.runner.run(other, follow=ignore, stop=at.stop))
+    )
+    waits = "[  0 %] waits for room: job/x-1 in namespace NS: not created: "
+
+    with at.running(f"{WAITS} echo end") as first:
+        pod = at.pod()["metadata"]["name"]
+        follower.start()
+        until(lambda: other.log.exists() and waits in plain(other.log.read_text()), "the wait")
+        at.go(pod)
+    follower.join(DEADLINE_SECONDS)
+
+    assert [first[0].reason, verdicts[0].reason] == [Reason.DONE, Reason.DONE]
+
+
+def test_a_quota_that_others_use_up_is_waited_for_as_long_as_for_a_pod(at):
+    at.kubectl("create", "job", "of-others", "--image=none")
+    create_quota(at.cluster, at.namespace, "jobs", "count/jobs.batch=1")
+    at.limits = Limits(stages={Stage.NO_POD: 2.0})
+    began = time.monotonic()
+
+    verdict = at.run("true")
+
+    assert time.monotonic() - began > 2
+    assert (verdict.phase, verdict.reason) == (Phase.PENDING, Reason.CANNOT_START)
+    first, hint = told(at, verdict).splitlines()
+    assert first.startswith("step/x: could not be started: job/x-1 in namespace NS: not created: ")
+    assert first.endswith(
+        "exceeded quota: jobs, requested: count/jobs.batch=1, used: count/jobs.batch=1, "
+        "limited: count/jobs.batch=1"
+    )
+    assert hint == "Hint: `kubectl --context C --namespace NS describe quota`"
+
+
 def test_a_quota_that_allows_no_job_is_told_with_how_to_look_at_it(at):
     create_quota(at.cluster, at.namespace, "jobs", "count/jobs.batch=0")
 
@@ -257,7 +297,7 @@ def test_a_quota_that_allows_no_job_is_told_with_how_to_look_at_it(at):
     first, hint = told(at, verdict).splitlines()
     assert first.startswith("step/x: could not be started: job/x-1 in namespace NS: not created: ")
     assert "exceeded quota: jobs" in first
-    assert hint.startswith("Hint: `kubectl")
+    assert hint == "Hint: `kubectl --context C --namespace NS describe quota`"
 
 
 def test_the_black_box_of_a_failure_holds_all_that_is_known_and_no_secret(at):

@@ -113,6 +113,7 @@ class JobPlace:
     def plain(self, text: str) -> str:
         text = re.sub(r"\b\d+\.\d s\b", "T s", text.replace(str(self.path), "HOME"))
         text = text.replace(self.namespace, "NS").replace(self.image, "IMAGE")
+        text = re.sub(r"kubectl --context \S+", "kubectl --context C", text)
         text = re.sub(r"-\d+-[a-z0-9]{5}\b", r"-N-POD", text)
         return re.sub(r"\bx-[0-9a-f]{12}", "x", text)
 

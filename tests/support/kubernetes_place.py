@@ -91,6 +91,12 @@ class KubernetesPlace(Place[KubernetesRunner]):
         lines = self.log.read_text(errors="replace").splitlines()
         return [plain(line) for line in lines if line[:2] == "# "]
 
+    def until_it_said(self, word: str) -> str:
+        """Wait until the last command said a line; return the name of its Job."""
+        line = f"{word}\n"
+        until(lambda: self.log.exists() and line in self.words, repr(word), self._seconds)
+        return str(self.job()["metadata"]["name"])
+
     def boxes(self) -> list[dict[str, Any]]:
         """The black boxes that were kept, in the order of their attempts."""
         paths = sorted((self.path / "store").glob("_tac/attempts/*/*.json"))
@@ -169,6 +175,7 @@ def message(verdict: Verdict) -> str:
 def plain(text: str) -> str:
     """A text without what differs from one run to the next."""
     text = re.sub(r"\b\d+\.\d s\b", "T s", text)
+    text = re.sub(r"kubectl --context \S+", "kubectl --context C", text)
     text = re.sub(r"--namespace [\w-]+", "--namespace NS", text)
     text = re.sub(r"namespace tac-test-[0-9a-f]{6}-\d+", "namespace NS", text)
     return re.sub(r"\bx-[0-9a-f]{12}-(\d+)(-\w{5}\b)?", _named, text)

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +69,15 @@ def started(at: Path, task: str, *words: object, **more: str) -> Iterator[subpro
 @contextmanager
 def started_program(at: Path, *words: object, **more: str) -> Iterator[subprocess.Popen[str]]:
     """Start `tac WORDS…`; it is killed in the end, if it still runs."""
+    with started_process(at, command(*words), **more) as process:
+        yield process
+
+
+@contextmanager
+def started_process(at: Path, argv: Sequence[str], **more: str) -> Iterator[subprocess.Popen[str]]:
+    """Start any program; it is killed in the end, if it still runs."""
     process = subprocess.Popen(
-        command(*words),
+        argv,
         cwd=at,
         env=environment(at, **more),
         stdin=subprocess.DEVNULL,

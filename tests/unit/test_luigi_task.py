@@ -8,6 +8,7 @@ from tac.errors import DataError
 from tac.luigi_task import StoppableTask
 
 LOG = "/logs/x.log"
+LOGS = "kubectl --context c --namespace n logs --follow"
 
 
 class Telling(StoppableTask):
@@ -115,7 +116,7 @@ def test_the_dashboard_links_to_where_a_browser_finds_the_log_if_that_is_set(tas
     monkeypatch.setenv("TAC_LOG_URL", "https://logs.example/{namespace}/{pod}?live")
     settings.current.cache_clear()
 
-    task.tell_progress("# pod/x-1-abcde on node-2: kubectl --namespace n logs -f x-1-abcde", LOG)
+    task.tell_progress(f"# pod/x-1-abcde on node-2: {LOGS} x-1-abcde", LOG)
 
     settings.current.cache_clear()
     assert links == ["https://logs.example/n/x-1-abcde?live"]

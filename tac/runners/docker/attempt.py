@@ -119,8 +119,10 @@ class Attempt:
                 remedy=f"container/{self._container.name} may still run, and the next run of the "
                 "same command goes on with it",
             )
-        except BaseException:
-            self._abandon(container)
+        except BaseException as error:
+            # What those who listen raise ends it first; a bug of ours is not the container's.
+            if error is self._copy.raised:
+                self._abandon(container)
             raise
         if state is None:
             name = self._container.name

@@ -143,13 +143,13 @@ def test_a_long_answer_is_cut():
     [
         (
             'pods is forbidden: User "u" cannot list resource "pods"',
-            "ask for the right: `kubectl --context one auth can-i list pods --namespace ns`",
+            "ask for the right: `kubectl --context one --namespace ns auth can-i list pods`",
         ),
         (
             "unable to create new content in namespace ns because it is being terminated",
             "wait until the namespace is gone and make it again, or name another",
         ),
-        ("exceeded quota: q", "`kubectl --context one describe quota --namespace ns`"),
+        ("exceeded quota: q", "`kubectl --context one --namespace ns describe quota`"),
         ('violates PodSecurity "restricted:latest": …', None),
     ],
 )
@@ -162,5 +162,5 @@ def test_inside_a_pod_no_context_is_named():
     told = {"kind": "Status", "message": 'User "u" cannot list', "code": 403}
 
     assert answered(asked, told).hint == (
-        "ask for the right: `kubectl auth can-i list pods --namespace ns`"
+        "ask for the right: `kubectl --namespace ns auth can-i list pods`"
     )

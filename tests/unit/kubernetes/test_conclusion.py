@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tac.exits import Ending, Stop
+from tac.kubernetes.access import Place
 from tac.kubernetes.conclusion import conclude, give_up
 from tac.kubernetes.stages import PATIENCE_SECONDS, Stage
 from tac.verdict import Next, Phase, Reason
@@ -12,7 +13,8 @@ from tests.support import recordings
 from tests.support.recordings import always_the_same
 
 LOG = "/logs/x.log"
-KUBECTL = "kubectl --namespace flights"
+PLACE = Place("dc", "flights", "https://k.example")
+KUBECTL = "kubectl --context dc --namespace flights"
 AGAIN = "run the same command again: what is finished is kept"
 ACTOR = "docker.io/library/actor:tac"
 NO_NODE = "step/x: no node could run the pod of job/story-1 for 300 s (limit 300 s): "
@@ -78,13 +80,13 @@ OVER = {
         Reason.EVICTED,
         "step/x: evicted after T s: job/story-1: node/NODE: Pod was rejected: Node didn't have "
         "enough resource: memory, requested: 4398046511104, used: 0, capacity: 25171644416\n"
-        f"Hint: `kubectl describe node NODE` shows what it lacks; {AGAIN}",
+        f"Hint: `kubectl --context dc describe node NODE` shows what it lacks; {AGAIN}",
     ),
     "evicted-api": (
         Phase.RUNNING,
         Reason.EVICTED,
         "step/x: evicted after T s: job/story-1: node/NODE: Eviction API: evicting\n"
-        f"Hint: `kubectl describe node NODE` shows what it lacks; {AGAIN}",
+        f"Hint: `kubectl --context dc describe node NODE` shows what it lacks; {AGAIN}",
     ),
     "preempted": (
         Phase.RUNNING,
@@ -129,13 +131,13 @@ OVER = {
         Reason.NODE_LOST,
         "step/x: lost with its node after T s: job/story-1: node/NODE: it does not answer, the "
         "pod was to be gone by TIME\n"
-        f"Hint: `kubectl describe node NODE` shows since when; {AGAIN}",
+        f"Hint: `kubectl --context dc describe node NODE` shows since when; {AGAIN}",
     ),
 }
 
 
 def conclusion(found, tail=("reading", "Error: this"), **more):
-    return conclude(found, tail, job="story-1", namespace="flights", log=LOG, **more)
+    return conclude(found, tail, job="story-1", place=PLACE, log=LOG, **more)
 
 
 @pytest.mark.parametrize("story", OVER)
@@ -223,7 +225,7 @@ WAITS = {
     "limit-range": f"{NO_POD}maximum memory usage per Container is 10Mi, but limit is 64Mi\n"
     f"Hint: change TAC_MEMORY or TAC_CPU (now 64Mi): `{KUBECTL} describe limitrange`",
     "missing-priority": f"{NO_POD}no PriorityClass with name nobody was found\n"
-    "Hint: name one that is there: `kubectl get priorityclasses`",
+    "Hint: name one that is there: `kubectl --context dc get priorityclasses`",
     "missing-service-account": "step/x: no pod was made for job/story-1 for 60 s (limit 60 s): "
     "error looking up service account tac-story-missing-service-account/nobody: serviceaccount "
     '"nobody" not found\n'
@@ -232,17 +234,18 @@ WAITS = {
     "suspended": "step/x: no pod was made for job/story-1 for 60 s (limit 60 s): Job suspended\n"
     f"Hint: {EVENTS} job/story-1` tells more",
     "unschedulable-memory": f"{NO_NODE}Insufficient memory\n"
-    "Hint: lower TAC_MEMORY (now 4Ti) or add a node: `kubectl describe nodes`",
+    "Hint: lower TAC_MEMORY (now 4Ti) or add a node: `kubectl --context dc describe nodes`",
     "unschedulable-processors": f"{NO_NODE}Insufficient cpu\n"
-    "Hint: lower TAC_CPU (now 400) or add a node: `kubectl describe nodes`",
+    "Hint: lower TAC_CPU (now 400) or add a node: `kubectl --context dc describe nodes`",
     "unschedulable-selector": f"{NO_NODE}node(s) didn't match Pod's node affinity/selector\n"
     "Hint: mend node selector and tolerations in TAC_KUBERNETES_POD_PATCH, or label a node: "
-    "`kubectl get nodes --show-labels`",
+    "`kubectl --context dc get nodes --show-labels`",
     "unschedulable-volume": f'{NO_NODE}persistentvolumeclaim "data" not found\n'
     f"Hint: `{KUBECTL} get persistentvolumeclaims` tells more",
     "autoscaler-cannot": "step/x: no node can run the pod of job/story-1: Insufficient memory; "
     "the autoscaler adds no node: 2 Insufficient memory, 1 node(s) had untolerated taint "
-    "{gpu: true}\nHint: lower TAC_MEMORY (now 4Ti) or add a node: `kubectl describe nodes`",
+    "{gpu: true}\nHint: lower TAC_MEMORY (now 4Ti) or add a node: "
+    "`kubectl --context dc describe nodes`",
     "image-pull-back-off": "step/x: job/story-1 did not get its image '127.0.0.1:9/nobody:made' "
     'for 600 s (limit 600 s): failed to do request: Head "https://127.0.0.1:9/v2/nobody/manifests'
     '/made": dial tcp 127.0.0.1:9: connect: connection refused\n'
@@ -282,7 +285,7 @@ REASONS = {
 
 def given_up(found, **more):
     waited = PATIENCE_SECONDS[found.stage] + 0.4
-    return give_up(found, name="story-1", namespace="flights", waited_seconds=waited, **more)
+    return give_up(found, name="story-1", place=PLACE, waited_seconds=waited, **more)
 
 
 @pytest.mark.parametrize("story", WAITS)

@@ -6,6 +6,7 @@ import pytest
 
 from tac.exits import Ending, Stop, judge
 from tac.kubernetes import conclusion
+from tac.kubernetes.access import Place
 from tac.kubernetes.conclusion import conclude
 from tac.kubernetes.diagnosis import diagnose
 from tac.kubernetes.foreign import foreign_remedy
@@ -13,6 +14,7 @@ from tac.kubernetes.stages import Diagnosis, Stage
 from tac.verdict import Next, Reason
 from tests.support import recordings
 
+PLACE = Place("c", "ns", "https://k.example")
 LOG = "/logs/x.log"
 
 
@@ -70,11 +72,11 @@ def test_whoever_was_told_to_stop_has_not_succeeded():
 def test_a_failure_of_others_has_a_remedy_that_can_be_pasted():
     diagnosis = replace(told("exit-2"), ending=Ending(exit_code=2, seconds=1, own_exit_codes=True))
 
-    verdict = conclude(diagnosis, ["so"], job="x-1", namespace="ns", log=LOG)
+    verdict = conclude(diagnosis, ["so"], job="x-1", place=PLACE, log=LOG)
 
     assert verdict.message("x") == (
         "step/x: failed with exit code 2 in job/x-1 after 1.0 s: so\n"
-        "Hint: `kubectl --namespace ns describe job/x-1` tells more; log: /logs/x.log"
+        "Hint: `kubectl --context c --namespace ns describe job/x-1` tells more; log: /logs/x.log"
     )
 
 
@@ -102,10 +104,10 @@ def test_a_job_that_has_failed_as_often_as_it_may_has_failed():
         detail="its backoffLimit is 1",
         job=without_pods.job,
     )
-    verdict = conclude(without_pods, [], job="x-1", namespace="ns", log=LOG)
+    verdict = conclude(without_pods, [], job="x-1", place=PLACE, log=LOG)
     assert verdict.message("x") == (
         "step/x: failed as often as it may after 0.0 s: job/x-1: its backoffLimit is 1\n"
-        "Hint: `kubectl --namespace ns describe job/x-1`; log: /logs/x.log"
+        "Hint: `kubectl --context c --namespace ns describe job/x-1`; log: /logs/x.log"
     )
 
 
