@@ -17,6 +17,7 @@
 #   logs [NAME] [OPTION...]   of the last run, or of luigid, s3 or a Job
 #   dashboard [PORT]          Luigi's pages on this machine, until Ctrl-C
 #   s3 [PORT]                 the cluster's S3 on this machine, until Ctrl-C
+#   cancel [NAME]             end the last run, or that Job, and all steps; what is done stays
 #   down [--with-data]        stop it; the next up finds everything again, unless --with-data
 # Settings: MINIKUBE_PROFILE, the name of the minikube, by default tac.
 set -euo pipefail
@@ -89,10 +90,14 @@ deploy() { # verb, words...
     "$HERE/k8s/deploy.sh" --context "$PROFILE" --overlay "$HERE/k8s/overlays/minikube" "$@"
 }
 
+refuse_words() { # verb, words that it knows nothing of...
+    (($# == 1)) || fail "$1: there is no option '$2'" './minikube.sh --help'
+}
+
 stop_minikube() { # [--with-data]
     local status=0
-    [[ -z ${1:-} || $1 == --with-data ]] ||
-        fail "down: there is no option '$1'" 'down, or down --with-data'
+    [[ ${1:-} == --with-data ]] || refuse_words down "$@"
+    (($# < 2)) || refuse_words down "$2"
     minikube status --profile "$PROFILE" >/dev/null 2>&1 || status=$?
     if ((status == NO_PROFILE)); then
         printf 'minikube %s: there is none\n' "$PROFILE" >&2
@@ -108,7 +113,9 @@ main() {
     shift || true
     case $verb in
         -h | --help | help | '') usage && exit ;;
-        up | image | deploy | run | status | logs | dashboard | s3 | down) check_prerequisites ;;
+        up | image | deploy | run | status | logs | dashboard | s3 | cancel | down)
+            check_prerequisites
+            ;;
         *) fail "there is no verb '$verb'" './minikube.sh --help lists them' ;;
     esac
     [[ $verb == up || $verb == down ]] || check_running
@@ -118,8 +125,10 @@ main() {
             build_image
             deploy apply
             ;;
-        image) build_image ;;
-        deploy) deploy apply ;;
+        image | deploy)
+            refuse_words "$verb" "$@"
+            if [[ $verb == image ]]; then build_image; else deploy apply; fi
+            ;;
         down) stop_minikube "$@" ;;
         *) deploy "$verb" "$@" ;;
     esac

@@ -13,16 +13,18 @@
 #   logs [NAME] [OPTION...]   of the last driver, or of luigid, s3 or a Job; options are kubectl's
 #   dashboard [PORT]          luigid's pages on this machine, until Ctrl-C; by default at 8082
 #   s3 [PORT]                 the cluster's S3 on this machine, until Ctrl-C; by default at 8333
+#   cancel [NAME]             end the last driver, or that Job, and all steps; what is done stays
 #   remove --with-data        delete all of it, with the namespace and everything in its volumes
 # By default the kubeconfig's current context, the namespace tac, and the overlay minikube.
+# With another namespace, an overlay of your own has to name it too.
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=k8s/driver.sh
+source "$HERE/driver.sh"
 READY_SECONDS=300 # an image of 500 MB comes over a slow line
-START_SECONDS=300
 PARTS=app.kubernetes.io/part-of=tac
 SPACE=app.kubernetes.io/component=namespace
-DRIVERS=app.kubernetes.io/component=driver
 
 say() {
     printf '%s\n' "$*" >&2
@@ -52,11 +54,46 @@ usage() {
 }
 
 check_prerequisites() {
-    command -v kubectl >/dev/null ||
-        fail 2 'kubectl: not found' 'https://kubernetes.io/docs/tasks/tools'
+    local minor install=https://kubernetes.io/docs/tasks/tools
+    command -v kubectl >/dev/null || fail 2 'kubectl: not found' "$install"
+    minor=$(kubectl version --client --output yaml 2>/dev/null |
+        sed -n 's/^  minor: "\([0-9]*\).*/\1/p') || true
+    [[ -z $minor || $minor -ge 31 ]] || fail 2 "kubectl: is 1.$minor, not 1.31 or newer" "$install"
+}
+
+refuse_words() { # verb, words that it knows nothing of...
+    (($# == 1)) || fail 2 "$1: what is $(printf '%q' "$2")?" \
+        "options stand before the verb: k8s/deploy.sh --context C $1"
+}
+
+check_port() { # verb, [port]
+    [[ ${2:-1} =~ ^[0-9]+$ ]] || refuse_words "$@"
+    ((10#${2:-1} > 0 && 10#${2:-1} < 65536)) || fail 2 "$1: there is no port $2"
+    (($# < 3)) || refuse_words "$1" "$3"
+}
+
+# What belongs to no namespace, above all the namespace itself, is the overlay's: --namespace
+# changes nothing about it.
+check_namespace() {
+    local manifests named
+    manifests=$(kubectl kustomize "$OVERLAY")
+    named=$(awk '/^---$/ {found = 0} /^kind: Namespace$/ {found = 1}
+        found && /^  name: / {print $2}' <<<"$manifests")
+    [[ $named == "$NAMESPACE" ]] ||
+        fail 2 "$OVERLAY: is of namespace $named, not $NAMESPACE" \
+            "--namespace $named, or \`namespace: $NAMESPACE\` in an overlay of your own"
+}
+
+check_there() { # kind/name
+    local found
+    found=$("${KUBECTL[@]}" get "$1" --ignore-not-found --output name)
+    [[ -n $found ]] || fail 2 "namespace $NAMESPACE: has no $1" \
+        'apply deploys it; --namespace and --context choose another place'
 }
 
 apply_overlay() {
+    refuse_words apply "$@"
+    check_namespace
     # The namespace first: S3 does not start without its keys, and they live in it.
     show_and_run "${KUBECTL[@]}" apply -k "$OVERLAY" --selector $SPACE
     ensure_keys
@@ -73,7 +110,7 @@ ensure_keys() {
     grep -q 'secretKeyRef:' <<<"$manifests" || return 0
     found=$("${KUBECTL[@]}" get secret tac-s3 --ignore-not-found --output name)
     [[ -z $found ]] || return 0
-    show "${KUBECTL[@]}" create -f - '# secret/tac-s3: new keys'
+    say "+ ${KUBECTL[*]} create -f -   # secret/tac-s3, with new keys"
     "${KUBECTL[@]}" create -f - <<YAML
 apiVersion: v1
 kind: Secret
@@ -84,6 +121,9 @@ stringData:
   AWS_ACCESS_KEY_ID: tac-$(random_hex 6)
   AWS_SECRET_ACCESS_KEY: $(random_hex 20)
 YAML
+    # An S3 that is there already was started with the keys before these.
+    found=$("${KUBECTL[@]}" get statefulset s3 --ignore-not-found --output name)
+    [[ -z $found ]] || show_and_run "${KUBECTL[@]}" rollout restart statefulset/s3
 }
 
 random_hex() { # bytes
@@ -112,187 +152,47 @@ list_warnings() {
         tail -n 5 | cut -c 1-200
 }
 
-# The Job has the name of its words: who asks for the same again comes back to the one that runs.
-run_driver() { # words of `tac run`...
-    local job pod
-    job=$(job_name "$@")
-    case $(state_of "$job") in
-        none) create_driver "$job" "$@" ;;
-        runs) say "job/$job: runs already, coming back to it" ;;
-        over)
-            show_and_run "${KUBECTL[@]}" delete job "$job" --cascade=foreground >&2
-            create_driver "$job" "$@"
-            ;;
-    esac
-    trap 'say "job/$job: goes on; \`logs $job\` shows it"; exit 130' INT
-    pod=$(wait_started "$job")
-    follow_driver "$job" "$pod"
-}
-
-# A Job is over when its driver is: the Job itself says so up to three seconds later.
-state_of() { # job; prints none, runs, or over
-    local found conditions='{.status.conditions[?(@.status=="True")].type}' driver=
-    found=$("${KUBECTL[@]}" get job "$1" --ignore-not-found \
-        --output "jsonpath={.metadata.name} $conditions")
-    [[ -z $found ]] || driver=$("${KUBECTL[@]}" get pods \
-        --selector "batch.kubernetes.io/job-name=$1" \
-        --output 'jsonpath={.items[*].status.containerStatuses[0].state.terminated.reason}')
-    case $found in
-        '') echo none ;;
-        *' Complete'* | *' Failed'*) echo over ;;
-        *) if [[ -n $driver ]]; then echo over; else echo runs; fi ;;
-    esac
-}
-
-job_name() { # words...
-    local words=$* slug
-    # Lower case first: BSD's tr knows no classes between two sets.
-    slug=$(tr '[:upper:]' '[:lower:]' <<<"$words" | tr -c 'a-z0-9\n' '-' | tr -s '-' | cut -c 1-40)
-    slug=${slug#-}
-    printf 'run-%s-%s' "${slug%-}" "$(printf '%s\0' "$@" | cksum | cut -d ' ' -f 1)"
-}
-
-# Without a second attempt, unlike the CronJob's: here somebody looks on.
-# Without its owner, which would delete it when other Jobs of the CronJob have ended.
-create_driver() { # job, words...
-    local job=$1 patch
-    shift
-    patch='[{"op": "remove", "path": "/metadata/ownerReferences"}'
-    patch+=', {"op": "replace", "path": "/spec/backoffLimit", "value": 0}'
-    if (($#)); then
-        [[ $1 != --* ]] || set -- Report "$@"
-        patch+=', {"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": '
-        patch+="$(json_list "$@")}"
-    fi
-    patch+=']'
-    say "+ kubectl create job $job --from=cronjob/daily, with the words: $*"
-    "${KUBECTL[@]}" create job "$job" --from=cronjob/daily --dry-run=client --output json |
-        "${KUBECTL[@]}" patch --local -f - --type json --patch "$patch" --output json |
-        "${KUBECTL[@]}" create -f - >&2
-}
-
-json_list() { # words...
-    local word list=
-    for word in "$@"; do
-        [[ $word != *[[:cntrl:]]* ]] || fail 2 'run: a word holds a line break or a tab'
-        word=${word//\\/\\\\}
-        list+="${list:+, }\"${word//\"/\\\"}\""
-    done
-    printf '[%s]' "$list"
-}
-
-# Prints the pod, once it has begun; meanwhile says what it waits for, each time that changes.
-wait_started() { # job
-    local deadline=$((SECONDS + START_SECONDS)) name phase waits told=
-    while ((SECONDS < deadline)); do
-        read -r name phase waits < <(newest_pod "$1") || true
-        case ${phase:-} in
-            Running | Succeeded | Failed)
-                printf '%s\n' "$name"
-                return
-                ;;
-        esac
-        [[ ${waits:-} == "$told" ]] || say "job/$1: its pod waits: $waits"
-        told=${waits:-}
-        sleep 0.5
-    done
-    explain
-    fail 75 "job/$1: has not begun after $START_SECONDS s${told:+: $told}" \
-        "${KUBECTL[*]} describe job,pod --selector batch.kubernetes.io/job-name=$1"
-}
-
-newest_pod() { # job; prints name, phase, what its container waits for
-    local fields='{.metadata.name} {.status.phase}'
-    fields+=' {.status.containerStatuses[0].state.waiting.reason}'
-    "${KUBECTL[@]}" get pods --selector "batch.kubernetes.io/job-name=$1" \
-        --sort-by=.metadata.creationTimestamp \
-        --output "jsonpath={range .items[*]}$fields{\"\\n\"}{end}" | tail -n 1
-}
-
-follow_driver() { # job, pod; ends with the driver's exit code
-    local code
-    show_and_run "${KUBECTL[@]}" logs --follow "pod/$2" || true
-    while code=$(exit_code "$2") && [[ $code == running ]]; do
-        say "job/$1: the log was cut, the last five seconds come again"
-        "${KUBECTL[@]}" logs --follow --since=5s "pod/$2" || sleep 1
-    done
-    [[ $code != gone ]] || fail 75 "job/$1: its pod is gone, deleted or with its node" \
-        'the same command again comes back to what it has started'
-    ((code == 0)) || say "job/$1: ended with exit code $code"
-    exit "$code"
-}
-
-# The log ends a moment before the pod says so.
-exit_code() { # pod; prints a number, running, or gone
-    local deadline=$((SECONDS + 10)) found fields='{.status.phase}'
-    fields+=' {.status.containerStatuses[0].state.terminated.exitCode}'
-    while ((SECONDS < deadline)); do
-        found=$("${KUBECTL[@]}" get pod "$1" --ignore-not-found --output "jsonpath=$fields") || {
-            sleep 1 # the API server is away, which says nothing of the pod
-            continue
-        }
-        case $found in
-            '' | 'Failed ') # evicted: it failed, and no container tells how
-                echo gone
-                return
-                ;;
-            *' '[0-9]*)
-                echo "${found#* }"
-                return
-                ;;
-        esac
-        sleep 0.5
-    done
-    echo running
-}
-
 show_status() {
+    refuse_words status "$@"
     show_and_run "${KUBECTL[@]}" get statefulsets,persistentvolumeclaims,cronjobs,jobs,pods
     say 'the last warnings:'
     list_warnings
 }
 
-show_logs() { # [name], kubectl's options...
-    local name=
-    if (($#)) && [[ $1 != -* ]]; then
-        name=$1
-        shift
-    fi
-    case $name in
-        '') name=$(newest_driver) ;;
-        luigid | s3) name=statefulset/$name ;;
-        *) name=job/$name ;;
-    esac
-    [[ -n $name ]] || fail 2 'logs: no driver has run yet' 'run --date 2023-03-01'
-    show_and_run "${KUBECTL[@]}" logs "$name" "$@"
-}
-
-newest_driver() {
-    "${KUBECTL[@]}" get jobs --selector $DRIVERS --output name \
-        --sort-by=.metadata.creationTimestamp | tail -n 1
-}
-
 open_dashboard() { # [port]
+    check_port dashboard "$@"
+    check_there service/luigid
     say "http://localhost:${1:-8082}"
-    show "${KUBECTL[@]}" port-forward service/luigid "${1:-8082}:8082"
-    exec "${KUBECTL[@]}" port-forward service/luigid "${1:-8082}:8082"
+    forward service/luigid "${1:-8082}:8082"
+}
+
+# On one address only: where another program has that one, kubectl would go on with ::1 alone.
+forward() { # what, ports
+    show "${KUBECTL[@]}" port-forward --address 127.0.0.1 "$@"
+    exec "${KUBECTL[@]}" port-forward --address 127.0.0.1 "$@"
 }
 
 open_s3() { # [port]
     local port=${1:-8333} key=(get secret tac-s3 --output) name
+    check_port s3 "$@"
+    check_there service/s3
     say 'In another terminal:'
+    say 'unset AWS_SESSION_TOKEN AWS_PROFILE'
     say "export AWS_ENDPOINT_URL_S3=http://localhost:$port AWS_REGION=us-east-1"
     for name in AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY; do
         say "export $name=\$(${KUBECTL[*]} ${key[*]} 'jsonpath={.data.$name}' | base64 --decode)"
     done
-    show "${KUBECTL[@]}" port-forward service/s3 "$port:8333"
-    exec "${KUBECTL[@]}" port-forward service/s3 "$port:8333"
+    forward service/s3 "$port:8333"
 }
 
 remove_overlay() {
-    [[ ${1:-} == --with-data ]] ||
-        fail 2 "remove: deletes namespace $NAMESPACE and the results in its S3" \
-            'remove --with-data'
+    local context=${CONTEXT:-$(kubectl config current-context)}
+    [[ ${1:-} == --with-data ]] || fail 2 \
+        "remove: deletes namespace $NAMESPACE of context $context, and the results in its S3" \
+        'remove --with-data'
+    shift
+    refuse_words remove "$@"
+    check_namespace
     show_and_run "${KUBECTL[@]}" delete -k "$OVERLAY" --ignore-not-found
 }
 
@@ -313,16 +213,17 @@ main() {
     shift || true
     case $verb in
         -h | --help | help | '') usage && exit ;;
-        apply | run | status | logs | dashboard | s3 | remove) check_prerequisites ;;
+        apply | run | status | logs | dashboard | s3 | cancel | remove) check_prerequisites ;;
         *) fail 2 "there is no verb '$verb'" 'k8s/deploy.sh --help lists them' ;;
     esac
     case $verb in
-        apply) apply_overlay ;;
+        apply) apply_overlay "$@" ;;
         run) run_driver "$@" ;;
-        status) show_status ;;
+        status) show_status "$@" ;;
         logs) show_logs "$@" ;;
         dashboard) open_dashboard "$@" ;;
         s3) open_s3 "$@" ;;
+        cancel) cancel "$@" ;;
         remove) remove_overlay "$@" ;;
     esac
 }

@@ -9,7 +9,7 @@ set -euo pipefail
 
 # Of docker the one that came with the engine: see engine.sh.
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
-SUITE=bookworm
+SUITE=trixie # its Python is 3.13, as that of the image that cannot be pulled
 PACKAGES=ca-certificates,python3,python3-venv
 MIRROR=http://deb.debian.org/debian
 CERTIFICATES=/etc/ssl/certs/ca-certificates.crt

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # The keys of one Kubernetes cluster: made new each time, good for a year, never outside $STATE/pki.
-# Sourced, never run.
+# They say what each may be used for, or Python 3.13 does not take them. Sourced, never run.
 
 make_certificates() { # number of nodes
     local node name
     mkdir -m 700 "$PKI"
     make_key "$PKI/ca.key"
     openssl req -x509 -new -key "$PKI/ca.key" -days 365 -subj /CN=tac-kubernetes-ca \
-        -out "$PKI/ca.crt"
+        -addext keyUsage=critical,digitalSignature,keyCertSign -out "$PKI/ca.crt"
     make_key "$PKI/sa.key"
     openssl ec -in "$PKI/sa.key" -pubout -out "$PKI/sa.pub" 2>/dev/null
     sign apiserver /CN=kube-apiserver "$(apiserver_names)"
@@ -41,8 +41,12 @@ sign() { # name, subject, alternative names
     make_key "$PKI/$1.key"
     openssl req -new -key "$PKI/$1.key" -subj "$2" -out "$PKI/$1.csr"
     openssl x509 -req -in "$PKI/$1.csr" -CA "$PKI/ca.crt" -CAkey "$PKI/ca.key" -CAcreateserial \
-        -days 365 -out "$PKI/$1.crt" -extfile <(echo "${3:+subjectAltName=$3}") 2>/dev/null
+        -days 365 -out "$PKI/$1.crt" -extfile <(extensions "${3:-}") 2>/dev/null
     rm "$PKI/$1.csr"
+}
+
+extensions() { # alternative names
+    printf '%s\n' authorityKeyIdentifier=keyid subjectKeyIdentifier=hash ${1:+subjectAltName=$1}
 }
 
 write_kubeconfig() { # name, server

@@ -1,6 +1,12 @@
 # shellcheck shell=bash disable=SC2034 # names are for those who source this
 # What the scripts of this folder call things, and how they speak. Sourced by each, never run.
 
+# Before anything else: other systems' programs know other options.
+[[ $(uname -s) == Linux ]] || {
+    printf 'hack/kubernetes: Linux: this is %s; use minikube or kind\n' "$(uname -s)" >&2
+    exit 1
+}
+
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PATH=$PATH:/usr/sbin:/sbin # where Debian keeps ip and iptables, and not on every user's path
 COMPONENTS=(kubernetes containerd etcd coredns cni pause)

@@ -27,7 +27,7 @@ source "$FOLDER/certificates.sh"
 source "$FOLDER/node.sh"
 
 check_argument() { # nodes
-    [[ $1 =~ ^([1-9]|)$ ]] ||
+    [[ $1 =~ ^[1-9]?$ ]] ||
         fail "NODES is $(printf %q "$1"): not a number from 1 to 9" "make cluster NODES=2"
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tac import names, verdict
@@ -18,6 +19,7 @@ from tac.kubernetes.ending import conclude_attempt, conclude_in_vain, read_last_
 from tac.kubernetes.errand import Errand, Order
 from tac.kubernetes.log import LogFollower, discard
 from tac.kubernetes.patience import Patience
+from tac.kubernetes.room import makes_room
 from tac.kubernetes.stages import PATIENCE_SECONDS, Diagnosis, Stage
 from tac.progress import Progress, format_progress
 
@@ -166,6 +168,7 @@ class Attempt:
             return None
         # A watch that tells nothing must not cost the life of what runs, or has even ended.
         view, diagnosis = self._ask(uid)
+        self._patience.look(diagnosis, time.monotonic())
         if not self._patience.is_over(diagnosis):
             return None
         return conclude_in_vain(self._errand, view, diagnosis, self._patience)
@@ -175,8 +178,22 @@ class Attempt:
         diagnosis = diagnose(view.job, view.pods, (), now=now, was=view.was)
         if diagnosis.stage in PATIENCE_SECONDS and self._errand.seconds() > _EVENTS_SECONDS:
             events = self._shared.reflector.events(view.uids)
-            return diagnose(view.job, view.pods, events, now=now, was=view.was)
+            diagnosis = diagnose(view.job, view.pods, events, now=now, was=view.was)
+        if self._waits_its_turn(view, diagnosis):
+            return replace(diagnosis, hopeless=False, scaling=True)
         return diagnosis
+
+    def _waits_its_turn(self, view: View, diagnosis: Diagnosis) -> bool:
+        if diagnosis.stage is not Stage.SCHEDULING:
+            return False
+        if not diagnosis.hopeless and not self._patience.is_half_over(diagnosis):
+            return False  # it takes a look at all pods
+        pods = [pod for other in self._shared.reflector.jobs() for pod in other.pods]
+        return any(
+            makes_room(pod, pods, diagnosis.detail)
+            for pod in view.pods
+            if pod["metadata"]["name"] == diagnosis.pod
+        )
 
     def _tell(self, diagnosis: Diagnosis) -> None:
         """Say once what it does now, or waits for."""

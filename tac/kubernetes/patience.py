@@ -65,6 +65,11 @@ class Patience:
         """Return for how long it may; None: for ever."""
         return self._limits.get(diagnosis.stage)
 
+    def is_half_over(self, diagnosis: Diagnosis) -> bool:
+        """Whether it is time to ask what takes a while to tell."""
+        limit = self.limit_seconds(diagnosis)
+        return limit is not None and self.waited_seconds(diagnosis) > limit / 2
+
     def is_over(self, diagnosis: Diagnosis) -> bool:
         """Whether it is waited for in vain."""
         limit = self.limit_seconds(diagnosis)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tac.errors import cut
+from tac.kubernetes.amounts import amounts_of
 from tac.kubernetes.pods import Container, condition_of, containers_of, time_of
 from tac.kubernetes.scaling import Answer, answer_of
 from tac.kubernetes.stages import Diagnosis, Stage
@@ -51,7 +52,6 @@ _NEVER_ADMITTED = re.compile(
     r"violates PodSecurity|must specify|(?:maximum|minimum) \S+ usage|no PriorityClass"
 )
 _QUOTA = re.compile(r"exceeded quota: [^,]+, requested: (?P<want>\S+), .*limited: (?P<have>\S+)")
-_QUANTITY = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>m|[kMGTPE]i?|Ki)?")
 _FORBIDDEN = re.compile(r"Error creating: (?:pods \S+ is forbidden: )?")
 _FORM_OF_A_REFUSAL = re.compile(
     r"^(?:Back-off pulling image \S+: )?(?:ErrImagePull: )?(?:rpc error: code = \w+ desc = )?"
@@ -102,21 +102,12 @@ def fits_quota(message: str) -> bool | None:
     return _fits(_amounts(quota["want"]), _amounts(quota["have"])) if quota else None
 
 
-def _amounts(text: str) -> dict[str, float]:
+def _amounts(text: str) -> dict[str, int]:
     pairs = (pair.partition("=") for pair in text.split(","))
-    amounts = {name: _QUANTITY.fullmatch(amount) for name, _, amount in pairs}
-    return {name: _quantity(found) for name, found in amounts.items() if found is not None}
+    return amounts_of({name: amount for name, _, amount in pairs})
 
 
-def _quantity(found: re.Match[str]) -> float:
-    number, unit = float(found["number"]), found["unit"] or ""
-    if unit == "m":
-        return number / 1000
-    base = 1024 if unit.endswith("i") else 1000
-    return number * float(base ** " kMGTPE".index(unit[:1].replace("K", "k") or " "))
-
-
-def _fits(want: Mapping[str, float], have: Mapping[str, float]) -> bool:
+def _fits(want: Mapping[str, int], have: Mapping[str, int]) -> bool:
     return all(amount <= have.get(name, amount) for name, amount in want.items())
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3.session
 import botocore.exceptions as botocore_errors
+import botocore.session
 from botocore.config import Config
 
 import tac
@@ -90,7 +91,8 @@ class Connection:
         self.presence: dict[tuple[str, str], Presence] = {}
         self.lock = threading.Lock()
         try:
-            self.client = _make_client(endpoint)
+            self.session: Any = botocore.session.Session()
+            self.client = _make_client(self.session, endpoint)
         except (botocore_errors.BotoCoreError, ValueError) as error:
             raise ConfigError(
                 f"S3: no client can be made: {cut(str(error))}",
@@ -173,12 +175,13 @@ def not_s3(place: Place, endpoint: str | None) -> StorageError:
     )
 
 
-def _make_client(endpoint: str | None) -> Any:
-    session = boto3.session.Session()
+def _make_client(shared: Any, endpoint: str | None) -> Any:
+    session = boto3.session.Session(botocore_session=shared)
     return session.client(
         "s3",
         endpoint_url=endpoint,
-        region_name=session.region_name or "us-east-1",
+        # boto3 alone of Amazon's libraries does not know AWS_REGION.
+        region_name=settings.variable("AWS_REGION") or session.region_name or "us-east-1",
         config=Config(
             connect_timeout=10,
             read_timeout=60,
@@ -257,7 +260,8 @@ def _answered(error: botocore_errors.ClientError, place: Place) -> TacError:
     if status in {401, 403}:
         return AccessDenied(
             f"{place}: access denied ({fact}): {said}",
-            hint="the user needs s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket",
+            hint="the user needs s3:ListBucket on the bucket, without a condition on a prefix, "
+            "s3:GetObject and s3:PutObject on its objects, and s3:DeleteObject for `--force`",
         )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return StorageUnavailable(

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.support.deployment import ROLLOUT_SECONDS
+
 
 def ask(url: str, path: str) -> str:
     with urllib.request.urlopen(f"{url}{path}", timeout=10) as answer:
@@ -58,6 +60,21 @@ def test_s3_keeps_its_objects_when_its_pod_is_replaced(deployment):
     deployment.kubectl("delete", "pod", "s3-0")
     deployment.wait_ready("s3-0", but_not=before)
 
+    with deployment.s3() as client:
+        assert client.get_object(Bucket="tac", Key="kept")["Body"].read() == b"kept"
+
+
+def test_s3_takes_new_keys_and_keeps_its_objects(deployment):
+    old = deployment.read("secret", "tac-s3")["data"]
+    with deployment.s3() as client:
+        client.put_object(Bucket="tac", Key="kept", Body=b"kept")
+    deployment.kubectl("delete", "secret", "tac-s3")
+
+    applied = deployment.do("apply", seconds=ROLLOUT_SECONDS)
+
+    assert applied.code == 0, applied.err
+    assert deployment.read("secret", "tac-s3")["data"].keys() == old.keys()
+    assert deployment.read("secret", "tac-s3")["data"] != old
     with deployment.s3() as client:
         assert client.get_object(Bucket="tac", Key="kept")["Body"].read() == b"kept"
 

@@ -7,11 +7,34 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from tests.support.deployment import Deployment, run
 from tests.support.processes import until
 
 A_DAY = ("FetchData", "--date", "2023-03-01", "--runner", "local")
 LONGER = ("MakePredictions", "--date", "2023-04-01", "--runner", "local")
+
+TOO_MUCH = json.dumps(
+    [
+        {
+            "op": "replace",
+            "path": "/spec/jobTemplate/spec/template/spec/containers/0/resources/requests/cpu",
+            "value": "900",
+        }
+    ]
+)
+A_STEP = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "a-step", "labels": {"app.kubernetes.io/managed-by": "tac"}},
+    "spec": {
+        "suspend": True,
+        "template": {
+            "spec": {"restartPolicy": "Never", "containers": [{"name": "step", "image": "none"}]}
+        },
+    },
+}
 
 
 def job_of(said: str) -> str:
@@ -165,10 +188,20 @@ def test_the_dashboard_is_one_command_away(deployment):
 
     assert said == [
         f"http://localhost:{port}",
-        f"+ kubectl --namespace {deployment.namespace} port-forward service/luigid {port}:8082",
+        f"+ kubectl --namespace {deployment.namespace} port-forward --address 127.0.0.1 "
+        f"service/luigid {port}:8082",
         f"Forwarding from 127.0.0.1:{port} -> 8082",
     ]
     assert "<title>Luigi Task Visualiser</title>" in page
+
+
+def test_a_port_that_another_program_has_is_not_shared_with_it(deployment):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ended = deployment.do("dashboard", port)
+
+    assert ended.code == 1
+    assert f"127.0.0.1:{port}: bind: address already in use" in ended.err
 
 
 def test_the_clusters_s3_is_reached_with_the_lines_that_are_printed(deployment):
@@ -179,8 +212,9 @@ def test_the_clusters_s3_is_reached_with_the_lines_that_are_printed(deployment):
 
     with deployment.doing("s3", port) as process:
         assert process.stdout is not None
-        said = [process.stdout.readline().rstrip() for _ in range(6)]
-        lines = "; ".join(said[1:4])
+        said = [process.stdout.readline().rstrip() for _ in range(7)]
+        # What a shell may have of another place.
+        lines = "; ".join(["export AWS_SESSION_TOKEN=old AWS_PROFILE=none", *said[1:5]])
         found = run("bash", "-c", f'{lines}; "$0" -c "$1"', sys.executable, script)
 
     assert (found.code, found.out) == (0, "tac\n"), found.err
@@ -188,10 +222,11 @@ def test_the_clusters_s3_is_reached_with_the_lines_that_are_printed(deployment):
     key = f"$({place} get secret tac-s3 --output 'jsonpath={{.data.%s}}' | base64 --decode)"
     assert said == [
         "In another terminal:",
+        "unset AWS_SESSION_TOKEN AWS_PROFILE",
         f"export AWS_ENDPOINT_URL_S3=http://localhost:{port} AWS_REGION=us-east-1",
         f"export AWS_ACCESS_KEY_ID={key % 'AWS_ACCESS_KEY_ID'}",
         f"export AWS_SECRET_ACCESS_KEY={key % 'AWS_SECRET_ACCESS_KEY'}",
-        f"+ {place} port-forward service/s3 {port}:8333",
+        f"+ {place} port-forward --address 127.0.0.1 service/s3 {port}:8333",
         f"Forwarding from 127.0.0.1:{port} -> 8333",
     ]
 
@@ -263,7 +298,7 @@ def test_a_daily_driver_that_is_killed_is_started_again(deployment):
     deployment.kubectl("wait", "job/by-the-clock", "--for=condition=Complete", "--timeout=100s")
     [second] = deployment.pods("batch.kubernetes.io/job-name=by-the-clock")
     assert second != first  # and there is no third: it did not wait for luigid to forget the first
-    said = deployment.do("logs", "by-the-clock").out
+    said = deployment.do("logs", "job/by-the-clock").out
     assert "s3://tac/flights/predictions/2023-06-01.parquet" in said.splitlines()
     # Its pods are drivers, and other tests ask who is.
     deployment.kubectl("delete", "job", "by-the-clock", "--cascade=foreground")
@@ -293,15 +328,88 @@ def test_today_has_no_flights_in_the_bundled_year(deployment):
     assert "2023-12-31" in ended.out
 
 
-def test_nothing_is_removed_by_a_slip(deployment):
+def test_nothing_is_removed_by_a_slip(deployment, cluster):
     ended = deployment.do("remove")
 
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.splitlines() == [
-        f"k8s/deploy.sh: remove: deletes namespace {deployment.namespace} "
-        "and the results in its S3",
+        f"k8s/deploy.sh: remove: deletes namespace {deployment.namespace} of context "
+        f"{cluster.context}, and the results in its S3",
         "Hint: remove --with-data",
     ]
+
+
+@pytest.mark.parametrize("words", [("apply",), ("remove", "--with-data")])
+def test_the_namespace_of_another_overlay_is_left_alone(deployment, words):
+    script = Path("k8s/deploy.sh").resolve()
+    options = ("--namespace", "tac-test-none", "--overlay", deployment.overlay)
+
+    ended = run(script, *options, *words)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.splitlines() == [
+        f"k8s/deploy.sh: {deployment.overlay}: is of namespace {deployment.namespace}, "
+        "not tac-test-none",
+        f"Hint: --namespace {deployment.namespace}, or `namespace: tac-test-none` "
+        "in an overlay of your own",
+    ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("apply", "--overlay", "k8s/overlays/eks"),
+        ("remove", "--with-data", "--context", "other"),
+        ("status", "--context", "other"),
+        ("dashboard", "--context", "other"),
+        ("s3", "8333", "--context", "other"),
+        ("cancel", "one", "--context", "other"),
+    ],
+)
+def test_options_behind_the_verb_are_not_passed_over(deployment, words):
+    ended = deployment.do(*words)
+
+    option = next(word for word in words if word in {"--overlay", "--context"})
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.splitlines() == [
+        f"k8s/deploy.sh: {words[0]}: what is {option}?",
+        f"Hint: options stand before the verb: k8s/deploy.sh --context C {words[0]}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verb", "what"),
+    [("run", "cronjob/daily"), ("dashboard", "service/luigid"), ("s3", "service/s3")],
+)
+def test_where_nothing_is_deployed_it_says_so(cluster, verb, what):
+    ended = run(Path("k8s/deploy.sh").resolve(), "--namespace", "default", verb)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.splitlines() == [
+        f"k8s/deploy.sh: namespace default: has no {what}",
+        "Hint: apply deploys it; --namespace and --context choose another place",
+    ]
+
+
+def test_what_a_driver_waits_for_is_told_and_a_cancelled_one_is_gone_with_the_steps(deployment):
+    deployment.kubectl("create", "-f", "-", stdin=json.dumps(A_STEP))
+    deployment.kubectl("patch", "cronjob", "daily", "--type=json", "--patch", TOO_MUCH)
+    with deployment.doing("run", "FetchData", "--date", "2023-07-01") as process:
+        said = ""
+        while "its pod waits" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        cancelled = deployment.do("cancel", job_of(said))
+    deployment.do("apply")
+
+    assert f"\njob/{job_of(said)}: its pod waits: 0/" in said
+    assert "Insufficient cpu" in said
+    assert cancelled.code == 0, cancelled.err
+    left = {job["metadata"]["name"] for job in deployment.read("jobs")["items"]}
+    assert left.isdisjoint({job_of(said), "a-step"})
+    daily = deployment.read("cronjob", "daily")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert daily["containers"][0]["resources"]["requests"]["cpu"] == "100m"
 
 
 def test_another_verb_is_refused_and_help_lists_them():
@@ -314,4 +422,4 @@ def test_another_verb_is_refused_and_help_lists_them():
     )
     assert helped.code == 0
     verbs = re.findall(r"^  (\w+) ", helped.out, re.MULTILINE)
-    assert verbs == ["apply", "run", "status", "logs", "dashboard", "s3", "remove"]
+    assert verbs == ["apply", "run", "status", "logs", "dashboard", "s3", "cancel", "remove"]

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tac.kubernetes.patience import Limits
+from tac.kubernetes.pods import time_of
 from tac.kubernetes.stages import Stage
 from tac.verdict import Phase, Reason, Verdict
 from tests.support.cluster import create_quota
@@ -185,6 +186,49 @@ def test_a_pod_that_no_node_can_run_is_given_up_with_what_it_lacks(at):
     at.until_empty()
     (box,) = at.boxes()
     assert "FailedScheduling" in {event["reason"] for event in box["events"]}
+
+
+def test_a_pod_waits_longer_than_it_may_while_another_of_ours_makes_room(at):
+    labels = {"app.kubernetes.io/managed-by": "tac"}
+    apart = {"labelSelector": {"matchLabels": labels}, "topologyKey": "kubernetes.io/hostname"}
+    rule = {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}
+    node = {"kubernetes.io/hostname": a_free_node(at.cluster)}
+    at.patch_pods({"spec": {"nodeSelector": node, "affinity": {"podAntiAffinity": rule}}})
+    # The scheduler looks at most ten seconds later at a pod that it has refused.
+    at.set(TAC_SCHEDULING_SECONDS="15")
+    verdicts: list[Verdict] = []
+    second = at.command("echo", "so", log=at.path / "second.log")
+    waits = "[  0 %] waits for a node: "
+    follower = threading.Thread(
+        target=lambda: verdicts.append(at.runner.run(second, follow=ignore, stop=at.stop))
+    )
+
+    with at.running(f"{WAITS} echo end") as first:
+        pod = at.pod()["metadata"]["name"]
+        follower.start()
+        until(lambda: second.log.exists() and waits in second.log.read_text(), "the wait")
+        until_older(at, seconds=20)
+        at.go(pod)
+    follower.join(DEADLINE_SECONDS)
+
+    assert [first[0].reason, verdicts[0].reason] == [Reason.DONE, Reason.DONE]
+
+
+def a_free_node(cluster):
+    """One that anybody's pod may run on."""
+    nodes = cluster.get("nodes")["items"]
+    free = next(node for node in nodes if not node["spec"].get("taints"))
+    return free["metadata"]["labels"]["kubernetes.io/hostname"]
+
+
+def until_older(at, *, seconds):
+    """Wait until the pod that waits is so old, by the API server's clock."""
+
+    def age():
+        [made] = [pod["metadata"] for pod in at.pods() if "nodeName" not in pod["spec"]]
+        return (at.client.now() - time_of(made["creationTimestamp"])).total_seconds()
+
+    until(lambda: age() > seconds, "the waiting pod's age", DEADLINE_SECONDS)
 
 
 def test_a_secret_that_is_not_there_is_named(at):

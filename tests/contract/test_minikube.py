@@ -16,7 +16,8 @@ import tac
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPT = REPOSITORY / "minikube.sh"
-NEEDED = ("bash", "cat", "dirname", "env", "git", "grep", "sed")
+NEEDED = ("awk", "bash", "cat", "dirname", "env", "git", "grep", "sed")
+NAMESPACE = r"kind: Namespace\nmetadata:\n  name: tac\n"
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,10 @@ class Machine:
 
     path: Path
 
-    def add(self, name: str, code: int = 0, *, of: str = "status") -> None:
+    def add(self, name: str, code: int = 0, *, of: str = "status", says: str = "") -> None:
         """Put a stand-in on the path that ends with this exit code when it is asked how it is.
 
-        Or when it is asked something else.
+        Or when it is asked something else; before it ends, it prints what it `says`.
         """
         program = self.path / name
         program.write_text(
@@ -36,7 +37,7 @@ class Machine:
             f"printf '%s' '{name}' >>'{self.path}/ran'\n"
             f"printf ' %q' \"$@\" >>'{self.path}/ran'\n"
             f"printf '\\n' >>'{self.path}/ran'\n"
-            f"[[ $* != {of}* ]] || exit {code}\n"
+            f"[[ $* != {of}* ]] || {{ printf '{says}'; exit {code}; }}\n"
         )
         program.chmod(0o755)
 
@@ -52,10 +53,11 @@ class Machine:
 
     @property
     def ran(self) -> list[str]:
-        """What the stand-ins were asked to do, but for how minikube is."""
+        """What the stand-ins were asked to do, but for what changes nothing."""
         file = self.path / "ran"
         lines = file.read_text().splitlines() if file.exists() else []
-        return [line for line in lines if not line.startswith("minikube status")]
+        asks = ("minikube status", "kubectl version", "kubectl kustomize")
+        return [line for line in lines if not line.startswith(asks)]
 
 
 @pytest.fixture
@@ -136,7 +138,7 @@ def test_a_build_that_failed_ends_there_although_minikube_calls_it_done(machine)
 
 def test_up_starts_it_builds_and_then_deploys_with_the_options_it_was_given(machine):
     machine.add("minikube")
-    machine.add("kubectl")
+    machine.add("kubectl", of="kustomize", says=NAMESPACE)
 
     ended = machine.run("up", "--cpus", "4", MINIKUBE_PROFILE="other")
 
@@ -179,7 +181,9 @@ def test_down_where_there_is_none_is_done(machine):
     ("words", "error", "hint"),
     [
         (["upp"], "there is no verb 'upp'", "./minikube.sh --help lists them"),
-        (["down", "--all"], "down: there is no option '--all'", "down, or down --with-data"),
+        (["down", "--all"], "down: there is no option '--all'", "./minikube.sh --help"),
+        (["down", "--with-data", "x"], "down: there is no option 'x'", "./minikube.sh --help"),
+        (["deploy", "--force"], "deploy: there is no option '--force'", "./minikube.sh --help"),
     ],
 )
 def test_a_slip_changes_nothing(machine, words, error, hint):
@@ -198,4 +202,6 @@ def test_help_needs_nothing_and_lists_the_verbs(machine):
     assert (ended.returncode, ended.stderr) == (0, "")
     verbs = [line.split()[0] for line in ended.stdout.splitlines() if line.startswith("  ")]
     listed = [verb for verb in verbs if not verb.startswith("`")]
-    assert listed == ["up", "image", "deploy", "run", "status", "logs", "dashboard", "s3", "down"]
+    assert listed == [
+        *("up", "image", "deploy", "run", "status", "logs", "dashboard", "s3", "cancel", "down")
+    ]

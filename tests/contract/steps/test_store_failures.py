@@ -22,7 +22,8 @@ def test_without_the_right_secret_access_is_denied(tmp_path, bucket: Bucket):
     assert ended.returncode == 2
     assert ended.stderr == (
         f"Error: {bucket.address(KEY)}: access denied (403): Forbidden\n"
-        "Hint: the user needs s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket\n"
+        "Hint: the user needs s3:ListBucket on the bucket, without a condition on a prefix, "
+        "s3:GetObject and s3:PutObject on its objects, and s3:DeleteObject for `--force`\n"
     )
     assert "not-the-secret" not in ended.stderr
     assert bucket.list_keys() == []

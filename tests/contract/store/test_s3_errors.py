@@ -93,7 +93,8 @@ def test_a_wrong_secret_is_not_absence(bucket: Bucket, monkeypatch: pytest.Monke
         # The answer to a HEAD has no body that could say more.
         (
             f"s3://{bucket.name}/d/a: access denied (403): Forbidden",
-            "the user needs s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket",
+            "the user needs s3:ListBucket on the bucket, without a condition on a prefix, "
+            "s3:GetObject and s3:PutObject on its objects, and s3:DeleteObject for `--force`",
         ),
         (f"s3://{bucket.name}/d/a: the secret key does not fit the access key", KEYS),
     ]

@@ -1,0 +1,193 @@
+# shellcheck shell=bash
+# The driver in the cluster: a Job that is made, followed, read and ended. Sourced by deploy.sh.
+
+START_SECONDS=300
+DRIVERS=app.kubernetes.io/component=driver
+STEPS=app.kubernetes.io/managed-by=tac
+
+# The Job has the name of its words: who asks for the same again comes back to the one that runs.
+run_driver() { # words of `tac run`...
+    local job pod state ask="${KUBECTL[*]} get jobs"
+    check_there cronjob/daily
+    job=$(job_name "$@")
+    # Not to know is not the same as that there is none.
+    state=$(state_of "$job") || fail 75 "job/$job: whether it runs could not be asked" "$ask"
+    case $state in
+        none) create_driver "$job" "$@" ;;
+        runs) say "job/$job: runs already, coming back to it" ;;
+        over)
+            show_and_run "${KUBECTL[@]}" delete job "$job" --cascade=foreground >&2
+            create_driver "$job" "$@"
+            ;;
+    esac
+    trap 'say "job/$job: goes on; \`logs $job\` shows it, \`cancel $job\` ends it"; exit 130' INT
+    pod=$(wait_started "$job")
+    follow_driver "$job" "$pod"
+}
+
+# A Job is over when its driver is: the Job itself says so up to three seconds later.
+state_of() { # job; prints none, runs, or over
+    local found conditions='{.status.conditions[?(@.status=="True")].type}' driver=
+    found=$("${KUBECTL[@]}" get job "$1" --ignore-not-found \
+        --output "jsonpath={.metadata.name} $conditions") || return
+    if [[ -n $found ]]; then
+        driver=$("${KUBECTL[@]}" get pods --selector "batch.kubernetes.io/job-name=$1" \
+            --output 'jsonpath={.items[*].status.containerStatuses[0].state.terminated.reason}') ||
+            return
+    fi
+    case $found in
+        '') echo none ;;
+        *' Complete'* | *' Failed'*) echo over ;;
+        *) if [[ -n $driver ]]; then echo over; else echo runs; fi ;;
+    esac
+}
+
+job_name() { # words...
+    local words=$* slug
+    # Lower case first: BSD's tr knows no classes between two sets.
+    slug=$(tr '[:upper:]' '[:lower:]' <<<"$words" | tr -c 'a-z0-9\n' '-' | tr -s '-' | cut -c 1-40)
+    slug=${slug#-}
+    printf 'run-%s-%s' "${slug%-}" "$(printf '%s\0' "$@" | cksum | cut -d ' ' -f 1)"
+}
+
+# Without a second attempt, unlike the CronJob's: here somebody looks on.
+# Without its owner, which would delete it when other Jobs of the CronJob have ended.
+create_driver() { # job, words...
+    local job=$1 patch
+    shift
+    patch='[{"op": "remove", "path": "/metadata/ownerReferences"}'
+    patch+=', {"op": "replace", "path": "/spec/backoffLimit", "value": 0}'
+    if (($#)); then
+        # A module of one's own has tasks of its own, and its name may stand before the task's.
+        [[ $1 != --* || " $* " == *' --module'[=\ ]* ]] || set -- Report "$@"
+        patch+=', {"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": '
+        patch+="$(json_list "$@")}"
+    fi
+    patch+=']'
+    say "+ kubectl create job $job --from=cronjob/daily, with the words: $*"
+    "${KUBECTL[@]}" create job "$job" --from=cronjob/daily --dry-run=client --output json |
+        "${KUBECTL[@]}" patch --local -f - --type json --patch "$patch" --output json |
+        "${KUBECTL[@]}" create -f - >&2
+}
+
+json_list() { # words...
+    local word list=
+    for word in "$@"; do
+        [[ $word != *[[:cntrl:]]* ]] || fail 2 'run: a word holds a line break or a tab'
+        word=${word//\\/\\\\}
+        list+="${list:+, }\"${word//\"/\\\"}\""
+    done
+    printf '[%s]' "$list"
+}
+
+# Prints the pod, once it has begun; meanwhile says what it waits for, each time that changes.
+wait_started() { # job
+    local deadline=$((SECONDS + START_SECONDS)) name phase waits told=
+    while ((SECONDS < deadline)); do
+        read -r name phase waits < <(newest_pod "$1") || true
+        case ${phase:-} in
+            Running | Succeeded | Failed)
+                printf '%s\n' "$name"
+                return
+                ;;
+        esac
+        [[ -n ${name:-} ]] || waits=$(why_no_pod "$1")
+        [[ $waits == "$told" ]] || say "job/$1: its pod waits: $waits"
+        told=$waits
+        sleep 0.5
+    done
+    fail 75 "job/$1: has not begun after $START_SECONDS s${told:+: $told}" \
+        "${KUBECTL[*]} describe job,pod --selector batch.kubernetes.io/job-name=$1"
+}
+
+why_no_pod() { # job; prints the last warning about it
+    local uid
+    uid=$("${KUBECTL[@]}" get job "$1" --output 'jsonpath={.metadata.uid}')
+    "${KUBECTL[@]}" get events --field-selector "type=Warning,involvedObject.uid=$uid" \
+        --sort-by=.metadata.creationTimestamp \
+        --output 'jsonpath={range .items[*]}{.message}{"\n"}{end}' | tail -n 1 | cut -c 1-300
+}
+
+newest_pod() { # job; prints name, phase, what it or its container waits for
+    local fields='{.metadata.name} {.status.phase}'
+    fields+=' {.status.containerStatuses[0].state.waiting.reason}'
+    fields+='{.status.conditions[?(@.type=="PodScheduled")].message}'
+    "${KUBECTL[@]}" get pods --selector "batch.kubernetes.io/job-name=$1" \
+        --sort-by=.metadata.creationTimestamp \
+        --output "jsonpath={range .items[*]}$fields{\"\\n\"}{end}" | tail -n 1
+}
+
+follow_driver() { # job, pod; ends with the driver's exit code
+    local code
+    show_and_run "${KUBECTL[@]}" logs --follow "pod/$2" || true
+    while code=$(exit_code "$2") && [[ $code == running ]]; do
+        say "job/$1: the log was cut, the last five seconds come again"
+        "${KUBECTL[@]}" logs --follow --since=5s "pod/$2" || sleep 1
+    done
+    [[ $code != gone ]] || fail 75 "job/$1: its pod is gone, deleted or with its node" \
+        'the same command again comes back to what it has started'
+    ((code == 0)) || say "job/$1: ended with exit code $code"
+    exit "$code"
+}
+
+# The log ends a moment before the pod says so.
+exit_code() { # pod; prints a number, running, or gone
+    local deadline=$((SECONDS + 10)) found fields='{.status.phase}'
+    fields+=' {.status.containerStatuses[0].state.terminated.exitCode}'
+    while ((SECONDS < deadline)); do
+        found=$("${KUBECTL[@]}" get pod "$1" --ignore-not-found --output "jsonpath=$fields") || {
+            sleep 1 # the API server is away, which says nothing of the pod
+            continue
+        }
+        case $found in
+            '' | 'Failed ') # evicted: it failed, and no container tells how
+                echo gone
+                return
+                ;;
+            *' '[0-9]*)
+                echo "${found#* }"
+                return
+                ;;
+        esac
+        sleep 0.5
+    done
+    echo running
+}
+
+show_logs() { # [name], kubectl's options...
+    local name=
+    if (($#)) && [[ $1 != -* ]]; then
+        name=$1
+        shift
+    fi
+    case $name in
+        luigid | s3) name=statefulset/$name ;;
+        *)
+            name=$(named_driver logs "$name")
+            # Of a driver that was started again kubectl would show the first attempt.
+            name=pod/$(newest_pod "$name" | cut -d ' ' -f 1)
+            [[ $name != pod/ ]] || fail 2 'logs: there is no pod of it' status
+            ;;
+    esac
+    show_and_run "${KUBECTL[@]}" logs "$name" "$@"
+}
+
+named_driver() { # verb, [name]; prints the name of the Job, by default of the newest driver
+    local name=${2:-$(newest_driver)}
+    [[ -n $name ]] || fail 2 "$1: no driver has run yet" 'run --date 2023-03-01'
+    printf '%s\n' "${name##*/}"
+}
+
+# Its steps outlive a driver: whoever runs the same again comes back to them.
+cancel() { # [name]
+    local job
+    (($# < 2)) || refuse_words cancel "$2"
+    job=$(named_driver cancel "${1:-}")
+    show_and_run "${KUBECTL[@]}" delete job "$job" --ignore-not-found --cascade=foreground
+    show_and_run "${KUBECTL[@]}" delete jobs --selector $STEPS
+}
+
+newest_driver() {
+    "${KUBECTL[@]}" get jobs --selector $DRIVERS --output name \
+        --sort-by=.metadata.creationTimestamp | tail -n 1
+}
