@@ -40,7 +40,7 @@ setup(
     install_requires=[
         "boto3>=1.36,<2",
         "click>=8.4,<9",
-        "docker>=7.1,<8",
+        "docker>=7.2,<8",
         "jinja2>=3.1,<4",
         "jsonpatch>=1.33,<2",
         "luigi>=3.8,<3.9",

@@ -21,6 +21,7 @@ import click
 import tac
 from tac import runners, settings
 from tac.errors import ConfigError, TacError
+from tac.runners.log import shown
 from tac.step import Failure
 
 if TYPE_CHECKING:
@@ -318,7 +319,7 @@ def _run_plan(plan: "Plan", way: _Way) -> int:
         say(words.all_there(plan))
         return 0
     outcome = _build(plan, way)
-    for line in words.explanation(outcome, shlex.join(["tac", *sys.argv[1:]])):
+    for line in words.explanation(outcome, shown(["tac", *sys.argv[1:]])):
         _say(line)
     say(words.summary(outcome))
     return int(outcome.exit_code)

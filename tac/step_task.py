@@ -6,6 +6,7 @@ What the step tells in its log reaches Luigi's dashboard; what its end means say
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import threading
 from collections import Counter
@@ -19,6 +20,8 @@ from tac.quantities import more_memory
 from tac.signals import stopped_by_signals
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tac.target import StoreTarget
 
 
@@ -105,11 +108,26 @@ class StepTask(StoppableTask):
             pause = verdict.backoff_seconds(ended, counts[ended.reason])
             if pause is None:
                 raise ended.error(name)
-            if ended.reason is verdict.Reason.OUT_OF_MEMORY and first:
-                memory = more_memory(memory, first, settings.current().most_memory)
+            memory = self._memory_after(ended, memory, first, name)
             self.tell(f"again in {pause:g} s: {ended.sentence(name)}")
             if stop.wait(pause):
                 raise verdict.stopped_before_start().error(name)
+
+    def _memory_after(self, ended: verdict.Verdict, memory: str, first: str, name: str) -> str:
+        """Return how much memory the next attempt gets.
+
+        Raises:
+            StepFailed: it would run out of the same amount again.
+        """
+        if ended.reason is not verdict.Reason.OUT_OF_MEMORY or not first:
+            return memory
+        most = settings.current().most_memory
+        more = more_memory(memory, first, most)
+        if more == memory:
+            remedy = f"it is given no more than TAC_MOST_MEMORY (now {most or memory}): raise that"
+            remedy = f"{remedy}; log: {self._log(name)}"
+            raise dataclasses.replace(ended, remedy=remedy).error(name)
+        return more
 
     def _first_memory(self) -> str:
         chosen = settings.current()
@@ -125,7 +143,7 @@ class StepTask(StoppableTask):
     def _attempt(
         self, name: str, attempt: int, memory: str, stop: threading.Event
     ) -> verdict.Verdict:
-        log = (settings.current().log_directory / f"{name}.log").absolute()
+        log = self._log(name)
         command = runners.Command(
             name=name,
             argv=self.command(),
@@ -149,3 +167,6 @@ class StepTask(StoppableTask):
         address = self.output().path
         there = self.output().exists(fresh=True)
         return ended if there else verdict.output_missing(ended, address)
+
+    def _log(self, name: str) -> Path:
+        return (settings.current().log_directory / f"{name}.log").absolute()

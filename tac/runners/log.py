@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,14 @@ from tac import verdict
 from tac.log_file import begin_log
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tac.log_file import Log
     from tac.runners import Command
     from tac.verdict import Verdict
+
+_USER = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s\"'?#]+@", re.IGNORECASE)
+_QUERY = re.compile(r"(https?://[^\s\"'?#]*)\?[^\s\"'#]+", re.IGNORECASE)
 
 _NO_ROOM = {
     errno.EAGAIN,
@@ -32,7 +38,15 @@ def open_log(command: Command) -> Log:
         OSError: the file cannot be made.
     """
     again = f"  # attempt {command.attempt}" if command.attempt > 1 else ""
-    return begin_log(command.log, f"$ {shlex.join(command.argv)}{again}")
+    return begin_log(command.log, f"$ {shown(command.argv)}{again}")
+
+
+def shown(argv: Iterable[str]) -> str:
+    """Write a command for a shell and for others' eyes: what is secret in a URL is left out.
+
+    That is the user and the password, and of `http` the query, which may be signed.
+    """
+    return shlex.join(_QUERY.sub(r"\1?***", _USER.sub(r"\1***@", word)) for word in argv)
 
 
 def not_started(error: OSError, log: str) -> Verdict:

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 from tac import settings
 from tac.runners.docker import DockerRunner
-from tac.verdict import Reason, Verdict
+from tac.verdict import Next, Reason, Verdict
 from tests.support.docker_place import DockerPlace, at, message
 from tests.support.processes import REPOSITORY, ignore, until
 
@@ -171,3 +172,99 @@ def test_drivers_that_want_the_same_share_one_container(at):
 
     assert [verdict.reason for verdict in verdicts] == [Reason.DONE] * 4
     assert len((at.path / "store" / "begun").read_text().splitlines()) == 1
+
+
+STOPS = "trap 'exit 143' TERM; echo begun; while :; do sleep 0.1; done"
+AS_ASKED = (
+    "step/x: stopped as asked after T s\nHint: run the same command again: what is finished is kept"
+)
+
+
+def test_a_driver_that_is_stopped_is_no_fault_of_a_step_that_it_shares(at):
+    settings.current.cache_clear()
+    stops = [threading.Event(), threading.Event()]
+    runners = [DockerRunner(stop_grace_seconds=30), DockerRunner(stop_grace_seconds=30)]
+    logs = [at.path / "0.log", at.path / "1.log"]
+    verdicts: dict[int, Verdict] = {}
+
+    def run(number: int) -> None:
+        command = at.command("sh", "-c", STOPS, log=logs[number])
+        verdicts[number] = runners[number].run(command, follow=ignore, stop=stops[number])
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(2)]
+    threads[0].start()
+    name = at.container()["Name"].removeprefix("/")
+    threads[1].start()
+    until(lambda: is_shared(logs[1]) and "begun" in logs[1].read_text(), "both drivers")
+    stops[0].set()
+    for thread in threads:
+        thread.join(60)
+    for runner in runners:
+        runner.close()
+
+    assert message(verdicts[0]) == AS_ASKED
+    assert verdicts[1].next is Next.RETRY
+    # Whoever reads it first removes it.
+    assert message(verdicts[1]) in {
+        f"step/x: lost after T s: another driver stopped container/{name}\n"
+        f"Hint: TAC_ON_STOP=leave lets go on what drivers share; log: {logs[1]}",
+        f"step/x: lost after T s: container/{name} was removed before its result was read\n"
+        f"Hint: another driver, or somebody by hand, removed it; log: {logs[1]}",
+    }
+
+
+def test_a_container_that_another_driver_has_marked_did_not_end_by_itself(at):
+    with at.running(STOPS) as verdicts:
+        found = at.container()
+        until(lambda: "begun" in at.words, "the first word")
+        name = found["Name"].removeprefix("/")
+        at.engine.command("rename", found["Id"], f"{name}-stopped")
+        at.engine.command("stop", "--time=30", found["Id"], timeout=60)
+
+    assert verdicts[0].next is Next.RETRY
+    assert message(verdicts[0]) == (
+        f"step/x: lost after T s: another driver stopped container/{name}\n"
+        f"Hint: TAC_ON_STOP=leave lets go on what drivers share; log: {at.log}"
+    )
+
+
+EATS = """
+import pathlib, sys, time
+print("begun", flush=True)
+while not pathlib.Path(sys.argv[1], "go").exists():
+    time.sleep(0.1)
+bytearray(b"x") * (1 << 29)
+"""
+
+
+def test_what_is_said_of_a_container_of_another_attempt_names_it_and_its_own_limit(at):
+    at.set(TAC_ON_STOP="leave")
+    words = ("python", "-c", EATS, f"{at.path}/store")
+
+    def leave(**more: Any) -> tuple[Verdict, str]:
+        at.stop.clear()
+        verdicts: list[Verdict] = []
+        thread = threading.Thread(target=lambda: verdicts.append(at.run(*words, **more)))
+        thread.start()
+        name = at.container()["Name"].removeprefix("/")
+        until(lambda: more["log"].exists() and "\nbegun" in more["log"].read_text(), "its word")
+        at.stop.set()
+        thread.join(60)
+        return verdicts[0], name
+
+    made, name = leave(attempt=2, memory="48Mi", log=at.path / "2.log")
+    adopted, _ = leave(attempt=1, memory="2Gi", log=at.path / "1.log")
+    at.stop.clear()
+    (at.path / "store" / "go").touch()
+    ended = at.run(*words, memory="2Gi")
+
+    assert name.endswith("-2")
+    assert [message(made), message(adopted)] == [
+        f"step/x: left running after T s, in container/{name}\n"
+        f"Hint: run the same command again: it goes on from there (`docker stop {name}` ends it)"
+    ] * 2
+    assert (ended.reason, ended.next) == (Reason.LOST, Next.RETRY)
+    assert message(ended) == (
+        f"step/x: lost after T s: container/{name} ran out of memory, and had been given 48Mi\n"
+        f"Hint: made anew it gets 2Gi; log: {at.log}"
+    )

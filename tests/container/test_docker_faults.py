@@ -1,13 +1,19 @@
 """A lost connection to the engine is not lost work."""
 
 import threading
+from collections.abc import Iterator
 from functools import partial
 
-from tac.verdict import Reason
-from tests.support.docker_place import at, wire
-from tests.support.processes import until
+import pytest
 
-__all__ = ["at", "wire"]
+from tac.store.s3_client import close_connections
+from tac.verdict import Reason
+from tests.support.docker_place import at, message, silence, wire
+from tests.support.faults import Answer, Proxy, running_proxy
+from tests.support.processes import until
+from tests.support.s3 import Bucket, bucket, environment_of, s3_server
+
+__all__ = ["at", "bucket", "s3_server", "silence", "wire"]
 
 COUNTS = (
     "i=0; while [ $i -lt 400 ]; do echo line $i; i=$((i+1)); sleep 0.005; done; "
@@ -82,3 +88,91 @@ def test_an_engine_that_stays_away_is_given_up_and_the_next_run_goes_on(at, wire
 
     assert again.reason is Reason.DONE
     assert at.words.splitlines()[-2:] == ["begun", "well"]
+
+
+def test_a_connection_that_dies_without_a_sign_is_replaced(at, silence, monkeypatch):
+    monkeypatch.setattr("tac.runners.docker.attempt._QUIET_SECONDS", 1.0)
+    monkeypatch.setattr("tac.runners.docker.engine._ANSWER_SECONDS", 5)
+    at.close()
+    script = (
+        "echo one; until [ -e $1/go ]; do sleep 0.1; done; "
+        "echo two; until [ -e $1/end ]; do sleep 0.1; done; echo three"
+    )
+    told: list[str] = []
+    verdicts = []
+    words = ("sh", "-c", script, "sh", f"{at.path}/store")
+    thread = threading.Thread(target=lambda: verdicts.append(at.run(*words, follow=told.append)))
+    thread.start()
+    until(lambda: told == ["one"], "the first word")
+    silence()
+    (at.path / "store" / "go").touch()
+    until(lambda: told == ["one", "two"], "the second word, while it runs")
+    (at.path / "store" / "end").touch()
+    thread.join(60)
+
+    assert verdicts[0].reason is Reason.DONE
+    assert told == ["one", "two", "three"]
+
+
+@pytest.fixture
+def throttled(at, bucket: Bucket) -> Iterator[Proxy]:
+    """A real S3 behind an address that can ask to slow down."""
+    with running_proxy(bucket.server.endpoint) as proxy:
+        at.set(TAC_ON_STOP="leave", **environment_of(proxy.endpoint))
+        close_connections()
+        yield proxy
+        proxy.fault = lambda request: None
+        at.close()
+        close_connections()
+
+
+SLOW_DOWN = "S3 asks to slow down (503)"
+WAITS = "echo begun; until [ -e $1/go ]; do sleep 0.1; done"
+
+
+def test_a_store_that_asks_to_slow_down_while_a_leftover_is_judged_is_asked_later(
+    at, bucket, throttled
+):
+    words, output = ("sh", "-c", WAITS, "sh", f"{at.path}/store"), bucket.address("x")
+    thread = threading.Thread(target=at.run, args=words, kwargs={"output": output})
+    thread.start()
+    at.container()
+    at.stop.set()
+    thread.join(60)
+    at.stop.clear()
+    (at.path / "store" / "go").touch()
+    until(lambda: not any(c["State"]["Running"] for c in at.containers()), "its end")
+    throttled.fault = lambda request: Answer(503)
+
+    verdict = at.run(*words, output=output)
+
+    assert verdict.reason is Reason.TRY_AGAIN
+    assert message(verdict) == (
+        f"step/x: could not be started just now: {output}: {SLOW_DOWN}\n"
+        f"Hint: try again later, or with fewer workers; log: {at.log}"
+    )
+
+    throttled.fault = lambda request: None
+    assert at.run(*words, output=output).reason is Reason.DONE
+
+
+def test_a_store_that_asks_to_slow_down_when_a_container_is_gone_is_asked_later(
+    at, bucket, throttled
+):
+    words, output = ("sh", "-c", WAITS, "sh", f"{at.path}/store"), bucket.address("x")
+    verdicts = []
+    thread = threading.Thread(target=lambda: verdicts.append(at.run(*words, output=output)))
+    thread.start()
+    found = at.container()
+    until(lambda: "begun" in at.words, "the first word")
+    throttled.fault = lambda request: Answer(503)
+    at.engine.command("rm", "--force", found["Id"])
+    thread.join(60)
+    name = found["Name"].removeprefix("/")
+
+    assert verdicts[0].reason is Reason.TRY_AGAIN
+    assert message(verdicts[0]) == (
+        f"step/x: lost after T s: container/{name} was removed before its result was read, "
+        f"and whether it had done its work cannot be told: {output}: {SLOW_DOWN}\n"
+        f"Hint: try again later, or with fewer workers; log: {at.log}"
+    )

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tac import learned, runners
+from tac.errors import StepFailed
 from tac.step_task import StepTask
 from tac.target import in_store
 from tests.support.docker_place import DockerPlace, at
@@ -60,3 +63,29 @@ def test_a_step_that_ran_out_of_memory_begins_with_what_it_needed_ever_after(at,
     assert made.exists()
     kept = [path.name for path in (at.path / "store" / "_tac" / "memory" / "Eats").iterdir()]
     assert kept == ["160"]
+
+
+def test_what_ran_out_of_all_it_may_have_is_not_run_again(at):
+    at.set(TAC_RUNNER="docker", TAC_MOST_MEMORY="80Mi")
+
+    with runners.using(at.new_runner()), pytest.raises(StepFailed) as caught:
+        Eats().run()
+
+    (log,) = logs(at)
+    assert log.read_text().count("$ python -c") == 1
+    assert caught.value.message.startswith(
+        f"step/{log.stem}: ran out of memory, exit code 137 (SIGKILL) after "
+    )
+    assert caught.value.hint == (
+        f"it is given no more than TAC_MOST_MEMORY (now 80Mi): raise that; log: {log}"
+    )
+
+
+def test_what_ran_out_of_memory_is_run_again_as_long_as_it_gets_more(at):
+    at.set(TAC_RUNNER="docker", TAC_MOST_MEMORY="100Mi")
+
+    with runners.using(at.new_runner()), pytest.raises(StepFailed):
+        Eats().run()
+
+    (log,) = logs(at)
+    assert log.read_text().count("$ python -c") == 2

@@ -1,5 +1,6 @@
 """The life of a step's container: what it is given, what is heard of it, how it is ended."""
 
+import contextlib
 import os
 import threading
 
@@ -7,10 +8,12 @@ import pytest
 
 from tac.names import WORK
 from tac.verdict import Phase, Reason
-from tests.support.docker_place import GRACE_SECONDS, at, message
+from tests.container.test_docker_restart import IMAGE, left_open, own
+from tests.support.docker_place import GRACE_SECONDS, at, docker_place, message
+from tests.support.engine import Engine
 from tests.support.processes import until
 
-__all__ = ["at"]
+__all__ = ["at", "own"]
 
 
 def test_a_container_gets_no_more_rights_than_it_needs(at):
@@ -24,6 +27,7 @@ def test_a_container_gets_no_more_rights_than_it_needs(at):
         "user": found["Config"]["User"],
         "read-only": host["ReadonlyRootfs"],
         "dropped": host["CapDrop"],
+        "groups": host["GroupAdd"] or [],
         "options": host["SecurityOpt"],
         "temporary": host["Tmpfs"],
         "privileged": host["Privileged"],
@@ -32,6 +36,7 @@ def test_a_container_gets_no_more_rights_than_it_needs(at):
         "user": f"{os.geteuid()}:{os.getegid()}",
         "read-only": True,
         "dropped": ["ALL"],
+        "groups": [str(each) for each in sorted({*os.getgroups()} - {os.getegid()})],
         "options": ["no-new-privileges"],
         "temporary": {"/tmp": ""},
         "privileged": False,
@@ -71,6 +76,33 @@ def test_what_a_container_writes_to_the_store_belongs_to_the_user(at, monkeypatc
     assert (found.st_uid, found.st_gid) == (1234, 4321)
 
 
+def test_what_the_users_other_groups_may_write_a_container_may_too(at, monkeypatch):
+    shared = at.path / "store"
+    shared.mkdir()
+    os.chown(shared, 0, 3000)
+    shared.chmod(0o2770)
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
+    monkeypatch.setattr(os, "getegid", lambda: 1234)
+    monkeypatch.setattr(os, "getgroups", lambda: [1234, 3000])
+
+    verdict = at.sh(f"echo so > {shared}/x")
+
+    assert verdict.reason is Reason.DONE, verdict.message("x")
+    found = (shared / "x").stat()
+    assert (found.st_uid, found.st_gid) == (1234, 3000)
+
+
+def test_more_processors_than_there_are_are_as_many_as_there_are(at):
+    with contextlib.closing(at.engine.client()) as client:
+        there = client.info()["NCPU"]
+
+    with at.running("sleep 600", cpu="1000"):
+        found = at.container()
+        at.stop.set()
+
+    assert found["HostConfig"]["NanoCpus"] == there * 1_000_000_000
+
+
 def test_relative_paths_mean_what_they_mean_here_and_inputs_cannot_be_written(at):
     (at.path / "data").mkdir()
     (at.path / "data" / "day.csv").write_text("so")
@@ -85,6 +117,23 @@ def test_relative_paths_mean_what_they_mean_here_and_inputs_cannot_be_written(at
     assert "kept\n" in at.words
     assert (at.path / "data" / "day.csv").read_text() == "so"
     assert (at.path / "out" / "x.csv").read_text() == "out\n"
+
+
+def test_an_input_behind_a_link_a_folder_and_a_sentence_are_what_they_are_here(at):
+    (at.path / "elsewhere").mkdir()
+    (at.path / "elsewhere" / "day.csv").write_text("so\n")
+    store = at.path / "store"
+    store.mkdir()
+    (store / "day.csv").symlink_to("../elsewhere/day.csv")
+    sentence = f"SELECT 1/2 {'x' * 300}."
+
+    script = 'cat "$1"; echo no > "$1" || echo kept; echo "$2"; echo "$3"'
+    words = ("sh", "-c", script, "sh", f"{store}/day.csv", f"{store}/parts/", sentence)
+    verdict = at.run(*words)
+
+    assert verdict.reason is Reason.DONE, verdict.message("x")
+    assert set(at.words.splitlines()) > {"so", "kept", f"{store}/parts/", sentence}
+    assert (store / "day.csv").read_text() == "so\n"
 
 
 def test_only_the_temporary_directory_can_be_written_beside_the_store(at):
@@ -124,6 +173,27 @@ def test_every_line_of_many_is_told_once_and_in_order(at):
 
     at.sh("i=0; while [ $i -lt 30000 ]; do echo line $i; i=$((i+1)); done", follow=told.append)
 
+    assert told == [f"line {number}" for number in range(30000)]
+
+
+OPTIONS = {"max-size": "20k", "max-file": "2", "compress": "true", "mode": "non-blocking"}
+
+
+@left_open
+@pytest.mark.parametrize(
+    "own",
+    [[f"--log-opt={name}={value}" for name, value in OPTIONS.items()]],
+    indirect=True,
+    ids=["rotating"],
+)
+def test_no_line_is_lost_where_the_engine_keeps_the_last_ones_only(own, tmp_path, monkeypatch):
+    told: list[str] = []
+    script = "i=0; while [ $i -lt 30000 ]; do echo line $i; i=$((i+1)); done"
+
+    with docker_place(tmp_path, Engine(own.host), IMAGE, monkeypatch) as at:
+        verdict = at.run("/bin/sh", "-c", script, follow=told.append)
+
+    assert verdict.reason is Reason.DONE, verdict.message("x")
     assert told == [f"line {number}" for number in range(30000)]
 
 

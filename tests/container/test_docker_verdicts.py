@@ -6,9 +6,14 @@ import socket
 import pytest
 
 from tac.verdict import Phase, Reason
-from tests.support.docker_place import at, message
+from tests.support.docker_place import at, message, silent_registry
 
-__all__ = ["at"]
+__all__ = ["at", "silent_registry"]
+
+NOT_BEGUN = (
+    "step/x: stopped as asked before it began\n"
+    "Hint: run the same command again: what is finished is kept"
+)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +101,43 @@ def test_an_image_that_is_nowhere_is_named_with_what_the_registry_said(at):
         "Hint: `docker build --tag 127.0.0.1:1/nobody/tac:none .` makes it from a checkout; "
         "`--image` names another"
     )
+
+
+@pytest.mark.filterwarnings("ignore:docker-credential-nowhere not installed:UserWarning")
+def test_keys_to_a_registry_that_cannot_be_read_are_not_taken_for_an_engine_that_is_away(at):
+    (at.path / "config.json").write_text('{"credsStore": "nowhere"}')
+    at.set(TAC_IMAGE="127.0.0.1:1/nobody/tac:none", DOCKER_CONFIG=str(at.path))
+
+    verdict = at.run("true")
+
+    assert (verdict.phase, verdict.reason) == (Phase.PENDING, Reason.NO_IMAGE)
+    assert message(verdict) == (
+        "step/x: could not be started: there is no image '127.0.0.1:1/nobody/tac:none' here, "
+        "and pulling it failed: the registry's credentials cannot be read: "
+        "docker-credential-nowhere not installed or not available in PATH\n"
+        "Hint: install the program that it names, or take `credsStore` and `credHelpers` "
+        "out of ~/.docker/config.json"
+    )
+
+
+def test_a_driver_that_waits_for_a_registry_hears_that_it_is_to_stop(at, silent_registry):
+    at.set(TAC_IMAGE=f"{silent_registry.address}/nobody/tac:none")
+
+    with at.running("true") as first, at.running("echo another") as second:
+        assert silent_registry.asked.wait(60)
+        at.stop.set()
+
+    assert [message(verdict) for verdict in first + second] == [NOT_BEGUN, NOT_BEGUN]
+
+
+def test_a_runner_that_is_closed_waits_for_no_registry(at, silent_registry):
+    at.set(TAC_IMAGE=f"{silent_registry.address}/nobody/tac:none")
+
+    with at.running("true") as verdicts:
+        assert silent_registry.asked.wait(60)
+        at.close()
+
+    assert [message(verdict) for verdict in verdicts] == [NOT_BEGUN]
 
 
 START = (

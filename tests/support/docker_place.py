@@ -3,7 +3,8 @@
 import contextlib
 import re
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,77 @@ def wire(at: DockerPlace) -> Iterator[Wire]:
     yield wire
     at.close()
     wire.cut()
+
+
+class Line(socket.socket):
+    """A connection to the engine that can fall silent, as one whose way was lost without a sign."""
+
+    def __init__(self, mended: threading.Event) -> None:
+        super().__init__(socket.AF_UNIX)
+        self._mended = mended
+        self._silent = threading.Event()
+
+    def fall_silent(self) -> None:
+        self._silent.set()
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        data = super().recv(size, flags)
+        if not self._silent.is_set():
+            return data
+        self._mended.wait()
+        return b""
+
+
+@pytest.fixture
+def silence(at: DockerPlace) -> Iterator[Callable[[], None]]:
+    """What lets every connection to the engine fall silent, and those that are made later not."""
+    path = at.engine.host.removeprefix("unix://")
+    lines: list[Line] = []
+    mended = threading.Event()
+
+    def connect() -> socket.socket:
+        line = Line(mended)
+        line.connect(path)
+        lines.append(line)
+        return line
+
+    def silence() -> None:
+        for line in lines:
+            line.fall_silent()
+
+    wire = Wire(connect)
+    at.set(DOCKER_HOST=f"tcp://127.0.0.1:{wire.port}")
+    yield silence
+    at.close()
+    mended.set()
+    wire.cut()
+
+
+class SilentRegistry:
+    """A registry of images that is asked, and never answers."""
+
+    def __init__(self) -> None:
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self._asking: list[socket.socket] = []
+        self.asked = threading.Event()
+        self.address = f"127.0.0.1:{self._door.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+        for each in self._asking:
+            each.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                self._asking.append(self._door.accept()[0])
+                self.asked.set()
+
+
+@pytest.fixture
+def silent_registry() -> Iterator[SilentRegistry]:
+    with contextlib.closing(SilentRegistry()) as registry:
+        yield registry

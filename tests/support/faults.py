@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import socket
 import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -81,12 +82,16 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 @contextlib.contextmanager
-def running_proxy(upstream: str) -> Iterator[Proxy]:
+def running_proxy(upstream: str, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
     """Run a proxy in front of `upstream`, an http:// URL, until the block ends."""
     proxy = Proxy(upstream)
     handler = type("_ProxyHandler", (_Handler,), {"proxy": proxy})
     with _Server(("127.0.0.1", 0), handler) as server:
-        proxy.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        if tls is not None:  # each connection's thread shakes hands itself
+            server.socket = tls.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        proxy.endpoint = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:

@@ -7,24 +7,25 @@ share one. A container is removed when its result has been read, and never befor
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from typing import TYPE_CHECKING, ClassVar
 
 from tac.errors import TacError
-from tac.names import MANAGED, OUTPUT
 from tac.runners.docker import keys
 from tac.runners.docker.attempt import Attempt, Shared, not_begun
 from tac.runners.docker.container import (
+    Abilities,
     Sight,
     Terms,
     build_container,
     check_endpoint,
 )
-from tac.runners.docker.engine import Engine, Gone
+from tac.runners.docker.engine import Engine
+from tac.runners.docker.leftovers import Sweeper
 from tac.runners.docker.log import Copy
 from tac.runners.docker.mounts import find_mounts
 from tac.runners.outliving import OutlivingRunner
-from tac.store import store_of
 
 if TYPE_CHECKING:
     import threading
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from tac.log_file import Log
     from tac.runners import Command
     from tac.verdict import Verdict
+
+
+_log = logging.getLogger(__name__)
 
 
 class DockerRunner(OutlivingRunner):
@@ -44,6 +48,9 @@ class DockerRunner(OutlivingRunner):
     def __init__(self, *, stop_grace_seconds: float | None = None) -> None:
         super().__init__(stop_grace_seconds)
         self._shared: Shared | None = None
+        self._sweeper: Sweeper | None = None
+        self._abilities = Abilities()
+        self._warned = False
 
     def where(self) -> str:
         """Say where commands run: see `tac.runners.Runner`."""
@@ -63,11 +70,9 @@ class DockerRunner(OutlivingRunner):
         """Stop what still runs, or leave it, as configured; then give everything back."""
         self._closed.set()
         self._wait_until_idle(self._grace_seconds + 5)
-        if self._shared is not None:
-            with contextlib.suppress(TacError):  # the next driver sweeps too
-                sweep(self._shared.engine)
-            self._shared.engine.close()
-            self._shared = None
+        if self._sweeper is not None:
+            self._sweeper.close()  # and with it the engine
+            self._shared = self._sweeper = None
 
     def tidy(self) -> None:
         """Remove what drivers that were killed left behind, if there is an engine to ask."""
@@ -80,12 +85,12 @@ class DockerRunner(OutlivingRunner):
         with self._changed:
             # A process that was forked must not share its parent's connections.
             if self._shared is None or self._process != os.getpid():
+                engine, chosen = Engine(), self._settings
+                self._abilities = Abilities.told_by(engine.info)
+                endpoint = chosen.container_s3_endpoint_url or chosen.s3_endpoint_url or ""
+                self._sweeper = Sweeper(engine, chosen.store, endpoint)
                 self._shared = Shared(
-                    Engine(),
-                    self._settings.image,
-                    self.leaves,
-                    self._grace_seconds,
-                    self._closed,
+                    engine, chosen.image, self.leaves, self._grace_seconds, self._closed
                 )
                 self._process = os.getpid()
             return self._shared
@@ -99,7 +104,9 @@ class DockerRunner(OutlivingRunner):
             [str(word) for word in command.argv], store=self._settings.store, output=command.output
         )
         shared = self._meet()
-        terms = self._terms(command, shared.engine.security)
+        terms = self._terms(command)
+        if command.cpu or terms.cpu:
+            self._warn_if_no_limit(shared.engine.host)
         sight = Sight(mounts)
         if any("s3://" in word for word in argv):
             check_endpoint(terms)
@@ -108,33 +115,33 @@ class DockerRunner(OutlivingRunner):
         container = build_container(command, argv, terms, sight)
         return Attempt(shared, command, container, copy, stop)
 
-    def _terms(self, command: Command, security: Sequence[str]) -> Terms:
-        chosen = self._settings
-        # A rootless engine's root is the user, and its other users are nobody of this machine.
-        rootless = any("rootless" in option for option in security)
+    def _warn_if_no_limit(self, host: str) -> None:
+        with self._changed:
+            first, self._warned = not self._warned, True
+        if first and not self._abilities.limits_cpu:
+            _log.warning(
+                "docker engine at %s: cannot limit processors, so each step may use all of them; "
+                "a rootless one can where systemd delegates `cpu` to users",
+                host,
+            )
+
+    def _terms(self, command: Command) -> Terms:
+        chosen, abilities = self._settings, self._abilities
+        ids = ("0:0", ()) if abilities.rootless else _own_ids()
         return Terms(
             image=chosen.image,
-            user="0:0" if rootless else f"{os.geteuid()}:{os.getegid()}",
+            user=ids[0],
+            groups=ids[1],
             network=chosen.docker_network,
             s3_endpoint_url=chosen.container_s3_endpoint_url
             or command.environment.get("AWS_ENDPOINT_URL_S3", ""),
             memory=chosen.memory_of(),
             cpu=chosen.cpu_of(),
-            host_users=any("userns" in option for option in security),
+            abilities=abilities,
         )
 
 
-def sweep(engine: Engine) -> None:
-    """Remove the containers that ended well and whose outputs are there: nobody asks for them.
-
-    Their drivers were killed after the step had published, so no task leads there any more. A
-    driver that is about to read one finds the output in its place.
-    """
-    for container in engine.find(MANAGED):
-        with contextlib.suppress(Gone):
-            state = engine.inspect(container)
-            output = state.labels.get(OUTPUT)
-            if not state.finished or state.exit_code != 0 or not output:
-                continue
-            if store_of(output).exists(output, fresh=True):
-                engine.remove(container)
+def _own_ids() -> tuple[str, Sequence[str]]:
+    """Return the user with their first group, and their other groups, as the engine takes them."""
+    others = sorted({*os.getgroups()} - {os.getegid()})
+    return f"{os.geteuid()}:{os.getegid()}", [str(group) for group in others]

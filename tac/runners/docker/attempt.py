@@ -10,12 +10,13 @@ import logging
 import math
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tac import exits, verdict
-from tac.errors import TacError
+from tac.errors import TacError, TemporaryError, cut
 from tac.names import MANAGED, WORK
+from tac.runners.docker.conclusion import STOPPED, Watched, conclude, conclude_without_it
 from tac.runners.docker.engine import (
     Engine,
     EngineAway,
@@ -26,16 +27,18 @@ from tac.runners.docker.engine import (
     State,
     Taken,
 )
+from tac.runners.docker.image import Pulls
+from tac.runners.docker.keys import PREFIX
 from tac.runners.docker.log import Copy, LiveLog
 from tac.runners.log import not_started
 from tac.store import store_of
+from tac.verdict import Reason, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tac.runners import Command
     from tac.runners.docker.container import Container
-    from tac.verdict import Verdict
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -50,10 +53,13 @@ _QUIET_SECONDS = 10.0
 """After so long without a word the engine is asked whether the container still runs: a connection
 through a network can die without a sign."""
 
+_BUFFERS = (
+    "take `max-buffer-size` out of `log-opts` in the engine's daemon.json: "
+    "tac's containers wait until what they say is kept"
+)
+
 _MOST_LOOKS = 20
 """How often a container may be taken away by another driver while we look at it."""
-
-_KILLED, _TERMINATED = 137, 143
 
 
 @dataclass(frozen=True)
@@ -68,16 +74,7 @@ class Shared:
     closed: threading.Event
     read: set[str] = field(default_factory=set)
     """Containers whose result was read here: they mean nothing any more."""
-    pulling: threading.Lock = field(default_factory=threading.Lock)
-
-    def pull(self) -> None:
-        """Fetch the image, once for all steps that want it."""
-        with self.pulling:
-            try:
-                self.engine.image_id(self.image)
-            except NoImage:
-                _log.info("image/%s: pulling", self.image)
-                self.engine.pull(self.image)
+    pulls: Pulls = field(default_factory=Pulls)
 
 
 class Attempt:
@@ -97,9 +94,12 @@ class Attempt:
         self._container = container
         self._copy = copy
         self._stop = stop
+        self._name = container.name
+        """Whose name it is that we follow: an earlier attempt's, or another driver's, has its
+        own."""
         self._began = time.monotonic()
         self._stopped = False
-        self._cut_off = False
+        self._times_away = 0
 
     def run(self) -> Verdict:
         """Run it to its end, whoever began it, and say what it came to."""
@@ -107,17 +107,19 @@ class Attempt:
             container = self._ensure()
         except TacError as error:
             return self._not_started(error)
+        if container is None:
+            return verdict.stopped_before_start()
         try:
             state = self._follow(container)
         except Gone:
-            return self._taken_away()
+            return conclude_without_it(self._watched())
         except EngineError as error:
             return verdict.lost(
                 error.message,
                 seconds=self._seconds(),
                 log=str(self._command.log),
-                remedy=f"container/{self._container.name} may still run, and the next run of the "
-                "same command goes on with it",
+                remedy=f"container/{self._name} may still run, and the next run of the same "
+                "command goes on with it",
             )
         except BaseException as error:
             # What those who listen raise ends it first; a bug of ours is not the container's.
@@ -125,38 +127,52 @@ class Attempt:
                 self._abandon(container)
             raise
         if state is None:
-            name = self._container.name
             return verdict.left_running(
-                f"container/{name}", f"docker stop {name}", seconds=self._seconds()
+                f"container/{self._name}", f"docker stop {self._name}", seconds=self._seconds()
             )
-        return self._conclude(state)
+        self._shared.read.add(state.id)
+        self._remove(state.id, self._name)
+        return conclude(self._watched(), state, self._copy.tail())
 
     # Before it runs.
 
-    def _ensure(self) -> str:
-        """Return the id of a container that does this work, and has been started."""
+    def _ensure(self) -> str | None:
+        """Return the id of a container that does this work, and has been started.
+
+        None: told to stop before there was one.
+        """
         for look in range(_MOST_LOOKS):
+            if self._told_to_stop():
+                return None
             container, ours = self._find_or_create()
             if container is None:
                 self._stop.wait(min(_FIRST_PAUSE_SECONDS * look, 1.0))
                 continue
-            try:
-                self._start(container)
-            except Gone:
-                continue
-            except (Refused, Taken) as error:
-                state = self._state_or_none(container)
-                self._remove(container)
-                if ours:
-                    code = state.exit_code if state is not None else 0
-                    raise _CannotStart(error.message, code) from error
-                continue
-            return container
+            if ours and self._told_to_stop():
+                self._remove(container, self._name)
+                return None
+            if self._is_started(container, ours=ours):
+                return container
         name = self._container.name
         raise TacError(
             f"container/{name}: can neither be created nor found by its labels",
             hint=f"`docker inspect {name}` shows whose it is, `docker rm {name}` removes it",
         )
+
+    def _is_started(self, container: str, *, ours: bool) -> bool:
+        """Start it, if nobody has; one that another driver could not start is none."""
+        try:
+            self._start(container)
+        except Gone:
+            return False
+        except (Refused, Taken) as error:
+            state = self._state_or_none(container)
+            self._remove(container, self._name)
+            if ours:
+                code = state.exit_code if state is not None else 0
+                raise _CannotStart(error.message, code) from error
+            return False
+        return True
 
     def _find_or_create(self) -> tuple[str | None, bool]:
         found = self._find()
@@ -172,14 +188,16 @@ class Attempt:
         except NoImage:
             self._pull()
             return None, False
-        _log.info("container/%s: created", self._container.name)
+        self._name = self._container.name
+        _log.info("container/%s: created", self._name)
         return container, True
 
     def _pull(self) -> None:
+        shared = self._shared
         try:
-            self._shared.pull()
+            shared.pulls.pull(shared.engine, shared.image, self._told_to_stop)
         except Refused as error:
-            raise NoImage(error.message) from error
+            raise NoImage(error.message, hint=error.hint) from error
 
     def _find(self) -> str | None:
         """Find a container of the same work, whichever attempt it was, that is worth following."""
@@ -191,7 +209,8 @@ class Attempt:
             if state.finished and not self._counts(state):
                 self._put_away(state)
                 continue
-            _log.info("container/%s: found, %s", self._container.name, state.status)
+            self._name = state.name
+            _log.info("container/%s: found, %s", self._name, state.status)
             self._copy.note(f"container {container[:12]} was there already, {state.status}")
             return container
         return None
@@ -201,7 +220,9 @@ class Attempt:
         if state.id in self._shared.read or state.exit_code != 0:
             return False
         output = self._command.output
-        return not output or store_of(output).exists(output, fresh=True)
+        if not output:
+            return not state.name.endswith(STOPPED)
+        return store_of(output).exists(output, fresh=True)
 
     def _put_away(self, state: State) -> None:
         """Remove a container of an earlier run; what it said of its failure is kept."""
@@ -213,7 +234,7 @@ class Attempt:
             with contextlib.suppress(Gone):
                 for line in self._engine.logs(state.id).decode(errors="replace").splitlines():
                     self._copy.note(line)
-        self._remove(state.id)
+        self._remove(state.id, state.name)
 
     def _start(self, container: str) -> None:
         state = self._patiently(lambda: self._engine.inspect(container))
@@ -222,7 +243,8 @@ class Attempt:
 
     def _not_started(self, error: TacError) -> Verdict:
         if isinstance(error, NoImage):
-            return verdict.no_image(self._shared.image, error.message)
+            none = verdict.no_image(self._shared.image, error.message)
+            return replace(none, remedy=error.hint or none.remedy)
         if isinstance(error, _CannotStart) and error.code in {126, 127}:
             ending = exits.Ending(exit_code=error.code, image=self._shared.image)
             return exits.judge(ending, [error.message], log=str(self._command.log))
@@ -261,8 +283,10 @@ class Attempt:
                 self._copy.add(piece)
                 heard = now
             elif now - heard > _QUIET_SECONDS:
-                heard = now
-                if self._patiently(lambda: self._engine.inspect(container)).finished:
+                heard, before = now, self._times_away
+                finished = self._patiently(lambda: self._engine.inspect(container)).finished
+                # Where one connection died without a sign, so did perhaps the other.
+                if finished or self._times_away > before:
                     return True
 
     def _told_to_stop(self) -> bool:
@@ -271,65 +295,39 @@ class Attempt:
     def _end(self, container: str) -> None:
         self._stopped = True
         grace = math.ceil(self._shared.grace_seconds)
+        # Without the mark it ends all the same, and who shares it takes that for its own end.
+        with contextlib.suppress(Refused, Taken):
+            self._patiently(lambda: self._engine.rename(container, self._name_when_stopped()))
         self._patiently(lambda: self._engine.stop(container, grace))
+
+    def _name_when_stopped(self) -> str:
+        return self._name.removesuffix(STOPPED) + STOPPED
 
     # After it ran.
 
-    def _conclude(self, state: State) -> Verdict:
-        self._shared.read.add(state.id)
-        self._remove(state.id)
-        if self._was_ended_by_the_engine(state):
-            return verdict.lost(
-                f"container/{self._container.name} ended with exit code {state.exit_code} "
-                "while the engine was away",
-                seconds=state.seconds,
-                log=str(self._command.log),
-                remedy='`"live-restore": true` in /etc/docker/daemon.json lets containers '
-                "outlive a restart of the engine",
-            )
-        return exits.judge(self._ending(state), self._copy.tail(), log=str(self._command.log))
-
-    def _was_ended_by_the_engine(self, state: State) -> bool:
-        of_others = self._cut_off and not self._stopped and not state.oom_killed
-        return of_others and state.exit_code in {_KILLED, _TERMINATED}
-
-    def _ending(self, state: State) -> exits.Ending:
-        stop = exits.Stop.NOT_ASKED
-        if self._stopped:
-            forced = state.exit_code == _KILLED
-            stop = exits.Stop.FORCED if forced else exits.Stop.ASKED
-        return exits.Ending(
-            exit_code=state.exit_code,
-            stop=stop,
-            oom_killed=state.oom_killed,
-            seconds=state.seconds,
+    def _watched(self) -> Watched:
+        return Watched(
+            name=self._name.removesuffix(STOPPED),
+            command=self._command,
             image=self._shared.image,
-            memory_limit=self._container.memory,
-        )
-
-    def _taken_away(self) -> Verdict:
-        """Conclude about a container that somebody removed: another driver that has read it."""
-        output = self._command.output
-        if output and store_of(output).exists(output, fresh=True):
-            ending = exits.Ending(exit_code=0, seconds=self._seconds())
-            return exits.judge(ending, (), log=str(self._command.log))
-        return verdict.lost(
-            f"container/{self._container.name} was removed before its result was read",
+            memory=self._container.memory,
+            stopped=self._stopped,
+            cut_off=self._times_away > 0,
             seconds=self._seconds(),
-            log=str(self._command.log),
-            remedy="another driver, or somebody by hand, removed it",
         )
 
-    def _remove(self, container: str) -> None:
+    def _remove(self, container: str, name: str) -> None:
         try:
             self._patiently(lambda: self._engine.remove(container))
-            _log.info("container/%s: removed", self._container.name)
+            _log.info("container/%s: removed", name)
         except EngineError as error:  # the next run of this work removes it
-            _log.warning("container/%s: not removed: %s", self._container.name, error.message)
+            _log.warning("container/%s: not removed: %s", name, error.message)
 
     def _abandon(self, container: str) -> None:
         """End what nobody follows any more."""
         with contextlib.suppress(EngineError):
+            with contextlib.suppress(Refused, Taken):
+                self._engine.rename(container, self._name_when_stopped())
             self._engine.stop(container, math.ceil(self._shared.grace_seconds))
             self._engine.remove(container)
 
@@ -347,7 +345,7 @@ class Attempt:
             try:
                 return ask()
             except EngineAway as error:
-                self._cut_off = True
+                self._times_away += 1
                 patience = self._shared.grace_seconds if self._told_to_stop() else _AWAY_SECONDS
                 if time.monotonic() - since > patience:
                     raise
@@ -362,17 +360,36 @@ class Attempt:
 
 def not_begun(error: TacError | OSError, command: Command) -> Verdict:
     """Conclude from what stood in the way of a container."""
-    hint = error.hint if isinstance(error, TacError) else None
-    if isinstance(error, EngineAway):
-        return verdict.no_engine(error.message, hint or "")
+    log = str(command.log)
     if isinstance(error, OSError):
-        return not_started(error, str(command.log))
-    if "bind source path does not exist" in str(error):
-        hint = (
-            "the engine runs on another machine, or may not see this one's files: "
-            "keep the store on S3 (`--store s3://bucket/prefix`)"
+        return not_started(error, log)
+    if isinstance(error, EngineAway):
+        return verdict.no_engine(error.message, error.hint or "")
+    if "max-buffer-size" in error.message:
+        return verdict.cannot_start(error.message, log=log, remedy=_BUFFERS)
+    if isinstance(error, TemporaryError):
+        return verdict.never_began(
+            Reason.TRY_AGAIN,
+            f"could not be started just now: {cut(error.message)}",
+            remedy=f"{error.hint or 'run the same command again a little later'}; log: {log}",
         )
-    return verdict.cannot_start(str(error), log=str(command.log), remedy=hint)
+    return verdict.cannot_start(error.message, log=log, remedy=_unseen(error.message) or error.hint)
+
+
+def _unseen(message: str) -> str | None:
+    """Say what to do about a path of this machine that the engine does not see."""
+    if "bind source path does not exist" not in message:
+        return None
+    if f"/{PREFIX}" in message:
+        return (
+            "the engine must see this machine's temporary directory, where S3's keys lie for the "
+            "container: TMPDIR names another one that it sees; "
+            "for an engine on another machine run tac there"
+        )
+    return (
+        "the engine may not see all of this machine's files: keep the store where it does, or on "
+        "S3 (`--store s3://bucket/prefix`); for an engine on another machine run tac there"
+    )
 
 
 class _CannotStart(TacError):

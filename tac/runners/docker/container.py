@@ -16,7 +16,7 @@ from tac.errors import ConfigError
 from tac.names import ATTEMPT, MANAGED, OUTPUT, STEP, WORK
 from tac.quantities import parse_cpu, parse_memory
 from tac.runners.docker.keys import HOME
-from tac.runners.docker.mounts import absolute
+from tac.runners.docker.mounts import absolute, is_local
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +24,48 @@ if TYPE_CHECKING:
     from tac.runners import Command
     from tac.runners.docker.mounts import Mount
 
+S3_ENDPOINT = "tac/s3-endpoint"
+"""A label: at which S3 the output is, for a driver of another one that sweeps."""
+
+_LEAST_CPU = 10_000_000
 _HOST = "host.docker.internal"
 _LOOPBACK = re.compile(r"localhost|127\.[\d.]+|::1")
+
+_WHOLE_LOG = {"max-size": "1024g", "max-file": "1", "compress": "false", "mode": "blocking"}
+"""The engine's own driver of logs may be one that cannot be read; and where it is this one, what is
+not said here is taken from /etc/docker/daemon.json, whose `max-size` lets the engine forget what is
+old while it is read: of 60,000 lines 15,000 were missing. `-1` and `0`, for "any", are refused, and
+so is `compress` of a single file."""
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What an engine says of itself that decides how a container is told."""
+
+    rootless: bool = False
+    """Its root is the user, and its other users are nobody of this machine."""
+
+    host_users: bool = False
+    """It gives containers other users than the machine's, and must not here."""
+
+    selinux: bool = False
+    limits_cpu: bool = True
+    cpus: int = 0
+    """How many processors it has; 0: it does not say."""
+
+    @classmethod
+    def told_by(cls, info: Mapping[str, Any]) -> Abilities:
+        """Read what `GET /info` says: https://docs.docker.com/reference/api/engine/#tag/System."""
+        security = " ".join(info.get("SecurityOptions") or ())
+        return cls(
+            rootless="name=rootless" in security,
+            host_users="name=userns" in security,
+            selinux="name=selinux" in security,
+            # A rootless engine is given memory and pids by systemd, but not cpu, unless somebody
+            # says so: https://rootlesscontaine.rs/getting-started/common/cgroup2/
+            limits_cpu=bool(info.get("CpuCfsPeriod", True) and info.get("CpuCfsQuota", True)),
+            cpus=info.get("NCPU") or 0,
+        )
 
 
 @dataclass(frozen=True)
@@ -40,8 +80,10 @@ class Terms:
     s3_endpoint_url: str = ""
     memory: str = ""
     cpu: str = ""
-    host_users: bool = False
-    """The engine gives containers other users than the machine's, and must not here."""
+    groups: Sequence[str] = ()
+    """The user's other groups, by which a store may be shared."""
+
+    abilities: Abilities = field(default_factory=Abilities)
 
 
 @dataclass(frozen=True)
@@ -82,19 +124,19 @@ def build_container(command: Command, argv: Sequence[str], terms: Terms, sight: 
             STEP: command.name,
             WORK: work,
             ATTEMPT: str(command.attempt),
-            OUTPUT: absolute(command.output) if command.output else "",
+            **_output(command.output, terms),
         },
         "HostConfig": {
+            "GroupAdd": list(terms.groups),
             "Mounts": _mounts(sight.mounts),
             "Tmpfs": {HOME: ""},
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
-            "SecurityOpt": ["no-new-privileges"],
-            # The engine's own default may be one that cannot be read, or forgets what is old.
-            "LogConfig": {"Type": "json-file", "Config": {}},
-            **_limits(memory, command.cpu or terms.cpu),
+            "SecurityOpt": _security(terms.abilities),
+            "LogConfig": {"Type": "json-file", "Config": _WHOLE_LOG},
+            **_limits(memory, command.cpu or terms.cpu, terms.abilities),
             **_network(terms),
-            **({"UsernsMode": "host"} if terms.host_users else {}),
+            **({"UsernsMode": "host"} if terms.abilities.host_users else {}),
         },
     }
     return Container(f"{command.name}-{work}-{command.attempt}", work, manifest, memory)
@@ -115,12 +157,26 @@ def check_endpoint(terms: Terms) -> None:
         )
 
 
+def _output(address: str, terms: Terms) -> dict[str, str]:
+    if not address or is_local(address):
+        return {OUTPUT: absolute(address) if address else ""}
+    return {OUTPUT: address, S3_ENDPOINT: terms.s3_endpoint_url}
+
+
 def _environment(given: Mapping[str, str], terms: Terms, sight: Sight) -> list[str]:
     endpoint = {"AWS_ENDPOINT_URL_S3": terms.s3_endpoint_url} if terms.s3_endpoint_url else {}
     passed = settings.passed_on(given)
     own = {"HOME": HOME, names.DRIVER_VERSION: tac.__version__}
-    whole = {**passed, **endpoint, **own, **sight.variables}
+    whole = {**passed, **_past_the_proxy(passed, terms), **endpoint, **own, **sight.variables}
     return sorted(f"{name}={value}" for name, value in whole.items())
+
+
+def _past_the_proxy(passed: Mapping[str, str], terms: Terms) -> dict[str, str]:
+    """Let S3 on this machine be reached without a proxy, which knows nobody by that name."""
+    if _HOST not in terms.s3_endpoint_url or not any("proxy" in name.lower() for name in passed):
+        return {}
+    direct = passed.get("no_proxy") or passed.get("NO_PROXY")
+    return {"no_proxy": f"{direct},{_HOST}" if direct else _HOST}
 
 
 def _mounts(mounts: Iterable[Mount]) -> list[dict[str, object]]:
@@ -135,12 +191,26 @@ def _mounts(mounts: Iterable[Mount]) -> list[dict[str, object]]:
     ]
 
 
-def _limits(memory: str, cpu: str) -> dict[str, int]:
+def _security(abilities: Abilities) -> list[str]:
+    # SELinux lets a container read no file of this machine that is not labelled for it, and a label
+    # would change the user's files.
+    return ["no-new-privileges", *(["label=disable"] if abilities.selinux else [])]
+
+
+def _limits(memory: str, cpu: str, abilities: Abilities) -> dict[str, int]:
     limits = {}
     if memory:
         # As much with swap as without: a step that swaps is slower than one that fails.
         limits = dict.fromkeys(("Memory", "MemorySwap"), parse_memory(memory))
-    return limits | ({"NanoCpus": parse_cpu(cpu)} if cpu else {})
+    return limits | (_cpu_limit(parse_cpu(cpu), abilities) if cpu else {})
+
+
+def _cpu_limit(billionths: int, abilities: Abilities) -> dict[str, int]:
+    if not abilities.limits_cpu:
+        return {}
+    # The engine refuses more than it has, and less than a hundredth.
+    most = abilities.cpus * 1_000_000_000 or billionths
+    return {"NanoCpus": max(min(billionths, most), _LEAST_CPU)}
 
 
 def _network(terms: Terms) -> dict[str, object]:

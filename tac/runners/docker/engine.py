@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import docker
+import docker.credentials
 import docker.errors
+import docker.utils
 
 from tac import settings
-from tac.errors import TacError, cut
+from tac.errors import ConfigError, TacError, cut
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator, Mapping
 
 _ANSWER_SECONDS = 30
@@ -67,10 +70,13 @@ class State:
     """What the engine knows of a container."""
 
     id: str
+    name: str
     status: str
     exit_code: int
     oom_killed: bool
     seconds: float
+    memory: int
+    """How many bytes it may use; 0: it is not limited."""
     labels: Mapping[str, str]
 
     @property
@@ -80,17 +86,22 @@ class State:
 
 
 class Engine:
-    """A Docker engine that has answered once. Any number of threads may use it."""
+    """A Docker engine that has answered once. Any number of threads may use it.
+
+    Raises:
+        ConfigError: what names it is no address.
+    """
 
     def __init__(self) -> None:
         self.host = _host()
+        _check(self.host)
         with self._asked():
             client = docker.DockerClient.from_env(
                 timeout=_ANSWER_SECONDS, max_pool_size=_MOST_CONNECTIONS
             )
             self._api = client.api
-            self.security: list[str] = list(client.api.info().get("SecurityOptions") or ())
-            """How it keeps containers apart, such as `name=rootless`."""
+            self.info: Mapping[str, Any] = client.api.info()
+            """What it says of itself."""
 
     def close(self) -> None:
         """Give the connections back."""
@@ -125,6 +136,16 @@ class Engine:
         with self._asked():
             return _state(self._api.inspect_container(container))
 
+    def rename(self, container: str, name: str) -> None:
+        """Give it another name.
+
+        Raises:
+            Taken: there is one of that name.
+            Refused: it is its own.
+        """
+        with self._asked():
+            self._api.rename(container, name)
+
     def stop(self, container: str, grace_seconds: int) -> None:
         """Send SIGTERM, and SIGKILL after the grace; returns when it has ended."""
         with self._asked():
@@ -151,17 +172,23 @@ class Engine:
         with self._asked():
             return str(self._api.inspect_image(image)["Id"])
 
-    def pull(self, image: str) -> None:
-        """Fetch an image from its registry.
+    def pull(self, image: str, given_up: threading.Event) -> None:
+        """Fetch an image from its registry, until it is here or given up.
 
         Raises:
             Refused: the registry has none for us, or cannot be reached.
         """
-        with self._asked():
+        with (
+            self._asked(),
+            _credentials_read(),
+            contextlib.closing(self._api.pull(image, stream=True, decode=True)) as stream,
+        ):
             # What goes wrong after the first byte stands in the stream, behind a status of 200.
-            for news in self._api.pull(image, stream=True, decode=True):
+            for news in stream:
                 if "error" in news:
                     raise Refused(cut(str(news["error"])))
+                if given_up.is_set():
+                    return
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:
@@ -179,6 +206,39 @@ def _host() -> str:
     with contextlib.suppress(docker.errors.DockerException, OSError, ValueError, AttributeError):
         return docker.ContextAPI.get_current_context().Host or _DEFAULT_HOST
     return _DEFAULT_HOST
+
+
+def _check(host: str) -> None:
+    """Refuse an address that leads to no engine, before it looks like one that is away."""
+    if host.startswith("ssh://"):
+        raise ConfigError(
+            f"docker engine at {host}: cannot be asked through ssh",
+            hint="run tac on that machine, whose files the containers see; here, a context with "
+            "unix:// or tcp://: `docker context ls`",
+        )
+    try:
+        docker.utils.parse_host(host)
+    except (docker.errors.DockerException, ValueError) as error:
+        raise ConfigError(
+            f"docker engine at {host!r}: is no address of one: {cut(str(error))}",
+            hint="set DOCKER_HOST like unix:///var/run/docker.sock or tcp://host:2376, "
+            "or mend the context: `docker context inspect`",
+        ) from error
+
+
+@contextlib.contextmanager
+def _credentials_read() -> Iterator[None]:
+    """Tell keys to a registry that cannot be read from an engine that is away."""
+    try:
+        yield
+    except docker.errors.DockerException as error:
+        if not isinstance(error.__cause__, docker.credentials.StoreError):
+            raise
+        raise Refused(
+            f"the registry's credentials cannot be read: {cut(str(error.__cause__))}",
+            hint="install the program that it names, or take `credsStore` and `credHelpers` "
+            "out of ~/.docker/config.json",
+        ) from error
 
 
 def _answered(error: docker.errors.APIError) -> EngineError:
@@ -227,10 +287,12 @@ def _state(found: Mapping[str, Any]) -> State:
     state = found["State"]
     return State(
         id=found["Id"],
+        name=found["Name"].removeprefix("/"),
         status=state["Status"],
         exit_code=state["ExitCode"],
         oom_killed=state["OOMKilled"],
         seconds=_seconds(state["StartedAt"], state["FinishedAt"]),
+        memory=found["HostConfig"].get("Memory") or 0,
         labels=found["Config"]["Labels"] or {},
     )
 

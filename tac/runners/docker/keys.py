@@ -1,6 +1,7 @@
-"""S3's keys for a container: in a file that is mounted read-only, never in what the engine shows.
+"""What a container needs to reach S3 as its driver does: keys, the profile, trusted certificates.
 
-A container's environment and labels can be read by everybody who may ask the engine.
+All of it is in files that are mounted read-only, never in what the engine shows: a container's
+environment and labels can be read by everybody who may ask the engine.
 """
 
 from __future__ import annotations
@@ -13,70 +14,123 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tac.errors import ConfigError
 from tac.runners.docker.mounts import Mount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tac.store.s3_access import Access
+
 HOME = "/tmp"  # noqa: S108 - the container's own: its only place to write beside the store
-_CREDENTIALS, _CONFIG = "/run/tac/aws-credentials", "/run/tac/aws-config"
-_PREFIX = "tac-keys-"
+_FOLDER = "/run/tac"
+PREFIX = "tac-keys-"
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 @contextlib.contextmanager
-def mounted(environment: Mapping[str, str]) -> Iterator[tuple[tuple[Mount, ...], dict[str, str]]]:
+def mounted(
+    environment: Mapping[str, str], access: Access | None = None
+) -> Iterator[tuple[tuple[Mount, ...], dict[str, str]]]:
     """Give what brings the user's keys into a container: mounts, and variables that name them.
 
-    Keys of the environment are in a private file until the block ends; else the user's own files
-    are mounted. A container that outlives the block keeps what it has opened and mounted.
+    The keys are those of the environment, else what this process itself uses now. They are in
+    private files until the block ends; a container that outlives it keeps what was mounted.
+
+    Raises:
+        ConfigError: keys cannot be had, or a file is not there.
+        StorageUnavailable: whoever gives the keys did not answer.
     """
-    if environment.get(_KEYS[0]) and environment.get(_KEYS[1]):
-        with _private_folder() as folder:
-            path = folder / "credentials"
-            path.touch(mode=0o600)
-            path.write_text(_credentials(environment), encoding="utf-8")
-            mount = Mount(str(path), _CREDENTIALS)
-            yield (mount,), {"AWS_SHARED_CREDENTIALS_FILE": _CREDENTIALS}
-        return
-    yield _own_files(environment)
+    chosen = access if access is not None else _current_access()
+    keys = _keys_of(environment) or chosen.keys
+    with _private_folder() as folder:
+        given = [
+            _written(folder / "credentials", "AWS_SHARED_CREDENTIALS_FILE", keys),
+            _written(folder / "config", "AWS_CONFIG_FILE", chosen.profile),
+            _copied(folder / "ca-bundle.pem", chosen.ca_bundle),
+        ]
+        found = [each for each in given if each is not None]
+        yield tuple(mount for _, mount in found), {name: mount.target for name, mount in found}
 
 
-def _credentials(environment: Mapping[str, str]) -> str:
-    lines = [f"{name.lower()} = {environment[name]}" for name in _KEYS if environment.get(name)]
-    return "\n".join(["[default]", *lines, ""])
+def _current_access() -> Access:
+    from tac.store.s3_access import current_access  # it loads boto3, which few commands need
+
+    return current_access()
 
 
-def _own_files(environment: Mapping[str, str]) -> tuple[tuple[Mount, ...], dict[str, str]]:
-    mounts, variables = [], {}
-    folder = Path(environment.get("HOME", "/nonexistent")) / ".aws"
-    if folder.is_dir():
-        mounts.append(Mount(str(folder), f"{HOME}/.aws"))
-    named = {"AWS_SHARED_CREDENTIALS_FILE": _CREDENTIALS, "AWS_CONFIG_FILE": _CONFIG}
-    for name, target in named.items():
-        path = Path(environment.get(name, "")).absolute()
-        if environment.get(name) and path.is_file():
-            mounts.append(Mount(str(path), target))
-            variables[name] = target
-    if mounts and (profile := environment.get("AWS_PROFILE")):
-        variables["AWS_PROFILE"] = profile
-    return tuple(mounts), variables
+def _keys_of(environment: Mapping[str, str]) -> dict[str, str]:
+    if not (environment.get(_KEYS[0]) and environment.get(_KEYS[1])):
+        return {}
+    return {name.lower(): environment[name] for name in _KEYS if environment.get(name)}
+
+
+def _written(
+    path: Path, variable: str, values: Mapping[str, str | Mapping[str, str]]
+) -> tuple[str, Mount] | None:
+    if not values:
+        return None
+    path.touch(mode=0o600)
+    path.write_text("\n".join(["[default]", *_lines(values), ""]), encoding="utf-8")
+    return variable, Mount(str(path), f"{_FOLDER}/aws-{path.name}")
+
+
+def _lines(values: Mapping[str, str | Mapping[str, str]]) -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, str):
+            yield f"{name} = {value}"
+        else:
+            yield f"{name} ="
+            yield from (f"  {line}" for line in _lines(value))
+
+
+def _copied(path: Path, bundle: str) -> tuple[str, Mount] | None:
+    """Copy the certificates to where the keys are: an engine in a virtual machine sees few folders.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    if not bundle:
+        return None
+    source = Path(bundle).absolute()
+    if not source.is_file():
+        raise ConfigError(
+            f"{source}: there is no such file, and S3's certificate is to be trusted by it",
+            hint="AWS_CA_BUNDLE, or ca_bundle in ~/.aws/config, names it",
+        )
+    shutil.copyfile(source, path)
+    return "AWS_CA_BUNDLE", Mount(str(path), f"{_FOLDER}/{path.name}")
 
 
 @contextlib.contextmanager
 def _private_folder() -> Iterator[Path]:
     """Make a folder that is gone after the block; what killed drivers left goes too."""
     above = Path(tempfile.gettempdir())
-    for left in above.glob(f"{_PREFIX}*"):
+    for left in above.glob(f"{PREFIX}*"):
         _remove_if_left(left)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=above))
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder, descriptor = _make_held(above)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)
+
+
+def _make_held(above: Path) -> tuple[Path, int]:
+    """Make a folder, and return it with the descriptor whose lock keeps it.
+
+    Until it is locked it looks like one that was left, and who removes those, in another thread or
+    process, may be quicker. They remove under the lock, so what is still there then stays.
+    """
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=above))
+        with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.path.samestat(folder.stat(), os.fstat(descriptor)):
+                stack.pop_all()
+                return folder, descriptor
 
 
 def _remove_if_left(folder: Path) -> None:

@@ -6,15 +6,17 @@ A relative path is made absolute, because the image has a working directory of i
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tac.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _FILE = "file://"
 _OF_THE_IMAGE = (
@@ -22,6 +24,8 @@ _OF_THE_IMAGE = (
 )
 _PARENTS = ("/", "/home", "/opt", "/root", "/srv", "/tmp", "/var")  # noqa: S108 - names, not files
 """What holds things of the image or of the system: parts of it may be mounted, never the whole."""
+
+_MOST_LINKS = 40  # as many as Linux follows
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,8 @@ def find_mounts(
         spelled, mount = _word(value, certain=value == output or _is_in(store, value))
         words.append(f"{option}{equals}{spelled}")
         mounts += [mount] if mount else []
-    return tuple(words), tuple(_without_the_mounted(mounts))
+    kept = _without_the_mounted(mounts)
+    return tuple(words), tuple(_without_the_mounted([*kept, *_behind_links(mounts, kept)]))
 
 
 def absolute(address: str) -> str:
@@ -87,7 +92,9 @@ def _word(word: str, *, certain: bool) -> tuple[str, Mount | None]:
     if not certain and not named and not _names_a_file(word, path):
         return word, None
     spelled = (_FILE if named else "") + str(_absolute(word))
-    if not path.exists():
+    if word.endswith("/") and not spelled.endswith("/"):
+        spelled += "/"  # to a step it may say that a folder is meant
+    if not _exists(path):
         return spelled, None
     if _hides_the_image(path):
         if named or certain:
@@ -98,7 +105,14 @@ def _word(word: str, *, certain: bool) -> tuple[str, Mount | None]:
 
 def _names_a_file(word: str, path: Path) -> bool:
     # `logistic` is a word even where a file is called so; `day.csv` and `./logistic` are files.
-    return path.exists() if "/" in word else bool(path.suffix) and path.is_file()
+    return _exists(path) if "/" in word else bool(path.suffix) and _exists(path, is_file=True)
+
+
+def _exists(path: Path, *, is_file: bool = False) -> bool:
+    # A sentence or a query may be longer than any name of a file, which is an error.
+    with contextlib.suppress(OSError):
+        return path.is_file() if is_file else path.exists()
+    return False
 
 
 def _absolute(address: str) -> Path:
@@ -140,3 +154,27 @@ def _without_the_mounted(mounts: Iterable[Mount]) -> list[Mount]:
         ):
             kept.append(mount)
     return kept
+
+
+def _behind_links(mounts: Iterable[Mount], kept: Sequence[Mount]) -> Iterator[Mount]:
+    """Give what links in mounted directories lead to: there, a container follows them itself."""
+    for mount in mounts:
+        place = _where_links_lead(Path(mount.target), [Path(each.target) for each in kept])
+        if place is not None and _exists(place) and not _hides_the_image(place):
+            yield Mount.same(place, writable=mount.writable)
+
+
+def _where_links_lead(path: Path, mounted: Sequence[Path]) -> Path | None:
+    """Return where a path leads out of all that is mounted; None: it does not, or in a circle."""
+    for _ in range(_MOST_LINKS):
+        holders = [each for each in mounted if path.is_relative_to(each)]
+        if not holders:
+            return path
+        above = max(holders, key=lambda each: len(each.parts))
+        # The mounted directory itself may be a link: the engine follows that one here.
+        below = [above / part for part in accumulate(path.relative_to(above).parts, os.path.join)]
+        link = next((each for each in below if each.is_symlink()), None)
+        if link is None:
+            return None
+        path = _absolute(str(link.parent / link.readlink() / path.relative_to(link)))
+    return None

@@ -5,7 +5,9 @@ import pytest
 import tac
 from tac.errors import ConfigError
 from tac.runners import Command
+from tac.runners.docker import DockerRunner
 from tac.runners.docker.container import (
+    Abilities,
     Sight,
     Terms,
     build_container,
@@ -30,7 +32,7 @@ def test_a_command_becomes_a_container_with_no_more_rights_than_it_needs(tmp_pat
     sight = Sight(
         (Mount("/s", "/s", writable=True), Mount("/in", "/in")), {"AWS_CONFIG_FILE": "/c"}
     )
-    terms = Terms(image="tac", user="1000:100", memory="1Gi", cpu="0.5")
+    terms = Terms(image="tac", user="1000:100", groups=["27"], memory="1Gi", cpu="0.5")
 
     container = build_container(command(tmp_path), ARGV, terms, sight)
 
@@ -56,6 +58,7 @@ def test_a_command_becomes_a_container_with_no_more_rights_than_it_needs(tmp_pat
             "tac/output": "/s/out.parquet",
         },
         "HostConfig": {
+            "GroupAdd": ["27"],
             "Mounts": [
                 {"Type": "bind", "Source": "/s", "Target": "/s", "ReadOnly": False},
                 {"Type": "bind", "Source": "/in", "Target": "/in", "ReadOnly": True},
@@ -64,12 +67,29 @@ def test_a_command_becomes_a_container_with_no_more_rights_than_it_needs(tmp_pat
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
-            "LogConfig": {"Type": "json-file", "Config": {}},
+            "LogConfig": {
+                "Type": "json-file",
+                "Config": {
+                    "max-size": "1024g",
+                    "max-file": "1",
+                    "compress": "false",
+                    "mode": "blocking",
+                },
+            },
             "Memory": 1 << 30,
             "MemorySwap": 1 << 30,
             "NanoCpus": 500_000_000,
         },
     }
+
+
+def test_a_label_tells_at_which_s3_an_output_is(tmp_path):
+    terms = Terms(image="tac", user="0:0", s3_endpoint_url="http://s3:8333")
+
+    built = build_container(command(tmp_path, output="s3://b/x"), ARGV, terms, Sight())
+
+    labels = built.manifest["Labels"]
+    assert (labels["tac/output"], labels["tac/s3-endpoint"]) == ("s3://b/x", "http://s3:8333")
 
 
 def test_a_command_has_the_last_word_about_its_limits(tmp_path):
@@ -83,6 +103,78 @@ def test_a_command_has_the_last_word_about_its_limits(tmp_path):
         64 << 20,
         2_000_000_000,
     )
+
+
+@pytest.mark.parametrize(
+    ("abilities", "cpu", "expected"),
+    [
+        (Abilities(), "64", {"NanoCpus": 64_000_000_000}),
+        (Abilities(cpus=2), "64", {"NanoCpus": 2_000_000_000}),
+        (Abilities(cpus=2), "1.5", {"NanoCpus": 1_500_000_000}),
+        (Abilities(cpus=2), "1m", {"NanoCpus": 10_000_000}),
+        (Abilities(cpus=2, limits_cpu=False), "1", {}),
+    ],
+)
+def test_processors_are_limited_as_far_as_the_engine_can(tmp_path, abilities, cpu, expected):
+    terms = Terms(image="tac", user="0:0", cpu=cpu, abilities=abilities)
+
+    host = build_container(command(tmp_path), ARGV, terms, Sight()).manifest["HostConfig"]
+
+    assert {name: host[name] for name in ("NanoCpus",) if name in host} == expected
+
+
+def test_that_an_engine_cannot_limit_processors_is_said_once(caplog):
+    runner = DockerRunner()
+    runner._abilities = Abilities(limits_cpu=False)
+
+    for _ in range(2):
+        runner._warn_if_no_limit("unix:///d.sock")
+
+    assert caplog.messages == [
+        "docker engine at unix:///d.sock: cannot limit processors, so each step may use all of "
+        "them; a rootless one can where systemd delegates `cpu` to users"
+    ]
+
+
+def test_selinux_lets_a_container_see_the_users_files(tmp_path):
+    terms = Terms(image="tac", user="0:0", abilities=Abilities(selinux=True))
+
+    built = build_container(command(tmp_path), ARGV, terms, Sight())
+
+    assert built.manifest["HostConfig"]["SecurityOpt"] == ["no-new-privileges", "label=disable"]
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        ({}, Abilities()),
+        (
+            {
+                "NCPU": 2,
+                "CpuCfsPeriod": True,
+                "CpuCfsQuota": True,
+                "SecurityOptions": ["name=seccomp,profile=default"],
+            },
+            Abilities(cpus=2),
+        ),
+        (
+            {
+                "NCPU": 4,
+                "CpuCfsPeriod": False,
+                "CpuCfsQuota": False,
+                "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless"],
+            },
+            Abilities(rootless=True, limits_cpu=False, cpus=4),
+        ),
+        (
+            {"NCPU": 8, "SecurityOptions": ["name=selinux", "name=userns"]},
+            Abilities(selinux=True, host_users=True, cpus=8),
+        ),
+        ({"SecurityOptions": None}, Abilities()),
+    ],
+)
+def test_what_an_engine_says_of_itself_tells_what_it_can(info, expected):
+    assert Abilities.told_by(info) == expected
 
 
 def test_the_name_tells_apart_what_is_different_work_and_nothing_else(tmp_path):
@@ -139,7 +231,7 @@ def test_a_container_is_told_nothing_that_is_secret_or_of_this_machine_alone(tmp
     [
         ({}, {}),
         ({"network": "host"}, {"NetworkMode": "host"}),
-        ({"host_users": True}, {"UsernsMode": "host"}),
+        ({"abilities": Abilities(host_users=True)}, {"UsernsMode": "host"}),
         (
             {"s3_endpoint_url": "http://host.docker.internal:8333"},
             {"ExtraHosts": ["host.docker.internal:host-gateway"]},
@@ -155,6 +247,27 @@ def test_the_network_and_the_users_are_the_engines_own_unless_they_must_not_be(
 
     names = ("NetworkMode", "UsernsMode", "ExtraHosts")
     assert {name: host[name] for name in names if name in host} == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, {}),
+        ({"http_proxy": "http://p"}, {"no_proxy": "host.docker.internal"}),
+        (
+            {"HTTP_PROXY": "http://p", "NO_PROXY": "a,b"},
+            {"no_proxy": "a,b,host.docker.internal", "NO_PROXY": "a,b"},
+        ),
+        ({"http_proxy": "http://p", "no_proxy": "a"}, {"no_proxy": "a,host.docker.internal"}),
+    ],
+)
+def test_s3_on_this_machine_is_reached_without_a_proxy(tmp_path, environment, expected):
+    terms = Terms(image="tac", user="0:0", s3_endpoint_url="http://host.docker.internal:8333")
+
+    built = build_container(command(tmp_path, environment=environment), ARGV, terms, Sight())
+
+    told = dict(each.split("=", 1) for each in built.manifest["Env"])
+    assert {name: told[name] for name in told if name.lower() == "no_proxy"} == expected
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8333", "localhost:8333", "[::1]:8333"])

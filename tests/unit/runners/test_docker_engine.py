@@ -3,7 +3,8 @@ import os
 
 import pytest
 
-from tac.runners.docker.engine import State, _state, away
+from tac.errors import ConfigError
+from tac.runners.docker.engine import Engine, State, _state, away
 
 HOST = "unix:///var/run/docker.sock"
 START = (
@@ -52,6 +53,52 @@ def test_an_engine_that_cannot_be_asked_is_named_with_the_reason(error, message,
     assert (found.message, found.hint) == (message, hint)
 
 
+HOW = (
+    "set DOCKER_HOST like unix:///var/run/docker.sock or tcp://host:2376, "
+    "or mend the context: `docker context inspect`"
+)
+
+
+@pytest.mark.parametrize(
+    ("host", "message", "hint"),
+    [
+        (
+            "ssh://me@there:2222",
+            "docker engine at ssh://me@there:2222: cannot be asked through ssh",
+            "run tac on that machine, whose files the containers see; here, a context with "
+            "unix:// or tcp://: `docker context ls`",
+        ),
+        (
+            "tcp://h:x",
+            "docker engine at 'tcp://h:x': is no address of one: "
+            "Port could not be cast to integer value as 'x'",
+            HOW,
+        ),
+        (
+            "tcp://h",
+            "docker engine at 'tcp://h': is no address of one: "
+            "Invalid bind address format: port is required: tcp://h",
+            HOW,
+        ),
+        (
+            "gopher://h:1",
+            "docker engine at 'gopher://h:1': is no address of one: "
+            "Invalid bind address protocol: gopher://h:1",
+            HOW,
+        ),
+    ],
+)
+def test_an_address_that_leads_to_no_engine_is_not_one_that_is_away(
+    host, message, hint, monkeypatch
+):
+    monkeypatch.setenv("DOCKER_HOST", host)
+
+    with pytest.raises(ConfigError) as raised:
+        Engine()
+
+    assert (raised.value.message, raised.value.hint) == (message, hint)
+
+
 # As Docker 20.10 tells them; everything that is not read is left out.
 ENDED = {
     "Status": "exited",
@@ -79,13 +126,26 @@ NEVER_STARTED = {
         (
             ENDED,
             {"tac/step": "x"},
-            State("c1", "exited", 137, True, 2.5, {"tac/step": "x"}),
+            State("c1", "x-1", "exited", 137, True, 2.5, 48 << 20, {"tac/step": "x"}),
             True,
         ),
-        (NEVER_STARTED, None, State("c1", "created", 127, False, 0.0, {}), False),
+        (
+            NEVER_STARTED,
+            None,
+            State("c1", "x-1", "created", 127, False, 0.0, 48 << 20, {}),
+            False,
+        ),
     ],
 )
 def test_a_state_is_read_out_of_the_engines_reply(state, labels, expected, finished):
-    found = _state({"Id": "c1", "State": state, "Config": {"Labels": labels}})
+    found = _state(
+        {
+            "Id": "c1",
+            "Name": "/x-1",
+            "State": state,
+            "Config": {"Labels": labels},
+            "HostConfig": {"Memory": 48 << 20},
+        }
+    )
 
     assert (found, found.finished) == (expected, finished)

@@ -1,13 +1,15 @@
-import os
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from tac.errors import ConfigError
 from tac.runners.docker.keys import mounted
-from tac.runners.docker.mounts import Mount
+from tac.store.s3_access import Access
 
 KEYS = {"AWS_ACCESS_KEY_ID": "known", "AWS_SECRET_ACCESS_KEY": "hush"}
+FOUND = {"aws_access_key_id": "found", "aws_secret_access_key": "hush"}
+CREDENTIALS = {"AWS_SHARED_CREDENTIALS_FILE": "/run/tac/aws-credentials"}
 
 
 @pytest.fixture
@@ -17,7 +19,8 @@ def temporary(tmp_path, monkeypatch):
 
 
 def test_keys_of_the_environment_are_in_a_file_that_only_the_user_reads(temporary):
-    with mounted({**KEYS, "AWS_SESSION_TOKEN": "too", "AWS_PROFILE": "p"}) as (mounts, variables):
+    given = {**KEYS, "AWS_SESSION_TOKEN": "too", "AWS_PROFILE": "p"}
+    with mounted(given, Access(FOUND)) as (mounts, variables):
         [mount] = mounts
         path = Path(mount.source)
         assert path.read_text() == (
@@ -27,9 +30,55 @@ def test_keys_of_the_environment_are_in_a_file_that_only_the_user_reads(temporar
         modes = [each.stat().st_mode & 0o777 for each in (path, path.parent)]
         assert [oct(mode) for mode in modes] == ["0o600", "0o700"]
         assert (mount.target, mount.writable) == ("/run/tac/aws-credentials", False)
-        assert variables == {"AWS_SHARED_CREDENTIALS_FILE": "/run/tac/aws-credentials"}
+        assert variables == CREDENTIALS
         assert "hush" not in repr((mounts, variables))
 
+    assert list(temporary.iterdir()) == []
+
+
+def test_without_keys_in_the_environment_those_of_the_driver_are(temporary):
+    with mounted({"AWS_ACCESS_KEY_ID": "half"}, Access(FOUND)) as ([mount], variables):
+        assert Path(mount.source).read_text() == (
+            "[default]\naws_access_key_id = found\naws_secret_access_key = hush\n"
+        )
+        assert variables == CREDENTIALS
+
+
+@pytest.mark.parametrize("environment", [{}, KEYS])
+def test_what_the_profile_says_of_s3_and_the_certificates_to_trust_come_along(
+    temporary, environment
+):
+    bundle = temporary / "own.pem"
+    bundle.write_text("trusted")
+    style = {"addressing_style": "path", "x": "y"}
+    access = Access(FOUND, {"region": "eu-west-1", "s3": style, "z": "1"}, str(bundle))
+
+    with mounted(environment, access) as (mounts, variables):
+        assert Path(mounts[1].source).read_text() == (
+            "[default]\nregion = eu-west-1\ns3 =\n  addressing_style = path\n  x = y\nz = 1\n"
+        )
+        assert Path(mounts[2].source).read_text() == "trusted"
+        assert [mount.target for mount in mounts] == [
+            "/run/tac/aws-credentials",
+            "/run/tac/aws-config",
+            "/run/tac/ca-bundle.pem",
+        ]
+        assert not [mount for mount in mounts if mount.writable or mount.source == str(bundle)]
+        assert variables == {
+            **CREDENTIALS,
+            "AWS_CONFIG_FILE": "/run/tac/aws-config",
+            "AWS_CA_BUNDLE": "/run/tac/ca-bundle.pem",
+        }
+
+
+def test_certificates_that_are_not_there_are_named(temporary):
+    with pytest.raises(ConfigError) as raised, mounted({}, Access(ca_bundle="/none.pem")):
+        pass
+
+    assert (raised.value.message, raised.value.hint) == (
+        "/none.pem: there is no such file, and S3's certificate is to be trusted by it",
+        "AWS_CA_BUNDLE, or ca_bundle in ~/.aws/config, names it",
+    )
     assert list(temporary.iterdir()) == []
 
 
@@ -39,31 +88,15 @@ def test_what_a_killed_driver_left_is_removed_and_what_a_living_one_holds_is_not
     (left / "credentials").write_text("hush")
     (temporary / "tac-keys-file").symlink_to(left)
 
-    with mounted(KEYS), mounted(KEYS):
+    with mounted(KEYS, Access()), mounted(KEYS, Access()):
         assert len(list(temporary.glob("tac-keys-*/credentials"))) == 2
         assert not left.exists()
 
 
-def test_without_keys_in_the_environment_the_users_own_files_are_mounted(tmp_path):
-    (tmp_path / ".aws").mkdir()
-    (tmp_path / "credentials").write_text("")
-    environment = {
-        "HOME": str(tmp_path),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_PROFILE": "mine",
-    }
-
-    with mounted(environment) as found:
-        assert found == (
-            (
-                Mount(f"{tmp_path}/.aws", "/tmp/.aws"),
-                Mount(f"{tmp_path}/credentials", "/run/tac/aws-credentials"),
-            ),
-            {"AWS_SHARED_CREDENTIALS_FILE": "/run/tac/aws-credentials", "AWS_PROFILE": "mine"},
-        )
-
-
-def test_who_has_no_keys_gets_none(tmp_path):
-    with mounted({"HOME": str(tmp_path), "AWS_PROFILE": "mine"}) as found:
+def test_who_has_no_keys_gets_none():
+    with mounted({"HOME": "/nonexistent", "AWS_PROFILE": "mine"}, Access()) as found:
         assert found == ((), {})
+
+
+def test_keys_are_not_shown():
+    assert "hush" not in repr(Access(FOUND))

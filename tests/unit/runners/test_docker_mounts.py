@@ -26,6 +26,8 @@ def mounted(here, *argv, store="store", output=""):
 
 
 STORE = ("./store", "rw")
+LONG = "x" * 300
+"""No file has so long a name."""
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,7 @@ STORE = ("./store", "rw")
         (["data/day.csv"], ["./data/day.csv"], [("./data/day.csv", "ro"), STORE]),
         (["../" + "x", "data/no.csv"], ["../x", "data/no.csv"], [STORE]),
         (["data/{date}.csv"], ["./data/{date}.csv"], [("./data", "ro"), STORE]),
-        (["data/day.csv", "data/"], ["./data/day.csv", "./data"], [("./data", "ro"), STORE]),
+        (["data/day.csv", "data/"], ["./data/day.csv", "./data/"], [("./data", "ro"), STORE]),
         (["beside.csv"], ["./beside.csv"], [("./beside.csv", "ro"), STORE]),
         (["--model", "logistic"], ["--model", "logistic"], [STORE]),
         (["--in=data/day.csv"], ["--in=./data/day.csv"], [("./data/day.csv", "ro"), STORE]),
@@ -45,7 +47,12 @@ STORE = ("./store", "rw")
         (["https://x/{date:%Y}.csv"], ["https://x/{date:%Y}.csv"], [STORE]),
         (["file://data/day.csv"], ["file://./data/day.csv"], [("./data/day.csv", "ro"), STORE]),
         (["file://no/{date}.csv"], ["file://./no/{date}.csv"], [STORE]),
+        (["store/parts/"], ["./store/parts/"], [STORE]),
+        (["file://data/"], ["file://./data/"], [("./data", "ro"), STORE]),
         (["/etc/passwd", "/"], ["/etc/passwd", "/"], [STORE]),
+        ([f"SELECT a/b {LONG}"], [f"SELECT a/b {LONG}"], [STORE]),
+        ([f"It ends. {LONG}"], [f"It ends. {LONG}"], [STORE]),
+        ([f"store/{LONG}"], [f"./store/{LONG}"], [STORE]),
     ],
 )
 def test_what_a_command_names_is_where_it_is_here(here, argv, words, mounts):
@@ -71,6 +78,63 @@ def test_what_may_be_written_is_not_hidden_by_what_may_be_read(here):
     _, mounts = mounted(here, "data/", store="data/store")
 
     assert mounts == [("./data", "ro"), ("./data/store", "rw")]
+
+
+@pytest.mark.parametrize(
+    ("links", "argv", "expected"),
+    [
+        ({"store/in.csv": "{here}/data/day.csv"}, "store/in.csv", [("./data/day.csv", "ro")]),
+        ({"store/in.csv": "../data/day.csv"}, "store/in.csv", [("./data/day.csv", "ro")]),
+        ({"store/sub": "../data"}, "store/sub/day.csv", [("./data/day.csv", "ro")]),
+        # What lies behind the first link outside, the engine finds itself.
+        (
+            {"store/in.csv": "../more.csv", "more.csv": "data/day.csv"},
+            "store/in.csv",
+            [("./more.csv", "ro")],
+        ),
+        (
+            {"store/a.csv": "b.csv", "store/b.csv": "../data/day.csv"},
+            "store/a.csv",
+            [("./data/day.csv", "ro")],
+        ),
+        ({"store/in.csv": "in.csv"}, "store/in.csv", []),
+        ({"store/in.csv": "../nothing"}, "store/in.csv", []),
+        ({"store/in.csv": "/etc/passwd"}, "store/in.csv", []),
+    ],
+)
+def test_what_a_link_in_the_store_leads_to_is_there_too(here, links, argv, expected):
+    Path("store").mkdir()
+    for name, target in links.items():
+        Path(name).symlink_to(target.format(here=here))
+
+    words, mounts = mounted(here, argv)
+
+    assert (words, mounts) == ([f"./{argv}"], [*expected, STORE])
+
+
+def test_an_output_may_be_written_where_a_link_in_the_store_leads(here):
+    Path("store").mkdir()
+    Path("store/big").symlink_to("../data")
+
+    _, mounts = mounted(here, "store/big/x.csv", output="store/big/x.csv")
+
+    assert mounts == [("./data", "rw"), STORE]
+
+
+@pytest.mark.parametrize("link", ["store", "input"])
+def test_a_link_that_is_mounted_itself_needs_no_more(here, link):
+    Path("real").mkdir()
+    Path("link").symlink_to("real")
+    Path("link/in.csv").touch()
+    store = "link" if link == "store" else "store"
+
+    _, mounts = mounted(here, "link/in.csv", store=store)
+
+    expected = {
+        "store": [("./link", "rw")],
+        "input": [("./link/in.csv", "ro"), STORE],
+    }
+    assert mounts == expected[link]
 
 
 @pytest.mark.parametrize("path", ["/etc/tac", "/usr/share/x", "/", "/tmp", "/opt"])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tac.runners import Command
-from tac.runners.log import open_log
+from tac.runners.log import open_log, shown
 
 
 def command(tmp_path: Path, **more) -> Command:
@@ -25,6 +25,35 @@ def test_a_log_is_made_with_its_directories_and_headed_by_the_command(tmp_path):
 
     assert path.read_text() == "$ echo 'a b'\n"
     assert told == []
+
+
+def test_the_headline_of_a_log_holds_no_password(tmp_path):
+    argv = ("fetch", "--source", "http://bob:secret@host/{date}.parquet")
+
+    open_log(command(tmp_path, argv=argv)).__exit__(None, None, None)
+
+    headline = "$ fetch --source 'http://***@host/{date}.parquet'\n"
+    assert (tmp_path / "x.log").read_text() == headline
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("http://bob:secret@host/x", "'http://***@host/x'"),
+        ("http://bob:se@cret@host:80/x@y", "'http://***@host:80/x@y'"),
+        ("--in=HTTPS://token@host/x", "'--in=HTTPS://***@host/x'"),
+        ("postgresql://me:secret@db/x", "'postgresql://***@db/x'"),
+        ("https://b.s3/x?X-Amz-Signature=a&b=c", "'https://b.s3/x?***'"),
+        ("curl http://a/?sig=x http://me:pw@b/y?z#t", "'curl http://a/?*** http://***@b/y?***#t'"),
+        ("it's http://a:b@c/d?e", """'it'"'"'s http://***@c/d?***'"""),
+        ("https://host/{date:%Y-%m-%d}.parquet", "'https://host/{date:%Y-%m-%d}.parquet'"),
+        ("s3://bucket/a@b?c", "'s3://bucket/a@b?c'"),
+        ("file:///a@b?c", "'file:///a@b?c'"),
+        ("me@host", "me@host"),
+    ],
+)
+def test_what_is_secret_in_a_word_is_not_shown(word, expected):
+    assert shown([word]) == expected
 
 
 def test_each_attempt_begins_a_part_of_its_own(tmp_path):

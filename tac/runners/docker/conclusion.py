@@ -1,0 +1,144 @@
+"""What it means that a step's container has ended, or is there no more.
+
+Asks the engine nothing; asks the store only whether the output is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tac import exits, verdict
+from tac.errors import TacError, TemporaryError
+from tac.quantities import parse_memory
+from tac.store import store_of
+from tac.verdict import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tac.runners import Command
+    from tac.runners.docker.engine import State
+    from tac.verdict import Verdict
+
+STOPPED = "-stopped"
+"""How the name of a container ends that a driver has told to stop, so that others which follow it
+do not take that for an end of its own. A name is all that can be changed in a container: labels
+cannot (https://docs.docker.com/reference/api/engine/, `POST /containers/{id}/rename`)."""
+
+_KILLED, _TERMINATED = 137, 143
+_ENDED_UNSEEN = 255
+"""What the engine says of a container whose end nobody saw: the machine, or all that watched over
+it, ended at once (moby's `daemon/monitor.go`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What a driver knows of the container that it followed, beside what the engine tells."""
+
+    name: str
+    command: Command
+    image: str
+    memory: str
+    """How much this driver would have given; another one may have made the container."""
+    stopped: bool
+    """This driver told it to stop."""
+    cut_off: bool
+    """The engine was away meanwhile."""
+    seconds: float
+
+
+def conclude(watched: Watched, state: State, tail: Sequence[str]) -> Verdict:
+    """Conclude from the state of a container that has ended, and from its last words."""
+    if _ended_for_another_driver(watched, state):
+        return _by_its_output(
+            watched,
+            f"another driver stopped container/{watched.name}",
+            "TAC_ON_STOP=leave lets go on what drivers share",
+        )
+    if _ended_with_the_engine(watched, state):
+        return verdict.lost(
+            f"container/{watched.name} ended with exit code {state.exit_code} "
+            "while the engine was away",
+            seconds=state.seconds,
+            log=str(watched.command.log),
+            remedy='`"live-restore": true` in /etc/docker/daemon.json lets containers '
+            "outlive a restart of the engine",
+        )
+    judged = exits.judge(_ending(watched, state), tail, log=str(watched.command.log))
+    if judged.reason is Reason.OUT_OF_MEMORY and _had_less(watched, state):
+        # With this driver's amount it may be enough, which is neither met yet nor to be raised.
+        return verdict.lost(
+            f"container/{watched.name} ran out of memory, and had been given "
+            f"{_limit(watched, state)}",
+            seconds=state.seconds,
+            log=str(watched.command.log),
+            remedy=f"made anew it gets {watched.memory}",
+        )
+    return judged
+
+
+def conclude_without_it(watched: Watched) -> Verdict:
+    """Conclude about a container that somebody removed: another driver that has read it."""
+    return _by_its_output(
+        watched,
+        f"container/{watched.name} was removed before its result was read",
+        "another driver, or somebody by hand, removed it",
+    )
+
+
+def _ended_for_another_driver(watched: Watched, state: State) -> bool:
+    # Whatever its exit code: programs answer SIGTERM as they like.
+    return state.name.endswith(STOPPED) and not watched.stopped and not state.oom_killed
+
+
+def _ended_with_the_engine(watched: Watched, state: State) -> bool:
+    of_others = watched.cut_off and not watched.stopped and not state.oom_killed
+    return of_others and state.exit_code in {_KILLED, _TERMINATED, _ENDED_UNSEEN}
+
+
+def _by_its_output(watched: Watched, what: str, remedy: str) -> Verdict:
+    """Believe the output if it is there; without it nobody knows how the step would have ended."""
+    output, log, seconds = watched.command.output, str(watched.command.log), watched.seconds
+    try:
+        if output and store_of(output).exists(output, fresh=True):
+            return exits.judge(exits.Ending(exit_code=0, seconds=seconds), (), log=log)
+    except TacError as error:
+        later = isinstance(error, TemporaryError)
+        return verdict.cut_short(
+            Reason.TRY_AGAIN if later else Reason.LOST,
+            "lost",
+            f"{what}, and whether it had done its work cannot be told: {error.message}",
+            seconds=seconds,
+            remedy=f"{error.hint or remedy}; log: {log}",
+        )
+    if watched.stopped:
+        ending = exits.Ending(stop=exits.Stop.ASKED, seconds=seconds)
+        return exits.judge(ending, (), log=log)
+    return verdict.lost(what, seconds=seconds, log=log, remedy=remedy)
+
+
+def _ending(watched: Watched, state: State) -> exits.Ending:
+    stop = exits.Stop.NOT_ASKED
+    if watched.stopped:
+        forced = state.exit_code == _KILLED
+        stop = exits.Stop.FORCED if forced else exits.Stop.ASKED
+    return exits.Ending(
+        exit_code=state.exit_code,
+        stop=stop,
+        oom_killed=state.oom_killed,
+        seconds=state.seconds,
+        image=watched.image,
+        memory_limit=_limit(watched, state),
+    )
+
+
+def _had_less(watched: Watched, state: State) -> bool:
+    return bool(watched.memory) and 0 < state.memory < parse_memory(watched.memory)
+
+
+def _limit(watched: Watched, state: State) -> str:
+    """Write the container's own limit, as the user did if it is the same."""
+    if watched.memory and parse_memory(watched.memory) == state.memory:
+        return watched.memory
+    return f"{state.memory >> 20}Mi" if state.memory else ""

@@ -1,0 +1,136 @@
+import pytest
+
+from tac.runners import Command
+from tac.runners.docker.conclusion import Watched, conclude, conclude_without_it
+from tac.runners.docker.engine import State
+from tac.verdict import Next, Reason
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "x.csv"
+
+
+def watched(output, **more):
+    command = Command("x", ("true",), {}, output.parent / "x.log", output=str(output))
+    values = {
+        "name": "x-1",
+        "command": command,
+        "image": "tac",
+        "memory": "2Gi",
+        "stopped": False,
+        "cut_off": False,
+        "seconds": 3.0,
+    }
+    return Watched(**{**values, **more})
+
+
+def state(exit_code, *, name="x-1", oom_killed=False, memory=2 << 30):
+    return State("c1", name, "exited", exit_code, oom_killed, 2.5, memory, {})
+
+
+def message(verdict, output):
+    return verdict.message("x").replace(str(output.parent), "/s")
+
+
+BY_ANOTHER = (
+    "step/x: lost after 3.0 s: another driver stopped container/x-1\n"
+    "Hint: TAC_ON_STOP=leave lets go on what drivers share; log: /s/x.log"
+)
+
+
+@pytest.mark.parametrize("code", [0, 1, 137, 143])
+def test_a_container_that_another_driver_stopped_ended_for_no_reason_of_its_own(output, code):
+    verdict = conclude(watched(output), state(code, name="x-1-stopped"), ["so"])
+
+    assert (message(verdict, output), verdict.next) == (BY_ANOTHER, Next.RETRY)
+
+
+def test_what_another_driver_stopped_too_late_is_done(output):
+    output.touch()
+
+    verdict = conclude(watched(output), state(0, name="x-1-stopped"), [])
+
+    assert message(verdict, output) == "step/x: done after 3.0 s"
+
+
+@pytest.mark.parametrize(
+    ("knows", "ended", "expected"),
+    [
+        (
+            {"stopped": True},
+            state(143, name="x-1-stopped"),
+            "stopped as asked after 2.5 s",
+        ),
+        (
+            {},
+            state(143),
+            "stopped by exit code 143 (SIGTERM), which did not come from tac, after 2.5 s: so",
+        ),
+        (
+            {},
+            state(137, name="x-1-stopped", oom_killed=True),
+            "ran out of memory, exit code 137 (SIGKILL) after 2.5 s: so",
+        ),
+        (
+            {"cut_off": True},
+            state(255),
+            "lost after 2.5 s: container/x-1 ended with exit code 255 while the engine was away",
+        ),
+        (
+            {},
+            state(255),
+            "ended with exit code 255, which has no meaning here, after 2.5 s: so",
+        ),
+    ],
+)
+def test_an_end_is_told_by_who_brought_it(output, knows, ended, expected):
+    assert conclude(watched(output, **knows), ended, ["so"]).detail == expected
+
+
+@pytest.mark.parametrize(
+    ("memory", "limit", "now"),
+    [
+        ("2Gi", 2 << 30, " (now 2Gi)"),
+        ("2048Mi", 2 << 30, " (now 2048Mi)"),
+        ("1Gi", 2 << 30, " (now 2048Mi)"),
+        ("", 48 << 20, " (now 48Mi)"),
+    ],
+)
+def test_the_limit_that_was_met_is_the_containers_own(output, memory, limit, now):
+    verdict = conclude(
+        watched(output, memory=memory), state(137, oom_killed=True, memory=limit), []
+    )
+
+    assert message(verdict, output).splitlines()[1] == (
+        f"Hint: give it more memory, in its task or by TAC_MEMORY{now}; log: /s/x.log"
+    )
+
+
+def test_a_container_that_had_less_than_this_driver_gives_is_made_anew(output):
+    ended = state(137, oom_killed=True, memory=48 << 20)
+
+    verdict = conclude(watched(output, memory="2Gi"), ended, ["begun"])
+
+    assert verdict.next is Next.RETRY
+    assert message(verdict, output) == (
+        "step/x: lost after 2.5 s: container/x-1 ran out of memory, and had been given 48Mi\n"
+        "Hint: made anew it gets 2Gi; log: /s/x.log"
+    )
+
+
+def test_a_container_that_is_gone_is_believed_by_its_output(output):
+    gone = conclude_without_it(watched(output))
+    ours = conclude_without_it(watched(output, stopped=True))
+    output.touch()
+    done = conclude_without_it(watched(output))
+
+    assert (gone.reason, ours.reason, done.reason) == (Reason.LOST, Reason.STOPPED, Reason.DONE)
+    assert message(gone, output) == (
+        "step/x: lost after 3.0 s: container/x-1 was removed before its result was read\n"
+        "Hint: another driver, or somebody by hand, removed it; log: /s/x.log"
+    )
+    assert message(ours, output) == (
+        "step/x: stopped as asked after 3.0 s\n"
+        "Hint: run the same command again: what is finished is kept"
+    )
