@@ -49,9 +49,11 @@ usage() {
 }
 
 check_prerequisites() {
-    local missing=
-    command -v minikube >/dev/null ||
-        missing+=$'\n  minikube: not found; https://minikube.sigs.k8s.io/docs/start'
+    local missing='' minor start=https://minikube.sigs.k8s.io/docs/start
+    command -v minikube >/dev/null || missing+=$'\n'"  minikube: not found; $start"
+    minor=$(minikube version --short 2>/dev/null | sed -n 's/^v1\.\([0-9]*\)\..*/\1/p') || true
+    [[ -z $minor || $minor -ge 32 ]] ||
+        missing+=$'\n'"  minikube: is 1.$minor, not 1.32 or newer; $start"
     command -v kubectl >/dev/null ||
         missing+=$'\n  kubectl: not found; https://kubernetes.io/docs/tasks/tools'
     [[ -z $missing ]] || fail "this machine cannot run it:$missing"

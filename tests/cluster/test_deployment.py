@@ -5,9 +5,6 @@ import re
 import socket
 import sys
 import urllib.request
-from pathlib import Path
-
-import pytest
 
 from tests.support.deployment import Deployment, run
 from tests.support.processes import until
@@ -328,69 +325,6 @@ def test_today_has_no_flights_in_the_bundled_year(deployment):
     assert "2023-12-31" in ended.out
 
 
-def test_nothing_is_removed_by_a_slip(deployment, cluster):
-    ended = deployment.do("remove")
-
-    assert (ended.code, ended.out) == (2, "")
-    assert ended.err.splitlines() == [
-        f"k8s/deploy.sh: remove: deletes namespace {deployment.namespace} of context "
-        f"{cluster.context}, and the results in its S3",
-        "Hint: remove --with-data",
-    ]
-
-
-@pytest.mark.parametrize("words", [("apply",), ("remove", "--with-data")])
-def test_the_namespace_of_another_overlay_is_left_alone(deployment, words):
-    script = Path("k8s/deploy.sh").resolve()
-    options = ("--namespace", "tac-test-none", "--overlay", deployment.overlay)
-
-    ended = run(script, *options, *words)
-
-    assert (ended.code, ended.out) == (2, "")
-    assert ended.err.splitlines() == [
-        f"k8s/deploy.sh: {deployment.overlay}: is of namespace {deployment.namespace}, "
-        "not tac-test-none",
-        f"Hint: --namespace {deployment.namespace}, or `namespace: tac-test-none` "
-        "in an overlay of your own",
-    ]
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("apply", "--overlay", "k8s/overlays/eks"),
-        ("remove", "--with-data", "--context", "other"),
-        ("status", "--context", "other"),
-        ("dashboard", "--context", "other"),
-        ("s3", "8333", "--context", "other"),
-        ("cancel", "one", "--context", "other"),
-    ],
-)
-def test_options_behind_the_verb_are_not_passed_over(deployment, words):
-    ended = deployment.do(*words)
-
-    option = next(word for word in words if word in {"--overlay", "--context"})
-    assert (ended.code, ended.out) == (2, "")
-    assert ended.err.splitlines() == [
-        f"k8s/deploy.sh: {words[0]}: what is {option}?",
-        f"Hint: options stand before the verb: k8s/deploy.sh --context C {words[0]}",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("verb", "what"),
-    [("run", "cronjob/daily"), ("dashboard", "service/luigid"), ("s3", "service/s3")],
-)
-def test_where_nothing_is_deployed_it_says_so(cluster, verb, what):
-    ended = run(Path("k8s/deploy.sh").resolve(), "--namespace", "default", verb)
-
-    assert (ended.code, ended.out) == (2, "")
-    assert ended.err.splitlines() == [
-        f"k8s/deploy.sh: namespace default: has no {what}",
-        "Hint: apply deploys it; --namespace and --context choose another place",
-    ]
-
-
 def test_what_a_driver_waits_for_is_told_and_a_cancelled_one_is_gone_with_the_steps(deployment):
     deployment.kubectl("create", "-f", "-", stdin=json.dumps(A_STEP))
     deployment.kubectl("patch", "cronjob", "daily", "--type=json", "--patch", TOO_MUCH)
@@ -410,16 +344,3 @@ def test_what_a_driver_waits_for_is_told_and_a_cancelled_one_is_gone_with_the_st
     assert left.isdisjoint({job_of(said), "a-step"})
     daily = deployment.read("cronjob", "daily")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     assert daily["containers"][0]["resources"]["requests"]["cpu"] == "100m"
-
-
-def test_another_verb_is_refused_and_help_lists_them():
-    script = Path("k8s/deploy.sh").resolve()
-    refused, helped = run(script, "deploy"), run(script, "--help")
-
-    assert (refused.code, refused.err.splitlines()) == (
-        2,
-        ["k8s/deploy.sh: there is no verb 'deploy'", "Hint: k8s/deploy.sh --help lists them"],
-    )
-    assert helped.code == 0
-    verbs = re.findall(r"^  (\w+) ", helped.out, re.MULTILINE)
-    assert verbs == ["apply", "run", "status", "logs", "dashboard", "s3", "cancel", "remove"]

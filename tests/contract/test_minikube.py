@@ -56,7 +56,7 @@ class Machine:
         """What the stand-ins were asked to do, but for what changes nothing."""
         file = self.path / "ran"
         lines = file.read_text().splitlines() if file.exists() else []
-        asks = ("minikube status", "kubectl version", "kubectl kustomize")
+        asks = ("minikube status", "minikube version", "kubectl version", "kubectl kustomize")
         return [line for line in lines if not line.startswith(asks)]
 
 
@@ -92,7 +92,35 @@ def test_only_what_is_missing_is_said(machine):
     ]
 
 
-@pytest.mark.parametrize("verb", ["image", "deploy", "run", "status", "logs", "dashboard", "s3"])
+def test_what_is_too_old_is_said(machine):
+    machine.add("minikube", of="version", says=r"v1.31.2\n")
+    machine.add("kubectl")
+
+    ended = machine.run("up")
+
+    assert (ended.returncode, machine.ran) == (2, [])
+    assert ended.stderr.splitlines() == [
+        "minikube.sh: this machine cannot run it:",
+        "  minikube: is 1.31, not 1.32 or newer; https://minikube.sigs.k8s.io/docs/start",
+    ]
+
+
+def test_a_kubectl_that_is_too_old_is_said(machine):
+    machine.add("minikube")
+    machine.add("kubectl", of="version", says=r"clientVersion:\n  major: \"1\"\n  minor: \"30\"\n")
+
+    ended = machine.run("status")
+
+    assert (ended.returncode, machine.ran) == (2, [])
+    assert ended.stderr.splitlines() == [
+        "k8s/deploy.sh: kubectl: is 1.30, not 1.31 or newer",
+        "Hint: https://kubernetes.io/docs/tasks/tools",
+    ]
+
+
+@pytest.mark.parametrize(
+    "verb", ["image", "deploy", "run", "status", "logs", "dashboard", "s3", "cancel"]
+)
 def test_a_minikube_that_does_not_run_is_started_by_up(machine, verb):
     machine.add("minikube", 7)
     machine.add("kubectl")

@@ -1,0 +1,84 @@
+"""k8s/deploy.sh in wrong hands, or in the wrong place: it says so, and changes nothing."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.deployment import run
+
+
+def test_nothing_is_removed_by_a_slip(deployment, cluster):
+    ended = deployment.do("remove")
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.splitlines() == [
+        f"k8s/deploy.sh: remove: deletes namespace {deployment.namespace} of context "
+        f"{cluster.context}, and the results in its S3",
+        "Hint: remove --with-data",
+    ]
+
+
+@pytest.mark.parametrize("words", [("apply",), ("remove", "--with-data")])
+def test_the_namespace_of_another_overlay_is_left_alone(deployment, words):
+    script = Path("k8s/deploy.sh").resolve()
+    options = ("--namespace", "tac-test-none", "--overlay", deployment.overlay)
+
+    ended = run(script, *options, *words)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.splitlines() == [
+        f"k8s/deploy.sh: {deployment.overlay}: is of namespace {deployment.namespace}, "
+        "not tac-test-none",
+        f"Hint: --namespace {deployment.namespace}, or `namespace: tac-test-none` "
+        "in an overlay of your own",
+    ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("apply", "--overlay", "k8s/overlays/eks"),
+        ("remove", "--with-data", "--context", "other"),
+        ("status", "--context", "other"),
+        ("dashboard", "--context", "other"),
+        ("s3", "8333", "--context", "other"),
+        ("cancel", "one", "--context", "other"),
+    ],
+)
+def test_options_behind_the_verb_are_not_passed_over(deployment, words):
+    ended = deployment.do(*words)
+
+    option = next(word for word in words if word in {"--overlay", "--context"})
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.splitlines() == [
+        f"k8s/deploy.sh: {words[0]}: what is {option}?",
+        f"Hint: options stand before the verb: k8s/deploy.sh --context C {words[0]}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verb", "what"),
+    [("run", "cronjob/daily"), ("dashboard", "service/luigid"), ("s3", "service/s3")],
+)
+def test_where_nothing_is_deployed_it_says_so(cluster, verb, what):
+    ended = run(Path("k8s/deploy.sh").resolve(), "--namespace", "default", verb)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.splitlines() == [
+        f"k8s/deploy.sh: namespace default: has no {what}",
+        "Hint: apply deploys it; --namespace and --context choose another place",
+    ]
+
+
+def test_another_verb_is_refused_and_help_lists_them():
+    script = Path("k8s/deploy.sh").resolve()
+    refused, helped = run(script, "deploy"), run(script, "--help")
+
+    assert (refused.code, refused.err.splitlines()) == (
+        2,
+        ["k8s/deploy.sh: there is no verb 'deploy'", "Hint: k8s/deploy.sh --help lists them"],
+    )
+    assert helped.code == 0
+    verbs = re.findall(r"^  (\w+) ", helped.out, re.MULTILINE)
+    assert verbs == ["apply", "run", "status", "logs", "dashboard", "s3", "cancel", "remove"]
