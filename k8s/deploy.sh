@@ -50,7 +50,7 @@ show_and_run() { # command...
 }
 
 usage() {
-    sed -n '/^# Usage:/,/^# By default/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '/^# Usage:/,/^# With another/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 }
 
 check_prerequisites() {
@@ -79,16 +79,17 @@ check_namespace() {
     manifests=$(kubectl kustomize "$OVERLAY")
     named=$(awk '/^---$/ {found = 0} /^kind: Namespace$/ {found = 1}
         found && /^  name: / {print $2}' <<<"$manifests")
+    [[ -n $named ]] || fail 2 "$OVERLAY: has no Namespace" 'k8s/base/namespace.yaml is one'
     [[ $named == "$NAMESPACE" ]] ||
         fail 2 "$OVERLAY: is of namespace $named, not $NAMESPACE" \
             "--namespace $named, or \`namespace: $NAMESPACE\` in an overlay of your own"
 }
 
-check_there() { # kind/name
+check_there() { # kind/name, [hint]
     local found
     found=$("${KUBECTL[@]}" get "$1" --ignore-not-found --output name)
     [[ -n $found ]] || fail 2 "namespace $NAMESPACE: has no $1" \
-        'apply deploys it; --namespace and --context choose another place'
+        "${2:-apply deploys it}; --namespace and --context choose another place"
 }
 
 apply_overlay() {

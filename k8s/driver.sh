@@ -163,28 +163,44 @@ show_logs() { # [name], kubectl's options...
     case $name in
         luigid | s3) name=statefulset/$name ;;
         *)
-            name=$(named_driver logs "$name")
+            [[ -n $name ]] || name=$(newest_driver)
+            [[ -n $name ]] || fail 2 'logs: no driver has run yet' 'run --date 2023-03-01'
             # Of a driver that was started again kubectl would show the first attempt.
-            name=pod/$(newest_pod "$name" | cut -d ' ' -f 1)
+            name=pod/$(newest_pod "${name##*/}" | cut -d ' ' -f 1)
             [[ $name != pod/ ]] || fail 2 'logs: there is no pod of it' status
             ;;
     esac
     show_and_run "${KUBECTL[@]}" logs "$name" "$@"
 }
 
-named_driver() { # verb, [name]; prints the name of the Job, by default of the newest driver
-    local name=${2:-$(newest_driver)}
-    [[ -n $name ]] || fail 2 "$1: no driver has run yet" 'run --date 2023-03-01'
-    printf '%s\n' "${name##*/}"
-}
-
 # Its steps outlive a driver: whoever runs the same again comes back to them.
 cancel() { # [name]
-    local job
+    local job=${1:-}
     (($# < 2)) || refuse_words cancel "$2"
-    job=$(named_driver cancel "${1:-}")
-    show_and_run "${KUBECTL[@]}" delete job "$job" --ignore-not-found --cascade=foreground
+    job=${job##*/}
+    if [[ -n $job ]]; then
+        check_there "job/$job" 'status lists what is there'
+    else
+        job=$(running_driver) ||
+            fail 75 'cancel: which driver runs could not be asked' "${KUBECTL[*]} get jobs"
+    fi
+    if [[ -n $job ]]; then
+        show_and_run "${KUBECTL[@]}" delete job "$job" --ignore-not-found --cascade=foreground
+    else
+        say 'no driver runs here'
+    fi
     show_and_run "${KUBECTL[@]}" delete jobs --selector $STEPS
+}
+
+running_driver() { # prints the newest that runs
+    local jobs job state found=
+    jobs=$("${KUBECTL[@]}" get jobs --selector $DRIVERS --output name \
+        --sort-by=.metadata.creationTimestamp) || return
+    for job in $jobs; do
+        state=$(state_of "${job##*/}") || return
+        [[ $state != runs ]] || found=${job##*/}
+    done
+    printf '%s\n' "$found"
 }
 
 newest_driver() {

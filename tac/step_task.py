@@ -108,6 +108,8 @@ class StepTask(StoppableTask):
             pause = verdict.backoff_seconds(ended, counts[ended.reason])
             if pause is None:
                 raise ended.error(name)
+            if stop.is_set():  # what is said of it now is all that anybody hears
+                raise ended.error(name)
             memory = self._memory_after(ended, memory, first, name)
             self.tell(f"again in {pause:g} s: {ended.sentence(name)}")
             if stop.wait(pause):

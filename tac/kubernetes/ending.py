@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tac import exits, verdict
-from tac.errors import ApiError, ApiUnavailable
+from tac.errors import ApiError, ApiUnavailable, TacError
 from tac.kubernetes.conclusion import conclude, give_up
 from tac.kubernetes.log import discard
 from tac.kubernetes.pauses import patiently
@@ -126,5 +126,8 @@ def _was_published_all_the_same(errand: Errand, diagnosis: Diagnosis) -> bool:
 
 
 def _left_its_output(errand: Errand) -> bool:
-    """Whether a success is one; of another the Job tells why, and nothing else does."""
-    return errand.order.is_done is None or errand.order.is_done()
+    """Whether a success is one, as far as can be told; of another only the Job tells why."""
+    try:
+        return errand.order.is_done is None or errand.order.is_done()
+    except TacError:  # the store is away; whoever wants the output will ask it
+        return False

@@ -55,6 +55,8 @@ class Feed:
         self._watch: Watch | None = None
         self._version = ""
         self._away_since: float | None = None
+        self._refuses_since: float | None = None
+        self._watched = False
         self._refused: TacError | None = None
         self._last: TacError | None = None
 
@@ -135,7 +137,7 @@ class Feed:
             item.setdefault("kind", self._kind)
         self._listener.replace(self._kind, listed["items"], version)
         self._version = version
-        self._away_since = None
+        self._away_since = self._refuses_since = None
         self._listed.set()
 
     def _follow(self) -> None:
@@ -148,7 +150,8 @@ class Feed:
         with opened as watch:
             with self._lock:
                 self._watch = watch
-            self._away_since = None
+            self._away_since = self._refuses_since = None
+            self._watched = True
             try:
                 self._take_in(watch)
             finally:
@@ -175,8 +178,11 @@ class Feed:
         know its roles yet, and a load balancer before it knows nothing at all.
         """
         if isinstance(error, ApiUnavailable):
+            self._refuses_since = None
             return False
-        return not self._listed.is_set() or self.away_seconds() > REFUSAL_SECONDS
+        if self._refuses_since is None:
+            self._refuses_since = time.monotonic()
+        return not self._watched or time.monotonic() - self._refuses_since > REFUSAL_SECONDS
 
     def _note_away(self, error: TacError) -> None:
         self._last = error

@@ -295,8 +295,12 @@ class Attempt:
             }
         }
         client = self._shared.client
-        with contextlib.suppress(ApiError):  # gone already; or we may not, and delete it unsigned
+        try:
             self._errand.patiently(lambda: client.patch("Job", metadata["name"], cancelled))
+        except ApiUnavailable as error:
+            return error
+        except ApiError:  # gone already; or we may not, and delete it unsigned
+            pass
         return self._errand.delete(job)
 
     def _will_not_end(self, diagnosis: Diagnosis) -> bool:

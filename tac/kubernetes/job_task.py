@@ -171,7 +171,8 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
                 return ended
             counts[ended.reason] += 1
             pause = verdict.backoff_seconds(ended, counts[ended.reason])
-            if pause is None or ended.reason not in _OF_THE_PLATFORM:
+            final = pause is None or ended.reason not in _OF_THE_PLATFORM
+            if final or stop.is_set():
                 raise _failure(ended, order)
             self.tell(f"again in {pause:g} s: task/{order.name}: {ended.detail}")
             if stop.wait(pause):

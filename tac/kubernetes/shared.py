@@ -6,6 +6,7 @@ import contextlib
 import logging
 import socket
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -86,13 +87,17 @@ class Cleaner:
         with self._lock:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(_CLEANERS, thread_name_prefix="clean")
-            doing = self._pool.submit(self._delete, name, uid)
+            doing = self._pool.submit(self._delete, name, uid, _CLEANING_SECONDS)
             self._doing.add(doing)
         doing.add_done_callback(self._done)
 
-    def delete_now(self, name: str, uid: str) -> None:
-        """Delete one Job and its pods in this thread: a process that exits starts no other."""
-        self._delete(name, uid)
+    def delete_now(self, name: str, uid: str, until: float) -> None:
+        """Delete one Job and its pods in this thread: a process that exits starts no other.
+
+        `until` is when an API server that is away is waited for no longer, by `time.monotonic()`.
+        """
+        if (seconds := until - time.monotonic()) > 0:
+            self._delete(name, uid, seconds)
 
     def delete_in_the_end(self, uid: str) -> None:
         """Delete one Job when the driver ends, for until then its number must stay taken."""
@@ -107,10 +112,11 @@ class Cleaner:
             for job in jobs
             if job["metadata"]["uid"] not in self._shared.read
         }
+        until = time.monotonic() + _CLEANING_SECONDS  # for all of them
         for job in jobs:
             metadata = job["metadata"]
             if metadata["uid"] in self._in_the_end and label(job, names.WORK) not in busy:
-                self.delete_now(metadata["name"], metadata["uid"])
+                self.delete_now(metadata["name"], metadata["uid"], until)
         with self._lock:
             doing, pool = set(self._doing), self._pool
         wait(doing, _CLEANING_SECONDS)
@@ -121,12 +127,12 @@ class Cleaner:
         with self._lock:
             self._doing.discard(doing)
 
-    def _delete(self, name: str, uid: str) -> None:
+    def _delete(self, name: str, uid: str, seconds: float) -> None:
         try:
             with contextlib.suppress(NotFound, Conflict):  # somebody else was quicker
                 patiently(
                     lambda: self._shared.client.delete("Job", name, uid=uid),
-                    lambda: _CLEANING_SECONDS,
+                    lambda: seconds,
                 )
             _log.info("job/%s: deleted", name)
         except TacError as error:  # the next driver comes by, and Kubernetes after seven days

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from tac import names
@@ -17,13 +18,19 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_SWEEP_SECONDS = 30.0
+"""How long who waits for the end of a run waits for this; the next driver goes on."""
+
 
 def sweep(shared: Shared) -> None:
     """Delete the Jobs that are over and whose outputs are there; of failures keep a black box.
 
     A driver that is about to read one finds the output in its place.
     """
+    until = time.monotonic() + _SWEEP_SECONDS
     for view in shared.reflector.jobs():
+        if time.monotonic() > until:
+            return
         job = view.job
         if job is None or job["metadata"]["uid"] in shared.read or finished(job) is None:
             continue
@@ -31,7 +38,7 @@ def sweep(shared: Shared) -> None:
         try:
             if output and store_of(output).exists(output, fresh=True):
                 _keep(shared, view)
-                shared.cleaner.delete_now(job["metadata"]["name"], job["metadata"]["uid"])
+                shared.cleaner.delete_now(job["metadata"]["name"], job["metadata"]["uid"], until)
         except TacError as error:  # the next driver comes by again
             _log.debug("job/%s: left: %s", job["metadata"]["name"], error.message)
 

@@ -1,5 +1,6 @@
 """k8s/deploy.sh in wrong hands, or in the wrong place: it says so, and changes nothing."""
 
+import json
 import re
 from pathlib import Path
 
@@ -69,6 +70,25 @@ def test_where_nothing_is_deployed_it_says_so(cluster, verb, what):
         f"k8s/deploy.sh: namespace default: has no {what}",
         "Hint: apply deploys it; --namespace and --context choose another place",
     ]
+
+
+def test_a_driver_that_is_not_there_is_not_cancelled(deployment):
+    step = {"app.kubernetes.io/managed-by": "tac"}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "kept", "labels": step}}
+    pod = {"restartPolicy": "Never", "containers": [{"name": "step", "image": "none"}]}
+    job["spec"] = {"suspend": True, "template": {"spec": pod}}
+    deployment.kubectl("create", "-f", "-", stdin=json.dumps(job))
+
+    slip, nobody = deployment.do("cancel", "run-typo"), deployment.do("cancel")
+
+    assert (slip.code, slip.out) == (2, "")
+    assert slip.err.splitlines() == [
+        f"k8s/deploy.sh: namespace {deployment.namespace}: has no job/run-typo",
+        "Hint: status lists what is there; --namespace and --context choose another place",
+    ]
+    assert nobody.code == 0, nobody.err
+    assert nobody.err.splitlines()[0] == "no driver runs here"
+    assert re.match(r'job\.batch "kept" deleted', nobody.out), nobody.out
 
 
 def test_another_verb_is_refused_and_help_lists_them():

@@ -8,7 +8,15 @@ from dataclasses import replace
 from tac.kubernetes.stages import Stage
 from tac.verdict import Reason
 from tests.support.api_proxy import Answer, Asked
-from tests.support.kubernetes_place import DEADLINE_SECONDS, WAITS, at, proxy, said, step_image
+from tests.support.kubernetes_place import (
+    DEADLINE_SECONDS,
+    WAITS,
+    at,
+    message,
+    proxy,
+    said,
+    step_image,
+)
 from tests.support.processes import until
 
 __all__ = ["at", "proxy", "step_image"]
@@ -108,6 +116,33 @@ def test_a_refusal_in_the_middle_is_not_believed_at_once(at, proxy):
     assert at.made_pods() == [pod]
 
 
+def test_a_refusal_after_a_long_time_away_is_not_believed_at_once(at, proxy, monkeypatch):
+    monkeypatch.setattr("tac.kubernetes.feed.REFUSAL_SECONDS", 3.0)
+    refused: set[str] = set()
+    body = b'{"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403}'
+
+    def refuse(asked: Asked) -> Answer | None:
+        what = asked.path.partition("?")[0]
+        if not asked.is_watch or what in refused:
+            return None
+        refused.add(what)
+        return Answer(403, body)
+
+    with at.running(f"{WAITS} echo end") as verdicts:
+        pod = at.pod()["metadata"]["name"]
+        at.until_it_said("begun")
+        proxy.cut()
+        reflector = at.runner._shared.reflector
+        until(lambda: reflector.away_seconds() > 4, "a long time away", DEADLINE_SECONDS)
+        proxy.fault = refuse
+        proxy.mend()
+        until(lambda: len(refused) == 2, "a refusal of each watch", DEADLINE_SECONDS)
+        at.go(pod)
+
+    assert verdicts[0].reason is Reason.DONE
+    assert at.made_pods() == [pod]
+
+
 def test_a_job_whose_creation_was_not_answered_is_found_and_not_made_twice(at, proxy):
     created: list[dict[str, object]] = []
 
@@ -147,6 +182,9 @@ def test_a_server_that_is_away_when_a_step_is_stopped_is_not_waited_for_longer_t
     proxy.mend()
     at.stop.clear()
 
-    assert verdicts[0].reason is Reason.LOST
+    assert verdicts[0].reason is Reason.STOPPED
+    first, hint = message(verdicts[0]).splitlines()
+    assert first.startswith("step/x: told to stop after T s, and job/x-1 may still run: ")
+    assert hint.endswith("`kubectl --context C --namespace NS delete job x-1` ends it")
     assert took < 15
     at.kubectl("delete", "job", "--all")

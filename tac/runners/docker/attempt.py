@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, TypeVar
 from tac import exits, verdict
 from tac.errors import TacError, TemporaryError, cut
 from tac.names import MANAGED, WORK
-from tac.runners.docker.conclusion import STOPPED, Watched, conclude, conclude_without_it
+from tac.runners.docker.conclusion import (
+    STOPPED,
+    Watched,
+    conclude,
+    conclude_unseen,
+    conclude_without_it,
+)
 from tac.runners.docker.engine import (
     Engine,
     EngineAway,
@@ -114,13 +120,7 @@ class Attempt:
         except Gone:
             return conclude_without_it(self._watched())
         except EngineError as error:
-            return verdict.lost(
-                error.message,
-                seconds=self._seconds(),
-                log=str(self._command.log),
-                remedy=f"container/{self._name} may still run, and the next run of the same "
-                "command goes on with it",
-            )
+            return conclude_unseen(self._watched(), error)
         except BaseException as error:
             # What those who listen raise ends it first; a bug of ours is not the container's.
             if error is self._copy.raised:

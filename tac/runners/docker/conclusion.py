@@ -87,6 +87,20 @@ def conclude_without_it(watched: Watched) -> Verdict:
     )
 
 
+def conclude_unseen(watched: Watched, error: TacError) -> Verdict:
+    """Conclude about a container of which the engine told no end: it was away for too long."""
+    place = f"container/{watched.name}"
+    if watched.stopped:
+        ends = f"`docker stop {watched.name}` ends it"
+        return verdict.may_still_run(place, error.message, ends, seconds=watched.seconds)
+    return verdict.lost(
+        error.message,
+        seconds=watched.seconds,
+        log=str(watched.command.log),
+        remedy=f"{place} may still run, and the next run of the same command goes on with it",
+    )
+
+
 def _ended_for_another_driver(watched: Watched, state: State) -> bool:
     # Whatever its exit code: programs answer SIGTERM as they like.
     return state.name.endswith(STOPPED) and not watched.stopped and not state.oom_killed

@@ -29,7 +29,8 @@ class Pulls:
         """Fetch the image if it is not here; return without it when told to stop.
 
         Raises:
-            NoImage: the registry has none for us, or cannot be reached.
+            Refused: the registry has none for us, or cannot be reached.
+            EngineAway: the engine does not answer.
         """
         while not self._alone.acquire(timeout=_LOOK_SECONDS):
             if told_to_stop():

@@ -1,7 +1,13 @@
 import pytest
 
+from tac.errors import TacError
 from tac.runners import Command
-from tac.runners.docker.conclusion import Watched, conclude, conclude_without_it
+from tac.runners.docker.conclusion import (
+    Watched,
+    conclude,
+    conclude_unseen,
+    conclude_without_it,
+)
 from tac.runners.docker.engine import State
 from tac.verdict import Next, Reason
 
@@ -44,6 +50,28 @@ def test_a_container_that_another_driver_stopped_ended_for_no_reason_of_its_own(
     verdict = conclude(watched(output), state(code, name="x-1-stopped"), ["so"])
 
     assert (message(verdict, output), verdict.next) == (BY_ANOTHER, Next.RETRY)
+
+
+@pytest.mark.parametrize(
+    ("stopped", "said"),
+    [
+        (
+            True,
+            "step/x: told to stop after 3.0 s, and container/x-1 may still run: it is away\n"
+            "Hint: `docker stop x-1` ends it",
+        ),
+        (
+            False,
+            "step/x: lost after 3.0 s: it is away\n"
+            "Hint: container/x-1 may still run, and the next run of the same command goes on with "
+            "it; log: /s/x.log",
+        ),
+    ],
+)
+def test_a_container_of_which_nothing_was_told_may_still_run(output, stopped, said):
+    verdict = conclude_unseen(watched(output, stopped=stopped), TacError("it is away"))
+
+    assert message(verdict, output) == said
 
 
 def test_what_another_driver_stopped_too_late_is_done(output):
