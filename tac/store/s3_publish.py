@@ -75,6 +75,7 @@ class Publisher:
                     return self._who_stands(place, error) == writer
                 if status_of(error) != HTTPStatus.CONFLICT:
                     raise
+                # Who came at the same moment comes again at another one.
                 time.sleep(random.uniform(0.5, 1) * 0.1 * 2**number)  # noqa: S311 - no secret
             else:
                 return True
@@ -193,6 +194,7 @@ class Publisher:
                     return False
                 if status_of(error) != HTTPStatus.CONFLICT or number == _CONFLICTS - 1:
                     raise
+                # Who came at the same moment comes again at another one.
                 time.sleep(random.uniform(0.5, 1) * 0.1 * 2**number)  # noqa: S311 - no secret
             else:
                 return True

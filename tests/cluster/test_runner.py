@@ -1,5 +1,6 @@
 """The life of a step's Job: what is made, what is heard of it, how it is ended."""
 
+import socket
 import threading
 
 import pytest
@@ -169,6 +170,17 @@ def test_a_success_without_its_output_leaves_a_black_box(at):
     assert verdict.reason is Reason.DONE
     [box] = at.boxes()
     assert list(box["logs"].values()) == ["so\n"]
+
+
+def test_a_success_is_one_although_the_store_is_away(at):
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        nobody = f"http://127.0.0.1:{door.getsockname()[1]}"
+    at.set(AWS_ENDPOINT_URL_S3=nobody, AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x")
+
+    verdict = at.sh("echo so", output="s3://nobody/x.csv")
+
+    assert message(verdict) == "step/x: done after T s"
+    assert len(at.boxes()) == 1
 
 
 def test_a_closed_runner_stops_what_it_runs(at):

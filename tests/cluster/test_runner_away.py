@@ -143,6 +143,24 @@ def test_a_refusal_after_a_long_time_away_is_not_believed_at_once(at, proxy, mon
     assert at.made_pods() == [pod]
 
 
+def test_a_server_that_is_away_at_the_end_is_waited_for_once_and_not_for_each_job(
+    at, proxy, monkeypatch
+):
+    for number in range(5):
+        assert at.sh(f"exit 1 # {number}").reason is Reason.BUG
+    monkeypatch.setattr("tac.kubernetes.shared._CLEANING_SECONDS", 7.0)
+    proxy.cut()
+
+    began = time.monotonic()
+    at.close()
+
+    # Each of the five would wait for six seconds: 0.1, 0.2 and so on to 3.2.
+    assert time.monotonic() - began < 20
+    proxy.mend()
+    assert len(at.jobs()) == 5
+    at.kubectl("delete", "jobs", "--all")
+
+
 def test_a_job_whose_creation_was_not_answered_is_found_and_not_made_twice(at, proxy):
     created: list[dict[str, object]] = []
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tac.kubernetes.feed import REFUSAL_SECONDS
 from tac.kubernetes.patience import Limits
 from tac.kubernetes.pods import time_of
 from tac.kubernetes.stages import Stage
@@ -262,6 +263,26 @@ def test_who_has_no_rights_is_told_which_to_ask_for(at):
     )
     assert token not in at.log.read_text()
     at.set(KUBECONFIG=at.cluster.environment["KUBECONFIG"])
+
+
+def test_who_may_list_and_not_watch_is_told_at_once(at):
+    at.kubectl("create", "serviceaccount", "reader")
+    at.kubectl("create", "role", "reader", "--verb=create,get,list", "--resource=jobs,pods")
+    user = f"{at.namespace}:reader"
+    at.kubectl("create", "rolebinding", "reader", "--role=reader", f"--serviceaccount={user}")
+    token = at.kubectl("create", "token", "reader").strip()
+    at.set(KUBECONFIG=str(at.cluster.write_config(at.path / "reader", user={"token": token})))
+    began = time.monotonic()
+
+    verdict = at.run("sleep", "600")
+
+    # It is known before the Job is made, or a moment later.
+    assert verdict.reason in {Reason.CANNOT_START, Reason.LOST}
+    assert 'cannot watch resource "' in verdict.detail
+    assert "auth can-i watch " in str(verdict.remedy)
+    assert time.monotonic() - began < REFUSAL_SECONDS
+    at.set(KUBECONFIG=at.cluster.environment["KUBECONFIG"])
+    at.kubectl("delete", "jobs", "--all")
 
 
 def test_an_api_server_that_does_not_answer_is_a_verdict_that_says_how_to_get_one(at):
