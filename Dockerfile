@@ -20,8 +20,9 @@ WORKDIR /src
 RUN python3 -m venv /opt/tac
 COPY requirements.txt ./
 RUN --mount=type=cache,target=/pip-cache --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
-    /opt/tac/bin/pip install --quiet --no-compile --only-binary :all: --require-hashes \
-        --requirement requirements.txt
+    /opt/tac/bin/pip install --quiet --no-compile --only-binary :all: --no-deps --require-hashes \
+        --requirement requirements.txt \
+ && /opt/tac/bin/pip check
 
 # Python's own library, where the base left its bytecode out, as the official images do.
 FROM ${BASE} AS python

@@ -13,7 +13,9 @@ NODES   =
 # One environment for each Python that was asked for, so that they do not undo each other.
 VENV = .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN  = $(VENV)/bin
-PIP  = $(BIN)/python -m pip --disable-pip-version-check --quiet install
+PIP  = $(BIN)/python -m pip --disable-pip-version-check --quiet
+# What is locked and nothing else: pip's resolver would fetch an extra that the lock holds already.
+LOCKED = --no-deps --require-hashes --requirement
 RUNS = $(VENV)/.runs
 DEVS = $(VENV)/.develops
 
@@ -123,11 +125,13 @@ $(VENV)/.made:
 
 $(RUNS): $(VENV)/.made requirements.txt setup.py pyproject.toml tac/__init__.py
 	@echo 'installing what tac runs on, exact versions; the first time this takes about a minute'
-	@$(PIP) --require-hashes -r requirements.txt
-	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(PIP) install $(LOCKED) requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(PIP) check
 	@touch $@
 
 $(DEVS): $(RUNS) requirements-dev.txt
 	@echo 'installing what the tests and checks need, exact versions'
-	@$(PIP) --require-hashes -r requirements-dev.txt
+	@$(PIP) install $(LOCKED) requirements-dev.txt
+	@$(PIP) check
 	@touch $@
