@@ -23,6 +23,8 @@ The numbers are exit codes: the contract between a step and its runner.
 Nothing here imports a library, so catching one of these costs nothing.
 """
 
+from tac.plain import plain
+
 SERVER_TEXT_LIMIT = 500
 """Characters of somebody else's error text that a message of ours may hold."""
 
@@ -135,6 +137,5 @@ class StepFailed(TacError):
 
 
 def cut(text: str, limit: int = SERVER_TEXT_LIMIT) -> str:
-    """Shorten somebody else's text to one line of at most `limit` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    """Shorten somebody else's text to one plain line of at most `limit` characters."""
+    return plain(text, limit=limit)
