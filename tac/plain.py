@@ -7,7 +7,8 @@ caller has to think of it:
 
 - what a command prints about an error, a plan or a run (`tac.step`, `tac.cli`, `tac.live`);
 - what Luigi's dashboard is told of a task (`tac.luigi_task`), and what is logged;
-- what a verdict quotes of a step's last lines (`tac.exits`), and every server's text (`errors.cut`).
+- what a verdict quotes of a step's last lines (`tac.exits`), and every server's text
+  (`tac.errors.cut`).
 
 What a person asked for as data is not text for the eyes and stays byte for byte: the output of a
 step on stdout, a log file, a black box. A log file keeps what the step wrote, because a post-mortem
@@ -26,8 +27,8 @@ TEXT_LIMIT = 2000
 below half of that."""
 
 # ECMA-48: a control sequence (colours, cursor), a control string (title, clipboard, link), and the
-# two or three characters of every other sequence. A string that does not end on its line is not one:
-# it may not swallow what follows.
+# two or three characters of every other sequence. A string without an end on its line is none: it
+# may not swallow what follows.
 _SEQUENCES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|(?:\x1b[]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x08\x0a-\x1f\x7f-\x9f]*(?:\x07|\x1b\\|\x9c)"

@@ -59,7 +59,7 @@ def test_what_a_terminal_obeys_is_not_shown(text, shown):
         "東京 서울 ไทย हिन्दी",
         "e\u0301 and a\u0308 combined",
         "שלום عليكم",
-        "می\u200cخواهم",
+        "می\u200cخواهم",  # noqa: RUF001 - Persian
         "क\u094d\u200dष",
         "👍🏽 👩\u200d👩\u200d👧 🏳\ufe0f\u200d🌈",
         "markup [bold]stays[/bold] <b>as it is</b> & %s {}",
