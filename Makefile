@@ -1,14 +1,18 @@
 # The menu of tac: `make` alone prints it.
-# Nothing has to be installed but Python 3.11, 3.12 or 3.13; everything else goes to .venv, once.
+# Nothing has to be installed but Python 3.11 (3.11.1 or newer), 3.12 or 3.13; everything else goes to .venv, once.
 #
 #   make run DATE=2023-07-04 STORE=s3://bucket/prefix
 #   make test PYTHON=python3.12 ARGS='-k store'
 
+# Each may be an environment variable as well, but never without a word: a shell may hold a DATE or
+# ARGS that were meant for something else.
+OPTIONS = PYTHON DATE STORE ARGS NODES
 PYTHON ?= python3
-DATE    = 2023-03-01
-STORE   =
-ARGS    =
-NODES   =
+DATE   ?= 2023-03-01
+STORE  ?=
+ARGS   ?=
+NODES  ?=
+$(foreach option,$(OPTIONS),$(if $(filter environment,$(origin $(option))),$(info $(option)=$($(option)) (environment))))
 
 # One environment for each Python that was asked for, so that they do not undo each other.
 VENV = .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
@@ -25,7 +29,8 @@ DEVS = $(VENV)/.develops
         spell repository fmt cover bench bench-year bench-dag lock wheel clean cluster cluster-down
 
 menu:
-	@echo 'make TARGET [PYTHON=python3.12] [DATE=2023-03-01] [STORE=s3://bucket/prefix] [ARGS=...]'
+	@echo 'make TARGET [PYTHON=python3.12] [DATE=2023-03-01] [STORE=s3://bucket/prefix] [NODES=2] [ARGS=...]'
+	@echo 'Environment variables of these names count, too; `env -u ARGS make ...` leaves one out.'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: $(DEVS) ## .venv with tac, its tests and its checks
@@ -101,7 +106,7 @@ cluster-down: ## stop it, and remove all that it made
 image: ## the image `tac` (needs Docker; ARGS='--build-arg BASE=...')
 	DOCKER_BUILDKIT=1 docker build --tag tac --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' \
 	    tac/__init__.py)" --build-arg REVISION="$$(git describe --always --abbrev=40 --dirty \
-	    --exclude '*')" $(ARGS) .
+	    --exclude '*' 2>/dev/null || echo unknown)" $(ARGS) .
 
 lock: ## write requirements*.txt anew from setup.py's ranges (needs uv; ARGS=--upgrade for the newest)
 	hack/lock.sh $(ARGS)
@@ -118,8 +123,8 @@ clean: ## remove what make made; results in the store stay
 # The environment: each step is done once, and again when what it was made from has changed.
 
 $(VENV)/.made:
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
-	    "tac needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is %d.%d. Try: make PYTHON=python3.12 ..." % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:3]; sys.exit(0 if (3, 11, 1) <= v < (3, 14) else \
+	    "tac needs Python 3.11 (3.11.1 or newer), 3.12 or 3.13, and $(PYTHON) is %d.%d.%d. Try: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 

@@ -36,7 +36,8 @@ setup(
     license_expression="MIT",
     license_files=["LICENSE"],
     author="tac contributors",
-    python_requires=">=3.11,<3.14",
+    # The fork server of 3.11.0's multiprocessing obeys every user of the machine: CVE-2022-42919.
+    python_requires=">=3.11.1,<3.14",
     install_requires=[
         "boto3>=1.36,<2",
         "click>=8.4,<9",

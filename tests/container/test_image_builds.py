@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.engine import REPOSITORY, Engine, build_image
-from tests.support.layers import added_layers
+from tests.support.layers import added_layers, attributes
 
 REBUILD_SECONDS = 30
 CONTEXT = (
@@ -41,6 +41,20 @@ def build(engine: Engine, folder: Path, *options: str) -> list[str]:
     layers = added_layers(engine, tag)
     engine.command("image", "rm", tag)
     return layers
+
+
+@pytest.mark.timeout(900)
+def test_the_labels_say_which_version_and_which_commit_were_built(engine, checkout):
+    tag = "tac-test-labels"
+    build_image(engine, checkout, tag, "--build-arg=VERSION=7.8.9", "--build-arg=REVISION=abc123")
+    labels = attributes(engine, tag)["Config"]["Labels"]
+    engine.command("image", "rm", tag)
+
+    prefix = "org.opencontainers.image"
+    assert {key: labels[f"{prefix}.{key}"] for key in ("version", "revision")} == {
+        "version": "7.8.9",
+        "revision": "abc123",
+    }
 
 
 @pytest.mark.timeout(900)

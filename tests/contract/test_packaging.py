@@ -65,7 +65,7 @@ def test_a_wheel_says_what_it_needs_and_which_command_it_brings(wheel):
     archive = zipfile.ZipFile(wheel)
     about = f"tac-{tac.__version__}.dist-info"
     metadata = message_from_bytes(archive.read(f"{about}/METADATA"))
-    assert SpecifierSet(metadata["Requires-Python"]) == SpecifierSet(">=3.11,<3.14")
+    assert SpecifierSet(metadata["Requires-Python"]) == SpecifierSet(">=3.11.1,<3.14")
     assert metadata["License-Expression"] == "MIT"
     assert f"{about}/licenses/LICENSE" in archive.namelist()
     assert archive.read(f"{about}/entry_points.txt").decode() == (
