@@ -7,58 +7,31 @@ Luigi is imported only by what runs tasks, so `tac --help` costs what click cost
 import contextlib
 import json
 import os
-import shlex
-import shutil
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import tac
 from tac import runners, settings
+from tac.commands import MODULE, USAGE, RunCommand, Tac
 from tac.errors import ConfigError, TacError
 from tac.runners.log import shown
 from tac.step import Failure
 
 if TYPE_CHECKING:
+    import datetime
+
     import luigi
 
     from tac.run import Outcome
     from tac.worker import Observer, Plan
 
-_USAGE = 2
 _UNHANDLED = 40  # Luigi's retcode class `unhandled_exception`
 _INTERRUPTED, _TERMINATED = 130, 143  # as a shell says SIGINT and SIGTERM
-_MODULE = "tac.task"
-
-
-class Tac(click.Group):
-    """The group of commands; it knows that another program has its name."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; a file in its place was meant for GNU tac."""
-        name = args[0]
-        if self.get_command(ctx, name) is None and Path(name).exists():
-            raise Failure(_gnu_tac(name), _USAGE)
-        return super().resolve_command(ctx, args)
-
-
-def _gnu_tac(file: str) -> TacError:
-    ours = Path(sys.prefix, "bin", "tac").resolve()
-    directories = os.get_exec_path({"PATH": settings.variable("PATH") or ""})
-    found = (shutil.which("tac", path=directory) for directory in directories)
-    others = [path for path in found if path and Path(path).resolve() != ours]
-    real = others[0] if others else None
-    return TacError(
-        f"{file}: is a file, and this tac runs pipelines; it stands in front of GNU tac here",
-        hint=shlex.join([real, file]) if real else "GNU tac is not installed here",
-    )
 
 
 @contextlib.contextmanager
@@ -72,7 +45,7 @@ def _told(*, debug: bool) -> Iterator[None]:
         if debug:
             traceback.print_exc()
         usage = isinstance(error, ConfigError)
-        raise Failure(error, _USAGE if usage else _UNHANDLED) from error
+        raise Failure(error, USAGE if usage else _UNHANDLED) from error
     except click.ClickException:
         raise
     except KeyboardInterrupt as interrupt:  # nothing runs yet: what runs is stopped with the run
@@ -165,11 +138,9 @@ class _Way:
         return cls(workers, settings.current().luigid, options.pop("quiet"), options.pop("verbose"))
 
 
-@main.command(
-    add_help_option=False, context_settings={"ignore_unknown_options": True}, no_args_is_help=True
-)
+@click.command(cls=RunCommand, add_help_option=False, no_args_is_help=True)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="TASK [--PARAMETER VALUE]...")
-@click.option("--module", default=_MODULE, show_default=True, help="Where the task is defined")
+@click.option("--module", default=MODULE, show_default=True, help="Where the task is defined")
 @click.option("--from", "first", type=_DAY, metavar="DAY", help="Every day from here,")
 @click.option("--to", "last", type=_DAY, metavar="DAY", help="to here, for a task with a date,")
 @click.option("--every", type=click.IntRange(min=1), metavar="N", help="or one day in N")
@@ -183,8 +154,10 @@ def run(ctx: click.Context, /, **options: Any) -> None:
     """Run TASK and everything it needs that is not there yet.
 
     A task's parameters are written by their names; `tac run TASK --help` lists them.
-    --Family-name sets the default of another task's parameter. A date is written 2023-03-01, or
-    as the word today or yesterday: the day in New York, where the flights leave.
+    --Family-name sets the parameter of every task of that family, if nothing else gives it a value.
+    A parameter that is called like an option below is written --TASK-name, or behind a --.
+    A date is written 2023-03-01, or as the word today or yesterday: the day in New York, where the
+    flights leave.
 
     --force deletes the outputs of TASK, and of what was made from them: tasks of the same
     module, with the same parameters, every value of a choice, and every date that occurs in the
@@ -204,18 +177,24 @@ def run(ctx: click.Context, /, **options: Any) -> None:
       tac run FetchData --date 2023-03-01 --force --dry-run
       tac run --module my_pipeline.task MyTask --number 7 --luigid http://localhost:8082
     """  # noqa: D301 - click's mark for a paragraph to leave alone
-    words = options.pop("words")
+    words = options["words"]
     if not words:
         if not options["wants_help"]:
             raise click.UsageError("name a task, such as: tac run Report --date 2023-03-01", ctx)
         click.echo(ctx.get_help())
         return
-    with _told(debug=options["debug"]):
+    with _told(debug=options["debug"] or "--debug" in words):
+        task, line, options = run.read(ctx, words)
         if options["wants_help"]:
-            _show_task(options["module"], words[0])
+            _show_task(task, run.options(ctx))
             return
+        for mistake in line.mistakes:
+            raise mistake
         way = _Way.from_options(options)
-        ctx.exit(_run(_tasks(words, options), way, options))
+        ctx.exit(_run(_tasks(task, line.pairs, options), way, options))
+
+
+main.add_command(run)
 
 
 @main.command(no_args_is_help=True)
@@ -238,9 +217,9 @@ def evaluate(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
         first, last = options.pop("first").date(), options.pop("last").date()
         if first > last:
             raise ConfigError(f"--from {first} --to {last}: the last day is before the first")
-        words = ["--first", str(first), "--last", str(last), "--every", str(options.pop("every"))]
+        every = options.pop("every")
         way = _Way.from_options(options)
-        tasks = _tasks(["Evaluate", *words], {"module": _MODULE})
+        tasks: list[luigi.Task] = [_evaluation(first, last, every)]
         code = _run(tasks, way, {"results": False})
         if code == 0:
             _show_evaluation(tasks[0], as_json=as_json)
@@ -267,27 +246,33 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _tasks(words: Sequence[str], options: dict[str, Any]) -> "list[luigi.Task]":
+def _tasks(
+    task: "type[luigi.Task]", pairs: Sequence[tuple[str, str]], options: dict[str, Any]
+) -> "list[luigi.Task]":
     from tac.run import parameters
 
-    family, *rest = words
-    parameters.load(options["module"])
-    kind = parameters.find_task(options["module"], family)
-    values = parameters.read_values(kind, rest)
-    first, last, every = (options.get(name) for name in ("first", "last", "every"))
+    values = parameters.read_values(task, pairs)
+    first, last, every = (options[name] for name in ("first", "last", "every"))
     if first is None and last is None and every is None:
-        return [parameters.make_task(kind, values)]
+        return [parameters.make_task(task, values)]
     if first is None or last is None:
         raise ConfigError("--from and --to: belong together", hint="--every N is for them only")
-    return parameters.each_date(kind, values, first.date(), last.date(), every or 1)
+    return parameters.each_date(task, values, first.date(), last.date(), every or 1)
 
 
-def _show_task(module: str, family: str) -> None:
-    from tac.run import parameters, words
+def _show_task(task: "type[luigi.Task]", options: Iterable[str]) -> None:
+    from tac.run import words
 
-    parameters.load(module)
-    for line in words.task_help(parameters.find_task(module, family)):
+    for line in words.task_help(task, options):
         click.echo(line)
+
+
+def _evaluation(first: "datetime.date", last: "datetime.date", every: int) -> "luigi.Task":
+    from tac.run import parameters
+
+    parameters.load(MODULE)
+    task = parameters.find_task(MODULE, "Evaluate")
+    return parameters.make_task(task, {"first": first, "last": last, "every": every})
 
 
 def _run(tasks: "list[luigi.Task]", way: _Way, options: dict[str, Any]) -> int:

@@ -11,18 +11,18 @@ import datetime as dt
 import difflib
 import importlib
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import luigi
-from luigi.configuration import get_config
 from luigi.task_register import Register
 
 from tac.errors import ConfigError, cut
 from tac.flights import ZONE
+from tac.worker.defaults import set_defaults
 
 DATE = "date"
 """The parameter that `--from` and `--to` fill."""
@@ -92,12 +92,29 @@ def find_task(module: str, family: str) -> type[luigi.Task]:
         return imported
     if family in tasks:
         return tasks[family]
-    near = _near(family, tasks)
-    names = ", ".join(tasks) or "none"
+    if Register._get_reg().get(family) is Register.AMBIGUOUS_CLASS:  # noqa: SLF001 - as above
+        raise ConfigError(
+            f"{family}: several tasks have this name",
+            hint="give one of them a `task_namespace`, and name it as NAMESPACE.TASK",
+        )
+    if family.startswith("-"):
+        raise ConfigError(
+            f"{family}: is no option of tac run that can stand before TASK",
+            hint="name the task first, then its parameters: tac run --module MODULE TASK --name 1",
+        )
     raise ConfigError(
-        f"{module}: has no task {family!r}; its tasks are {names}",
-        hint=f"did you mean {near}?" if near else "name the task first, then its parameters",
+        f"{module}: there is no task {family!r}; its tasks are {', '.join(tasks) or 'none'}",
+        hint=_where_else(family, tasks),
     )
+
+
+def _where_else(family: str, tasks: Iterable[str]) -> str:
+    known = Register._get_reg()  # noqa: SLF001 - as above
+    near = _near(family, tasks)
+    if family in known:  # in a module that this one imports
+        return f"tac run --module {known[family].__module__} {family}"
+    elsewhere = f"name its module: tac run --module my_pipeline.task {family}"
+    return f"did you mean {near}? If not, {elsewhere}" if near else elsewhere
 
 
 def parameters_of(task: type[luigi.Task]) -> dict[str, luigi.Parameter[Any]]:
@@ -105,39 +122,61 @@ def parameters_of(task: type[luigi.Task]) -> dict[str, luigi.Parameter[Any]]:
     return {name.replace("_", "-"): parameter for name, parameter in task.get_params()}
 
 
-def describe(task: type[luigi.Task]) -> list[Described]:
-    """Say what each parameter of the task is."""
+def describe(task: type[luigi.Task], options: Iterable[str] = ()) -> list[Described]:
+    """Say what each parameter of the task is; `options` of tac run stand in the way of some."""
+    taken = set(options)
     return [
-        Described(f"--{option}", _kind(parameter), _default(task, option), _text(parameter))
-        for option, parameter in parameters_of(task).items()
+        Described(
+            f"--{spelling(task, name) if f'--{name}' in taken else name}",
+            kind_of(parameter),
+            _default(task, name),
+            _text(parameter),
+        )
+        for name, parameter in parameters_of(task).items()
     ]
 
 
+def spelling(task: type[luigi.Task], name: str) -> str:
+    """Return the name of a parameter that no other task and no command has too."""
+    return f"{task.get_task_family()}-{name}".replace("_", "-")
+
+
 def read_values(
-    task: type[luigi.Task], words: Sequence[str], *, now: dt.datetime | None = None
+    task: type[luigi.Task], pairs: Iterable[tuple[str, str]], *, now: dt.datetime | None = None
 ) -> dict[str, Any]:
-    """Read `--name value`, `--name=value`, `--flag`, and `--Family-name value` for another task.
+    """Read the values of the task's parameters; what is named `Family-name` is that family's too.
 
     A date may be the word `today` or `yesterday`: the day where the flights leave, at `now`.
 
     Raises:
-        ConfigError: an unknown name, a value that does not parse, a word too many.
+        ConfigError: an unknown name, a value that does not parse, or two values for one parameter.
     """
     values: dict[str, Any] = {}
-    for option, word in _pairs(task, words):
-        owner, name = _owner(task, option)
+    given: set[tuple[str, str]] = set()
+    for option, word in pairs:
+        owner, name = owner_of(task, option)
         parameter = parameters_of(owner)[name]
-        if word is None:
-            raise ConfigError(f"--{option}: needs a value, {_kind(parameter)}")
         text = _without_words(parameter, word, now or dt.datetime.now(dt.UTC))
         value = _parse(option, parameter, text)
+        family, attribute = owner.get_task_family(), name.replace("-", "_")
+        if (family, attribute) in given:
+            raise ConfigError(f"--{option}: is given twice")
+        given.add((family, attribute))
         if owner is task:
-            if name.replace("-", "_") in values:
-                raise ConfigError(f"--{option}: is given twice")
-            values[name.replace("-", "_")] = value
-        else:
-            get_config().set(owner.get_task_family(), name.replace("-", "_"), text)
+            values[attribute] = value
+        if option not in parameters_of(task):
+            _set_default(option, family, attribute, text)
     return values
+
+
+def _set_default(option: str, family: str, attribute: str, text: str) -> None:
+    """Let every task of the family have the value, as Luigi's own command does."""
+    if "${" in text:
+        raise ConfigError(
+            f"--{option} {text!r}: Luigi takes ${{…}} in a default for an environment variable",
+            hint="a parameter of TASK itself takes it, as --name",
+        )
+    set_defaults({(family, attribute): text})
 
 
 def make_task(task: type[luigi.Task], values: dict[str, Any]) -> luigi.Task:
@@ -148,22 +187,24 @@ def make_task(task: type[luigi.Task], values: dict[str, Any]) -> luigi.Task:
     """
     family = task.get_task_family()
     missing = [
-        f"--{option} ({_kind(parameter)})"
+        f"--{option} ({kind_of(parameter)})"
         for option, parameter in parameters_of(task).items()
         if option.replace("-", "_") not in values
         and not parameter.has_task_value(family, option.replace("-", "_"))
     ]
     if missing:
-        raise ConfigError(
-            f"{family}: needs {' and '.join(missing)}", hint=f"tac run {family} --help"
-        )
+        raise ConfigError(f"{family}: needs {' and '.join(missing)}", hint=_help(task))
     try:
         return task(**values)
     except Exception as error:
         raise ConfigError(
             f"{family}: refuses these parameters: {type(error).__name__}: {cut(str(error))}",
-            hint=f"tac run {family} --help",
+            hint=_help(task),
         ) from error
+
+
+def _help(task: type[luigi.Task]) -> str:
+    return f"tac run --module {task.__module__} {task.get_task_family()} --help"
 
 
 def each_date(
@@ -182,7 +223,7 @@ def each_date(
     if DATE not in parameters_of(task):
         raise ConfigError(
             f"{family}: has no parameter `date` that --from and --to could fill",
-            hint=f"tac run {family} --help",
+            hint=_help(task),
         )
     if DATE in values:
         raise ConfigError("--date: is given, and so are --from and --to", hint="give one of them")
@@ -193,49 +234,37 @@ def each_date(
     return [make_task(task, values | {DATE: date}) for date in dates]
 
 
-def _pairs(task: type[luigi.Task], words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        if not word.startswith("--") or word == "--":
-            raise ConfigError(
-                f"{word!r}: is not expected here",
-                hint="one task is run; its parameters are written --name value",
-            )
-        option, equals, text = word[2:].partition("=")
-        option = option.replace("_", "-")
-        owner, name = _owner(task, option)
-        if equals:
-            yield option, text
-        elif _is_flag(parameters_of(owner)[name]):
-            yield option, "true"
-        elif rest and not rest[0].startswith("--"):
-            yield option, rest.pop(0)
-        else:
-            yield option, None
+def owner_of(
+    task: type[luigi.Task], option: str, options: Collection[str] = ()
+) -> tuple[type[luigi.Task], str]:
+    """Find whose parameter `option` is: the task's, or as `Family-name` that family's.
 
-
-def _owner(task: type[luigi.Task], option: str) -> tuple[type[luigi.Task], str]:
-    """Find whose parameter `option` is: the task's, or as `Family-name` another's."""
+    Raises:
+        ConfigError: it is no parameter; what is near is named, among `options` too.
+    """
     if option in parameters_of(task):
         return task, option
-    for family, other in _others(option):
-        name = option.removeprefix(f"{family}-")
+    for prefix, other in _others(task, option):
+        name = option.removeprefix(prefix)
         if name in parameters_of(other):
             return other, name
-    near = _near(option, parameters_of(task))
-    names = ", ".join(f"--{name}" for name in parameters_of(task)) or "none"
+    own = [each.option for each in describe(task, options)]
+    usable = [name for name in options if name.removeprefix("--") not in parameters_of(task)]
+    near = _near(f"--{option}", [*own, *usable])
+    names = ", ".join(own) or "none"
+    what = "is neither an option of tac run nor a" if options else "is no"
     raise ConfigError(
-        f"--{option}: is neither an option of tac run nor a parameter of "
-        f"{task.get_task_family()}; its parameters are {names}",
-        hint=f"did you mean --{near}?" if near else "tac run --help lists the options",
+        f"--{option}: {what} parameter of {task.get_task_family()}; its parameters are {names}",
+        hint=f"did you mean {near}?" if near else "tac run --help lists the options",
     )
 
 
-def _others(option: str) -> Iterator[tuple[str, type[luigi.Task]]]:
-    for family, other in Register._get_reg().items():  # noqa: SLF001 - the only list of the classes
-        if other is not Register.AMBIGUOUS_CLASS and option.startswith(f"{family}-"):
-            yield family, other
+def _others(task: type[luigi.Task], option: str) -> Iterator[tuple[str, type[luigi.Task]]]:
+    known = {**Register._get_reg(), task.get_task_family(): task}  # noqa: SLF001 - the only list of the classes
+    for family, other in known.items():
+        prefix = f"{family}-".replace("_", "-")
+        if other is not Register.AMBIGUOUS_CLASS and option.startswith(prefix):
+            yield prefix, other
 
 
 def _parse(option: str, parameter: luigi.Parameter[Any], text: str) -> Any:
@@ -243,7 +272,7 @@ def _parse(option: str, parameter: luigi.Parameter[Any], text: str) -> Any:
         return parameter.normalize(parameter.parse(text))
     except Exception as error:
         why = "" if isinstance(parameter, luigi.ChoiceParameter) else f": {cut(str(error))}"
-        raise ConfigError(f"--{option} {text!r}: is not {_kind(parameter)}{why}") from error
+        raise ConfigError(f"--{option} {text!r}: is not {kind_of(parameter)}{why}") from error
 
 
 def _without_words(parameter: luigi.Parameter[Any], text: str, now: dt.datetime) -> str:
@@ -260,9 +289,10 @@ def _text(parameter: luigi.Parameter[Any]) -> str:
     return (parameter.description or "").partition("Choices: {")[0].strip()
 
 
-def _is_flag(parameter: luigi.Parameter[Any]) -> bool:
+def takes_value(parameter: luigi.Parameter[Any]) -> bool:
+    """Tell whether a value is written for it; a flag of Luigi's has none."""
     implicit = luigi.BoolParameter.IMPLICIT_PARSING
-    return isinstance(parameter, luigi.BoolParameter) and parameter.parsing == implicit
+    return not (isinstance(parameter, luigi.BoolParameter) and parameter.parsing == implicit)
 
 
 _KINDS: dict[type, str] = {
@@ -279,7 +309,8 @@ _KINDS: dict[type, str] = {
 }
 
 
-def _kind(parameter: luigi.Parameter[Any]) -> str:
+def kind_of(parameter: luigi.Parameter[Any]) -> str:
+    """Say what a value of it is."""
     if isinstance(parameter, luigi.ChoiceParameter):
         choices = sorted(str(choice) for choice in parameter._choices)  # noqa: SLF001 - nowhere else
         return f"one of {', '.join(choices)}"

@@ -7,7 +7,7 @@ import inspect
 import itertools
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -31,14 +31,14 @@ def place_of(output: Any) -> str:
     return str(getattr(output, "path", output))
 
 
-def task_help(kind: type[luigi.Task]) -> Iterator[str]:
-    """Say what a task is for, and which parameters it takes."""
+def task_help(kind: type[luigi.Task], options: Iterable[str] = ()) -> Iterator[str]:
+    """Say what a task is for, and which parameters it takes beside the `options` of tac run."""
     yield f"Usage: tac run {kind.get_task_family()} [--PARAMETER VALUE]... [OPTIONS]\n"
     if kind.__doc__:
         yield textwrap.indent(inspect.cleandoc(kind.__doc__), "  ") + "\n"
     rows = [
         (each.option, f"{each.text or each.kind}{_kind_and_default(each)}")
-        for each in parameters.describe(kind)
+        for each in parameters.describe(kind, options)
     ]
     if rows:
         formatter = click.HelpFormatter(max_width=100)

@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -23,6 +23,7 @@ from luigi.worker import SchedulerMessage, TaskException, TaskProcess
 
 from tac.errors import cut
 from tac.worker.chatter import silence_luigi
+from tac.worker.defaults import Defaults, set_defaults
 from tac.worker.observer import Failure, failure_of
 
 
@@ -36,6 +37,8 @@ class Assignment:
     check_complete_on_run: bool
     stop_grace_seconds: float
     verbose: bool
+    defaults: Defaults = field(default_factory=dict)
+    """Of parameters, as the driver was told to set them."""
 
 
 def failure_of_run(task: luigi.Task, error: BaseException) -> Failure:
@@ -61,6 +64,7 @@ def main(theirs: Connection, pickled: bytes) -> None:
         driver.tell("result", ("", FAILED, traceback.format_exc(), [], []))
         return
     silence_luigi(verbose=assignment.verbose)
+    set_defaults(assignment.defaults)
     driver.grace_seconds = assignment.stop_grace_seconds
     _Attempt(assignment, driver).run()
 

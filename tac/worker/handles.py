@@ -27,6 +27,7 @@ from luigi.worker import SchedulerMessage, TaskProcess
 
 from tac.errors import cut
 from tac.worker import child
+from tac.worker.defaults import defaults
 from tac.worker.observer import Failure, failure_of
 from tac.worker.status import Reporter
 
@@ -230,6 +231,7 @@ class ProcessHandle(ThreadHandle):
             check_complete_on_run=self.check_complete_on_run,
             stop_grace_seconds=self.terms.stop_grace_seconds,
             verbose=self.terms.verbose,
+            defaults=defaults(),
         )
 
     def _listen(self, ours: "connection.Connection", process: "BaseProcess") -> bool:

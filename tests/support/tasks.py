@@ -204,6 +204,13 @@ class FindsOut(Filed):
         self.write()
 
 
+class AsksForADefault(Filed):
+    """Makes another task in its own process, and writes the number that this has by default."""
+
+    def run(self):
+        self.path().write_text(str(InThread(at=self.at).number))
+
+
 class Waits(Filed):
     """Runs in a thread until it is stopped or its file `go` is there."""
 

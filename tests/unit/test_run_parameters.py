@@ -37,53 +37,53 @@ class Other(luigi.Task):
     ],
 )
 def test_a_word_is_the_day_in_new_york(word, now, day):
-    assert parameters.read_values(Dated, ["--date", word], now=now) == {"date": day}
+    assert parameters.read_values(Dated, [("date", word)], now=now) == {"date": day}
 
 
 def test_without_a_moment_it_is_this_one():
     before = dt.datetime.now(dt.UTC)
-    [today] = parameters.read_values(Dated, ["--date=today"]).values()
+    [today] = parameters.read_values(Dated, [("date", "today")]).values()
     days = [
-        parameters.read_values(Dated, ["--date=today"], now=now)["date"]
+        parameters.read_values(Dated, [("date", "today")], now=now)["date"]
         for now in (before, dt.datetime.now(dt.UTC))
     ]
     assert today in days
 
 
 def test_a_date_that_is_written_out_stays_what_it_is():
-    values = parameters.read_values(Dated, ["--date", "2023-03-01"], now=MIDNIGHT)
+    values = parameters.read_values(Dated, [("date", "2023-03-01")], now=MIDNIGHT)
     assert values == {"date": dt.date(2023, 3, 1)}
 
 
 def test_only_a_date_may_be_a_word():
-    assert parameters.read_values(Dated, ["--text", "today"], now=MIDNIGHT) == {"text": "today"}
+    assert parameters.read_values(Dated, [("text", "today")], now=MIDNIGHT) == {"text": "today"}
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (
-            ["--month", "today"],
+            [("month", "today")],
             "--month 'today': is not a month, YYYY-MM: "
             "time data 'today' does not match format '%Y-%m'",
         ),
         (
-            ["--year", "yesterday"],
+            [("year", "yesterday")],
             "--year 'yesterday': is not a year, YYYY: "
             "time data 'yesterday' does not match format '%Y'",
         ),
         (
-            ["--hour", "today"],
+            [("hour", "today")],
             "--hour 'today': is not an hour, YYYY-MM-DDTHH: "
             "time data 'today' does not match format '%Y-%m-%dT%H'",
         ),
         (
-            ["--date", "Today"],
+            [("date", "Today")],
             "--date 'Today': is not a date, YYYY-MM-DD: "
             "time data 'Today' does not match format '%Y-%m-%d'",
         ),
         (
-            ["--date", "tomorrow"],
+            [("date", "tomorrow")],
             "--date 'tomorrow': is not a date, YYYY-MM-DD: "
             "time data 'tomorrow' does not match format '%Y-%m-%d'",
         ),
@@ -96,7 +96,7 @@ def test_another_word_or_another_parameter_is_refused(words, message):
 
 
 def test_the_default_of_another_task_may_be_a_word_too():
-    parameters.read_values(Dated, ["--Other-date", "yesterday"], now=MIDNIGHT)
+    parameters.read_values(Dated, [("Other-date", "yesterday")], now=MIDNIGHT)
     try:
         assert Other().date == dt.date(2023, 3, 1)
     finally:

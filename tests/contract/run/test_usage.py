@@ -27,13 +27,49 @@ MISTAKES = [
     ),
     (
         ["--module", "few", "Milk"],
-        "Error: few: has no task 'Milk'; its tasks are Mill, Mint",
-        "Hint: did you mean Mill?",
+        "Error: few: there is no task 'Milk'; its tasks are Mill, Mint",
+        "Hint: did you mean Mill? If not, name its module: tac run --module my_pipeline.task Milk",
     ),
     (
         ["--module", "few", "--number", "3", "Mill"],
-        "Error: few: has no task '--number'; its tasks are Mill, Mint",
-        "Hint: name the task first, then its parameters",
+        "Error: --number: is no option of tac run that can stand before TASK",
+        "Hint: name the task first, then its parameters: tac run --module MODULE TASK --name 1",
+    ),
+    (
+        ["--module", "few", "Nope"],
+        "Error: few: there is no task 'Nope'; its tasks are Mill, Mint",
+        "Hint: name its module: tac run --module my_pipeline.task Nope",
+    ),
+    (
+        ["Nope"],
+        "Error: tac.task: there is no task 'Nope'; its tasks are Evaluate, FetchData, "
+        "FetchSchedule, MakePredictions, Predict, Report, TransformData",
+        "Hint: name its module: tac run --module my_pipeline.task Nope",
+    ),
+    (
+        ["--module", "imports_few", "Mint"],
+        "Error: imports_few: there is no task 'Mint'; its tasks are none",
+        "Hint: tac run --module few Mint",
+    ),
+    (
+        ["--module", "twins", "Twin"],
+        "Error: Twin: several tasks have this name",
+        "Hint: give one of them a `task_namespace`, and name it as NAMESPACE.TASK",
+    ),
+    (
+        ["--module", "few", "Mint", "--kind", "gold", "--kind", "silver"],
+        "Error: --kind: is given twice",
+        None,
+    ),
+    (
+        ["--module", "few", "Mint", "--store", "a", "--store", "b"],
+        "Error: --store: is given twice",
+        None,
+    ),
+    (
+        ["--module", "few", "Mint", "--source", "zzz", "--dry-run"],
+        "Error: --source: is an option of tac run and a parameter of Mint",
+        "Hint: write --Mint-source for Mint, or --source in front of Mint for tac run",
     ),
     (
         ["--module", "few", "Mill", "--number", "three"],
@@ -65,12 +101,12 @@ MISTAKES = [
     (
         ["--module", "few", "Mill"],
         "Error: Mill: needs --number (a whole number) and --date (a date, YYYY-MM-DD)",
-        "Hint: tac run Mill --help",
+        "Hint: tac run --module few Mill --help",
     ),
     (
         ["--module", "few", "Mint", "--from", "2023-01-01", "--to", "2023-01-02"],
         "Error: Mint: has no parameter `date` that --from and --to could fill",
-        "Hint: tac run Mint --help",
+        "Hint: tac run --module few Mint --help",
     ),
     (
         ["--module", "few", "Mill", "--from", "2023-01-01"],
@@ -115,6 +151,11 @@ def here(tmp_path):
         "class Mint(luigi.Task):\n"
         "    kind = luigi.ChoiceParameter(choices=['gold', 'silver'], default='gold',"
         " description='of which metal')\n"
+        "    source = luigi.Parameter(default='a mine')\n"
+    )
+    (tmp_path / "imports_few.py").write_text("import few\n")
+    (tmp_path / "twins.py").write_text(
+        "import luigi\ndef twin():\n    class Twin(luigi.Task):\n        pass\ntwin(), twin()\n"
     )
     return tmp_path
 
@@ -155,7 +196,8 @@ def test_the_help_of_a_task_lists_the_values_of_a_choice_once(here):
         "Usage: tac run Mint [--PARAMETER VALUE]... [OPTIONS]\n"
         "\n"
         "Parameters:\n"
-        "--kind  of which metal  [one of gold, silver; default: gold]\n"
+        "--kind         of which metal  [one of gold, silver; default: gold]\n"
+        "--Mint-source  a text  [default: a mine]\n"
         "\n"
     )
 
@@ -165,6 +207,42 @@ def test_another_tasks_parameter_is_set_by_its_family(tmp_path):
 
     assert ended.code == 0
     assert (tmp_path / "InThread-7.txt").exists()
+
+
+def test_it_is_set_in_a_task_that_has_a_process_of_its_own_too(tmp_path):
+    ended = tac_run(tmp_path, "AsksForADefault", "--InThread-number", "7", "--quiet")
+
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "AsksForADefault.txt").read_text() == "7"
+
+
+OWN = [
+    (["Own", "--text", "-hello"], "a--hello"),
+    (["Own", "--Own-source", "zzz"], "zzz-x"),
+    (["Own", "--", "--source", "zzz"], "zzz-x"),
+    (["--source", "https://host/{date}", "Own"], "a-x"),
+]
+
+
+@pytest.mark.parametrize(("words", "name"), OWN, ids=[" ".join(row[0]) for row in OWN])
+def test_a_task_runs_with_what_was_typed(tmp_path, words, name):
+    (tmp_path / "own.py").write_text(
+        "import luigi\n"
+        "class Own(luigi.Task):\n"
+        "    source = luigi.Parameter(default='a')\n"
+        "    text = luigi.Parameter(default='x')\n"
+        "    runs_in_thread = True\n"
+        "    def output(self):\n"
+        "        return luigi.LocalTarget(f'{self.source}-{self.text}.txt')\n"
+        "    def run(self):\n"
+        "        self.output().open('w').close()\n"
+    )
+
+    # A setting of tac's is no parameter of a task's.
+    ended = tac(tmp_path, "run", "--module", "own", *words, TAC_SOURCE="https://elsewhere/{date}")
+
+    assert (ended.code, ended.out) == (0, f"{name}.txt\n")
+    assert [path.name for path in tmp_path.glob("*.txt")] == [f"{name}.txt"]
 
 
 def test_a_dry_run_says_what_would_run_and_why_and_runs_nothing(tmp_path):
