@@ -13,15 +13,32 @@ _CPU = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>m?)")
 _LEAST_MEMORY = 6 << 20  # Docker's engine refuses less ("Minimum memory limit allowed is 6MB")
 
 
+def parse_bytes(name: str, text: str) -> int:
+    """Read bytes out of `512Mi`, `2G` or a bare number of bytes; `name` is what messages call it.
+
+    Raises:
+        ConfigError: it is no amount.
+    """
+    number, unit = _amount(name, text)
+    base = 1024 if unit.endswith("i") else 1000
+    return int(float(number) * base ** " kMGT".index(unit[:1].replace("K", "k") or " "))
+
+
+def format_bytes(size: int) -> str:
+    """Write a number of bytes in the largest unit of Kubernetes that leaves none over."""
+    for unit, bits in (("Gi", 30), ("Mi", 20), ("Ki", 10)):
+        if size and size % (1 << bits) == 0:
+            return f"{size >> bits}{unit}"
+    return str(size)
+
+
 def parse_memory(text: str) -> int:
     """Read bytes out of `512Mi`, `2G` or a bare number of bytes.
 
     Raises:
         ConfigError: it is no amount, or too small a one.
     """
-    number, unit = _memory(text)
-    base = 1024 if unit.endswith("i") else 1000
-    size = int(float(number) * base ** " kMGT".index(unit[:1].replace("K", "k") or " "))
+    size = parse_bytes("memory", text)
     if size < _LEAST_MEMORY:
         raise ConfigError(
             f"memory: {text!r} is less than a container can have", hint="write it like 512Mi or 2Gi"
@@ -36,7 +53,7 @@ def format_memory(text: str) -> str:
         ConfigError: as `parse_memory` does.
     """
     parse_memory(text)
-    number, unit = _memory(text)
+    number, unit = _amount("memory", text)
     return number + {"K": "k", "ki": "Ki"}.get(unit, unit)
 
 
@@ -82,8 +99,8 @@ def format_cpu(text: str) -> str:
     return text.strip()
 
 
-def _memory(text: str) -> tuple[str, str]:
+def _amount(name: str, text: str) -> tuple[str, str]:
     found = _MEMORY.fullmatch(text.strip())
     if found is None:
-        raise ConfigError(f"memory: {text!r} is not an amount", hint="write it like 512Mi or 2Gi")
+        raise ConfigError(f"{name}: {text!r} is not an amount", hint="write it like 512Mi or 2Gi")
     return found["number"], found["unit"] or ""

@@ -16,14 +16,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tac.errors import ConfigError
-from tac.quantities import amount_for
+from tac.quantities import amount_for, parse_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 ON_STOP = ("stop", "leave")
-_LONGEST_SECONDS = {"stop_grace_seconds": 3600, "scheduling_seconds": 7 * 24 * 3600}
+_LONGEST_SECONDS = {
+    "stop_grace_seconds": 3600,
+    "scheduling_seconds": 7 * 24 * 3600,
+    "download_seconds": 24 * 3600,
+}
 """The settings that are numbers, and the largest that is no slip of the pen."""
+
+_BYTES = ("most_input_bytes", "most_table_bytes")
+_BOUNDS = (*_BYTES, "download_seconds")
+"""The settings that a step itself obeys, so every step is told of them, wherever it runs."""
 
 _S3_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 
@@ -32,7 +40,8 @@ _S3_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 _OF_THE_WORK = re.compile(
-    r"(OMP|OPENBLAS|MKL)_NUM_THREADS|PYTHONUNBUFFERED|TZ|AWS_(MAX_ATTEMPTS|RETRY_MODE)",
+    r"(OMP|OPENBLAS|MKL)_NUM_THREADS|PYTHONUNBUFFERED|TZ|AWS_(MAX_ATTEMPTS|RETRY_MODE)"
+    rf"|TAC_({'|'.join(_BOUNDS)})",
     re.IGNORECASE,
 )
 _OF_THE_MACHINE = re.compile(
@@ -120,6 +129,17 @@ class Settings:
     log_url: str = ""
     """Where a browser finds the log of a pod, such as `https://logs.example/{namespace}/{pod}`;
     Luigi's dashboard links to it."""
+
+    most_input_bytes: int = 128 << 20
+    """How large one input of a step, a file, an object or a download, may be, such as `128Mi`.
+    A day of all flights in the United States is 3 MB."""
+
+    most_table_bytes: int = 256 << 20
+    """How much memory the table in one input may take, such as `256Mi`: a small file may hold a
+    large one."""
+
+    download_seconds: float = 600.0
+    """How long one download from a source may take."""
 
     s3_endpoint_url: str | None = None
     """S3's address when it is not Amazon's."""
@@ -238,7 +258,8 @@ def read_settings(environment: Mapping[str, str], paths: Iterable[Path] = ()) ->
         raise ConfigError(f"on_stop: {values['on_stop']!r} is neither {' nor '.join(ON_STOP)}")
     _check_log_url(values.get("log_url", ""))
     numbers = {name: _seconds(name, values[name]) for name in _LONGEST_SECONDS if name in values}
-    return Settings(**{**values, **numbers})  # type: ignore[arg-type]  # each is of its field's type
+    sizes = {name: parse_bytes(name, values[name]) for name in _BYTES if name in values}
+    return Settings(**{**values, **numbers, **sizes})  # type: ignore[arg-type]  # each is of its field's type
 
 
 def _check_log_url(template: str) -> None:
@@ -289,6 +310,9 @@ def child_environment() -> dict[str, str]:
     environment = {**os.environ, **_ONE_THREAD, "PYTHONUNBUFFERED": "1"}  # noqa: TID251  # the one reader
     if endpoint := current().s3_endpoint_url:
         environment["AWS_ENDPOINT_URL_S3"] = endpoint
+    for name in _BOUNDS:  # a container does not see the file that they may come from
+        if (bound := getattr(current(), name)) != getattr(Settings, name):
+            environment[f"TAC_{name.upper()}"] = f"{bound:g}" if bound % 1 else str(int(bound))
     return environment
 
 

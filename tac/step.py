@@ -28,6 +28,7 @@ import click
 import tac
 from tac import names, settings
 from tac.errors import ConfigError, StorageFull, TacError
+from tac.limits import check_input_bytes
 from tac.progress import Progress, format_progress
 from tac.store import store_of
 
@@ -55,6 +56,21 @@ def read(address: str) -> BinaryIO:
         InputMissing, BucketMissing, AccessDenied, StorageUnavailable: as the store says.
     """
     return store_of(address).open(address)
+
+
+def read_bytes(address: str) -> bytes:
+    """Return the whole content of an input, if it is not more than the settings allow.
+
+    Raises:
+        DataError: it is more.
+        InputMissing, BucketMissing, AccessDenied, StorageUnavailable: as the store says.
+    """
+    most = settings.current().most_input_bytes
+    with store_of(address).open(address, most_bytes=most) as file:
+        # A file may grow, or be a device that never ends.
+        content = file.read(most + 1)
+    check_input_bytes(address, len(content), most, verb="holds at least")
+    return content
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tac import __version__
 from tac.errors import ConfigError, DataError, StorageError
 from tac.flights.table import write_table
-from tac.step import read
+from tac.step import read_bytes
 from tac.store import store_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def save(address: str, name: str, model: Model, features: Table) -> None:
     for part, content in ((address, body.getvalue()), (f"{address}.json", text)):
         with store_of(part).create(part) as draft:
             draft.file.write(content)
-        if not draft.published and _content(part) != content:
+        if not draft.published and read_bytes(part) != content:
             raise StorageError(
                 f"{part}: another model is there, and nothing is overwritten",
                 hint="give --save-model an address of its own",
@@ -73,8 +73,8 @@ def load(address: str) -> Model:
     """
     import joblib
 
-    description = json.loads(_content(f"{address}.json"))
-    body = _content(address)
+    description = json.loads(read_bytes(f"{address}.json"))
+    body = read_bytes(address)
     if (digest := _digest(body)) != description["sha256"]:
         raise DataError(
             f"{address}: is not the model of its description: sha256 {digest[:12]}…,"
@@ -118,8 +118,3 @@ def _versions() -> dict[str, str]:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _content(address: str) -> bytes:
-    with read(address) as file:
-        return file.read()

@@ -89,16 +89,15 @@ def read_files(
         DataError: one is no such table.
         InputMissing, AccessDenied, StorageUnavailable: as the store says.
     """
-    from tac.step import read
+    from tac.step import read_bytes
 
     if twice := sorted({address for address in addresses if addresses.count(address) > 1}):
         raise ConfigError(f"{twice[0]}: is given {addresses.count(twice[0])} times as an input")
     tables = []
     for address in addresses:
         suffix_of(address)
-        with read(address) as file:
-            data = file.read()
-        tables.append((address, read_table(address, data, columns, forbidden=forbidden)))
+        table = read_table(address, read_bytes(address), columns, forbidden=forbidden)
+        tables.append((address, table))
         done(address)
     return tables
 

@@ -62,10 +62,11 @@ class Store(Protocol):
         when not.
         """
 
-    def open(self, address: str) -> BinaryIO:
+    def open(self, address: str, *, most_bytes: int | None = None) -> BinaryIO:
         """Open `address` for reading, seekable, positioned at its start.
 
         Raises:
+            DataError: it holds more than `most_bytes`; nothing of it was read then.
             InputMissing: nothing is there.
         """
 

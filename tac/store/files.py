@@ -33,6 +33,7 @@ from tac.errors import (
     StorageUnavailable,
     TacError,
 )
+from tac.limits import check_input_bytes
 from tac.store import Draft, Entry, Stat, is_partial
 
 if TYPE_CHECKING:
@@ -70,16 +71,22 @@ class Files:
         """Tell whether there is a file at this address, now."""
         return self.stat(address) is not None
 
-    def open(self, address: str) -> BinaryIO:
+    def open(self, address: str, *, most_bytes: int | None = None) -> BinaryIO:
         """Open a file for reading."""
         path = _path(address)
         with _explaining(path):
             try:
-                return path.open("rb")
+                file = path.open("rb")
             except (FileNotFoundError, NotADirectoryError) as error:
                 raise _missing(path) from error
             except IsADirectoryError as error:
                 raise _is_directory(path) from error
+            try:
+                check_input_bytes(address, os.fstat(file.fileno()).st_size, most_bytes)
+            except BaseException:
+                file.close()
+                raise
+            return file
 
     @contextlib.contextmanager
     def create(self, address: str) -> Iterator[Draft]:

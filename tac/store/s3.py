@@ -17,7 +17,8 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
 
-from tac.errors import StorageFull, StorageUnavailable
+from tac.errors import DataError, StorageFull, StorageUnavailable
+from tac.limits import check_input_bytes
 from tac.store import Draft, Entry, Stat, is_partial
 from tac.store.presence import Page, Presence
 from tac.store.s3_client import Connection, Place, connection, not_s3, place_of, status_of
@@ -62,14 +63,14 @@ class S3:
         place = place_of(address)
         return self._presence(connection(), place).exists(place.key, fresh=fresh)
 
-    def open(self, address: str) -> BinaryIO:
+    def open(self, address: str, *, most_bytes: int | None = None) -> BinaryIO:
         """Read a whole object aside, and open that."""
         place = place_of(address)
         here = connection()
         file = _Spool(_SPOOL_BYTES)
         try:
             with here.explaining(place), _explaining_room(place):
-                _receive(here, place, file)
+                _receive(here, place, file, most_bytes)
         except BaseException:
             file.release()
             raise
@@ -189,14 +190,19 @@ def _is_output(key: str) -> bool:
     return bool(names[-1]) and not hidden
 
 
-def _receive(here: Connection, place: Place, file: IO[bytes]) -> None:
+def _receive(here: Connection, place: Place, file: IO[bytes], most_bytes: int | None) -> None:
     """Read an object into `file`, going on where a connection broke."""
     target = {"Bucket": place.bucket, "Key": place.key}
     reply = here.client.get_object(**target)
-    if "ETag" not in reply:
+    if "ETag" not in reply or "ContentLength" not in reply:
         reply["Body"].close()
         raise not_s3(place, here.endpoint)
     size, version = reply["ContentLength"], reply["ETag"]
+    try:
+        check_input_bytes(str(place), size, most_bytes)
+    except DataError:
+        reply["Body"].close()  # the rest of it is not read
+        raise
     received, broken = 0, None
     for number in range(_READS):
         if number:

@@ -3,6 +3,7 @@ import pytest
 from tac.errors import ConfigError
 from tac.quantities import (
     amount_for,
+    format_bytes,
     format_cpu,
     format_memory,
     more_memory,
@@ -26,6 +27,14 @@ from tac.quantities import (
 )
 def test_memory_is_read_as_kubernetes_writes_it(text, size):
     assert parse_memory(text) == size
+
+
+def test_bytes_are_written_in_the_largest_unit_that_leaves_none_over():
+    sizes = (0, 1000, 1024, 1 << 20, 1000 << 20, 1 << 30, (1 << 30) + 1)
+
+    assert [format_bytes(size) for size in sizes] == [
+        *("0", "1000", "1Ki", "1Mi", "1000Mi", "1Gi", "1073741825"),
+    ]
 
 
 @pytest.mark.parametrize(("text", "count"), [("1.5", 1_500_000_000), ("500m", 500_000_000)])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tac.errors import ConfigError
-from tac.settings import Settings, passed_on, read_settings
+from tac.settings import Settings, child_environment, current, passed_on, read_settings
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -35,6 +35,27 @@ def test_settings_that_are_numbers_are_read_as_numbers():
     settings = read_settings({"TAC_STOP_GRACE_SECONDS": "0", "TAC_SCHEDULING_SECONDS": "1.5"})
 
     assert settings == Settings(stop_grace_seconds=0.0, scheduling_seconds=1.5)
+
+
+def test_settings_that_are_sizes_are_read_as_kubernetes_writes_them():
+    settings = read_settings({"TAC_MOST_INPUT_BYTES": "1Gi", "TAC_MOST_TABLE_BYTES": "1500"})
+
+    assert settings == Settings(most_input_bytes=1 << 30, most_table_bytes=1500)
+
+
+def test_a_step_is_told_of_the_bounds_that_a_file_sets(tmp_path, monkeypatch):
+    write(tmp_path, "luigi.cfg", "[tac]\nmost_table_bytes = 1Gi\ndownload_seconds = 1.5\n")
+    monkeypatch.chdir(tmp_path)
+    current.cache_clear()
+    try:
+        told = passed_on(child_environment(), elsewhere=True)
+    finally:
+        current.cache_clear()
+
+    assert {name: value for name, value in told.items() if name.startswith("TAC_")} == {
+        "TAC_MOST_TABLE_BYTES": "1073741824",
+        "TAC_DOWNLOAD_SECONDS": "1.5",
+    }
 
 
 def test_pods_can_be_given_no_config_map_and_no_secret():
@@ -71,7 +92,7 @@ SETTINGS = (
     "store, source, runner, logs, luigid, stop_grace_seconds, image, memory, most_memory, cpu, "
     "on_stop, docker_network, container_s3_endpoint_url, kubernetes_context, kubernetes_namespace, "
     "kubernetes_config_map, kubernetes_secret, kubernetes_service_account, kubernetes_pod_patch, "
-    "scheduling_seconds, log_url"
+    "scheduling_seconds, log_url, most_input_bytes, most_table_bytes, download_seconds"
 )
 
 
@@ -122,6 +143,12 @@ SETTINGS = (
             None,
         ),
         (
+            "[tac]\nmost_input_bytes = much\n",
+            {},
+            "most_input_bytes: 'much' is not an amount",
+            "write it like 512Mi or 2Gi",
+        ),
+        (
             "[tac]\non_stop = kill\n",
             {},
             "on_stop: 'kill' is neither stop nor leave",
@@ -168,6 +195,9 @@ OF_THE_WORK = {
     "AWS_RETRY_MODE": "standard",
     "OMP_NUM_THREADS": "1",
     "PYTHONUNBUFFERED": "1",
+    "TAC_DOWNLOAD_SECONDS": "60",
+    "TAC_MOST_INPUT_BYTES": "1Gi",
+    "TAC_MOST_TABLE_BYTES": "1Gi",
     "TZ": "UTC",
 }
 OF_THE_MACHINE = {

@@ -76,21 +76,6 @@ def test_a_day_over_http(tmp_path, server: Server, suffix):
     assert (tmp_path / "out.parquet").read_bytes() == GOOD
 
 
-def test_a_redirect_is_followed_without_the_password(tmp_path, server: Server):
-    server.replies["/old.parquet"] = Reply(status=302, headers={"Location": "/new.parquet"})
-    server.replies["/new.parquet"] = Reply(GOOD)
-
-    url = server.url.replace("http://", "http://anna:pa%20ss@")
-    result = fetch(tmp_path, "--source", f"{url}/old.parquet?sig=secret")
-
-    assert result.returncode == 0, result.stderr
-    assert [(path, headers.get("authorization")) for path, headers in server.asked] == [
-        ("/old.parquet?sig=secret", "Basic YW5uYTpwYSBzcw=="),
-        ("/new.parquet", None),
-    ]
-    assert not any(word in result.stderr for word in ("anna", "pa ss", "pa%20ss", "secret"))
-
-
 HTTP_REFUSALS = [
     (
         Reply(status=404),

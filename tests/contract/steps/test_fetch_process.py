@@ -7,8 +7,6 @@ import time
 
 import pytest
 
-from tac.errors import StorageUnavailable
-from tac.flights.source import read_source
 from tests.support.flights import DAY, ROOT, Reply, command_of, running_server
 
 HEAVY = {"boto3", "jinja2", "luigi", "matplotlib", "numpy", "pandas", "pyarrow", "sklearn"}
@@ -69,14 +67,3 @@ def test_a_step_that_is_stopped_leaves_nothing(tmp_path):
 
     assert (step.returncode, words) == (143, "stopped by SIGTERM; nothing was written\n")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_silent_server_may_come_back():
-    released = threading.Event()
-    with running_server() as server:
-        server.replies["/day.parquet"] = Reply(b"PAR1", hold=released)
-        with pytest.raises(StorageUnavailable) as caught:
-            read_source(f"{server.url}/day.parquet", timeout_seconds=0.2)
-        released.set()
-
-    assert caught.value.message == (f"{server.url}/day.parquet: was silent for 0.2 s (limit 0.2 s)")

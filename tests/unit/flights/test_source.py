@@ -6,7 +6,8 @@ import pytest
 
 from tac.errors import ConfigError, DataError
 from tac.flights.day import check_day, read_day, refuse_duplicates
-from tac.flights.source import address_of, without_secrets
+from tac.flights.download import without_secrets
+from tac.flights.source import address_of
 from tests.support.flights import DAY, encode, flight, flights, plan_of
 
 DAY_OF_TEMPLATE = datetime.date(2023, 3, 1)

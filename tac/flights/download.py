@@ -1,0 +1,315 @@
+"""One file over HTTP, within bounds: its bytes, its seconds, its redirects.
+
+A server is foreign. What it announces is looked at first, and what it sends is counted all the
+same: an announced length may be wrong, and a body in chunks announces none.
+Only http and https are spoken: no redirect leads to a file of this machine, or from https to a
+connection that anybody can read.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import io
+import socket
+import ssl
+import string
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tac import __version__
+from tac.errors import (
+    AccessDenied,
+    ConfigError,
+    InputMissing,
+    StorageError,
+    StorageUnavailable,
+    cut,
+)
+from tac.limits import SECONDS, check_input_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCHEMES = ("http", "https")
+
+MOST_REDIRECTS = 10
+"""curl follows 50 and a browser 20; an archive needs one or two."""
+
+LEAST_BYTES_PER_SECOND = 1000
+"""A server that sends less for `silence_seconds` is given up: a day would take it minutes."""
+
+_AT_LEAST = "sends at least"
+_EXAMPLE = "write it like --source 'https://host/{date:%Y-%m-%d}.parquet', or --source bundled"
+_CHUNK = 1 << 20
+_MOVED = (301, 302, 303, 307, 308)
+_DENIED = (401, 403, 407)
+_GONE = (404, 410)
+_LATER = (408, 425, 429)
+_SERVER_ERRORS = 500
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What one download may take."""
+
+    most_bytes: int
+    seconds: float
+    """From the first connection to the last byte, redirects among them."""
+
+    silence_seconds: float = 30.0
+    """How long a server may send nothing, or too little."""
+
+
+def download(url: str, bounds: Bounds) -> bytes:
+    """Return the whole content of an http or https URL.
+
+    Raises:
+        DataError: it holds more than `bounds` allow.
+        InputMissing, AccessDenied, StorageError, StorageUnavailable: as the server says.
+    """
+    name = without_secrets(url)
+    deadline = _Deadline(bounds.seconds)
+    with (
+        deadline.kept(),
+        _explaining(name, bounds, deadline),
+        _follow(url, name, bounds, deadline) as answer,
+    ):
+        return _read_all(answer, name, bounds)
+
+
+def without_secrets(address: str) -> str:
+    """Return an address for messages: no user and password, and no query, which may be signed."""
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return address
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
+
+
+class _Deadline:
+    """Breaks the connections of a download when its time is over, whatever it waits for then.
+
+    The time-out of a socket bounds one wait. A server that sends a byte before each one ends, in a
+    header too, would hold a step for days.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.passed = False
+        self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Let the time run while the block does."""
+        self._timer.start()
+        try:
+            yield
+        finally:
+            self._timer.cancel()
+
+    def watch(self, connection: socket.socket) -> None:
+        """Break this connection too."""
+        with self._lock:
+            self._sockets.append(connection)
+            if self.passed:
+                _break(connection)
+
+    def _end(self) -> None:
+        with self._lock:
+            self.passed = True
+            for connection in self._sockets:
+                _break(connection)
+
+
+def _break(connection: socket.socket) -> None:
+    # Not SSLSocket.shutdown: it would let the other thread go on without TLS.
+    with contextlib.suppress(OSError):  # it is closed already
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def _opener(deadline: _Deadline) -> urllib.request.OpenerDirector:
+    """Return what speaks http and https, through the proxies of the environment, and nothing else.
+
+    urllib's own default also opens file:, ftp: and data:, and follows redirects by itself.
+    """
+
+    class Http(http.client.HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            deadline.watch(self.sock)
+
+    class Https(http.client.HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            deadline.watch(self.sock)
+
+    class Handler(urllib.request.HTTPHandler):
+        def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(Http, request)
+
+    class SecureHandler(urllib.request.HTTPSHandler):
+        def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(Https, request)
+
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        Handler(),
+        SecureHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _follow(url: str, name: str, bounds: Bounds, deadline: _Deadline) -> http.client.HTTPResponse:
+    """Ask for `url`, and for what the server says instead of it, until there is an answer."""
+    opener = _opener(deadline)
+    first = urllib.parse.urlsplit(url)
+    for _ in range(MOST_REDIRECTS + 1):
+        own = _origin(urllib.parse.urlsplit(url)) == _origin(first)
+        request = _request(url, first.netloc.rpartition("@")[0] if own else "")
+        try:
+            answer: http.client.HTTPResponse = opener.open(request, timeout=bounds.silence_seconds)
+        except urllib.error.HTTPError as error:
+            with error:
+                url = _next(error, url, name)
+        else:
+            return answer
+    raise StorageError(f"{name}: redirects more than {MOST_REDIRECTS} times")
+
+
+def _origin(parts: urllib.parse.SplitResult) -> tuple[str, str | None, int | None]:
+    """Return whom a URL asks: scheme, host and port."""
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, port
+
+
+def _next(error: urllib.error.HTTPError, url: str, name: str) -> str:
+    """Return where a server sends us that does not answer itself.
+
+    Raises:
+        StorageError: it may not send us there.
+        InputMissing, AccessDenied, StorageUnavailable: it sends us nowhere.
+    """
+    location = error.headers.get("Location")
+    if error.code not in _MOVED or not location:
+        raise _translate(name, error.code, error.reason) from error
+    # Some servers write spaces and umlauts as they are; headers are read as Latin-1.
+    quoted = urllib.parse.quote(location, safe=string.punctuation, encoding="latin-1")
+    target = urllib.parse.urlsplit(urllib.parse.urljoin(url, quoted)).geturl()
+    before, after = (urllib.parse.urlsplit(each).scheme for each in (url, target))
+    if after not in SCHEMES or (before, after) == ("https", "http"):
+        raise StorageError(
+            f"{name}: redirects from {before}:// to {cut(without_secrets(target))!r}, which is"
+            " not followed",
+            hint="name the address itself as the source, if it is to be trusted",
+        )
+    return target
+
+
+def _request(url: str, user: str) -> urllib.request.Request:
+    parts = urllib.parse.urlsplit(url)
+    request = urllib.request.Request(  # noqa: S310 # http and https only: the callers looked
+        parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl(),
+        headers={"User-Agent": f"tac/{__version__}"},
+    )
+    if user:
+        pair = urllib.parse.unquote(user).encode()
+        request.add_header("Authorization", f"Basic {base64.b64encode(pair).decode('ascii')}")
+    return request
+
+
+def _read_all(answer: http.client.HTTPResponse, name: str, bounds: Bounds) -> bytes:
+    announced = answer.headers.get("Content-Length")
+    length = int(announced) if announced is not None and announced.isdecimal() else None
+    check_input_bytes(name, length or 0, bounds.most_bytes, verb="announces")
+    body = io.BytesIO()
+    began, size_then = time.monotonic(), 0
+    # read1 returns what is there; read would wait until a whole chunk is.
+    while chunk := answer.read1(_CHUNK):
+        body.write(chunk)
+        size = body.tell()
+        check_input_bytes(name, min(size, bounds.most_bytes + 1), bounds.most_bytes, verb=_AT_LEAST)
+        elapsed = time.monotonic() - began
+        if elapsed >= bounds.silence_seconds:
+            if size - size_then < LEAST_BYTES_PER_SECOND * elapsed:
+                raise StorageUnavailable(
+                    f"{name}: is too slow: {size - size_then} bytes in {elapsed:.3g} s"
+                    f" (limit {LEAST_BYTES_PER_SECOND} a second)"
+                )
+            began, size_then = time.monotonic(), size
+    if length is not None and body.tell() != length:
+        raise StorageUnavailable(
+            f"{name}: the connection broke after {body.tell()} of {length} bytes"
+        )
+    return body.getvalue()
+
+
+@contextlib.contextmanager
+def _explaining(name: str, bounds: Bounds, deadline: _Deadline) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, http.client.HTTPException, ValueError, StorageUnavailable) as error:
+        if deadline.passed:
+            raise _late(name, bounds) from error
+        _explain(name, bounds, error)
+    # A connection that is cut may look like the end of a body without a length.
+    if deadline.passed:
+        raise _late(name, bounds)
+
+
+def _late(name: str, bounds: Bounds) -> StorageUnavailable:
+    return StorageUnavailable(
+        f"{name}: was not read within {bounds.seconds:g} s (limit {bounds.seconds:g} s)",
+        hint=f"if it takes that long, set {SECONDS}",
+    )
+
+
+def _explain(name: str, bounds: Bounds, error: Exception) -> NoReturn:
+    if isinstance(error, StorageUnavailable):
+        raise error
+    reason: Any = getattr(error, "reason", None)
+    if isinstance(error, urllib.error.URLError):
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise StorageError(
+                f"{name}: its certificate is not to be trusted: {cut(str(reason.verify_message))}"
+            ) from error
+        raise StorageUnavailable(f"{name}: cannot be reached: {cut(str(reason))}") from error
+    if isinstance(error, TimeoutError):
+        raise StorageUnavailable(
+            f"{name}: was silent for {bounds.silence_seconds:g} s"
+            f" (limit {bounds.silence_seconds:g} s)"
+        ) from error
+    if isinstance(error, (http.client.InvalidURL, ValueError)):
+        raise ConfigError(f"{name}: is no URL: {type(error).__name__}", hint=_EXAMPLE) from error
+    raise StorageUnavailable(
+        f"{name}: the connection broke: {type(error).__name__} {cut(str(error))}"
+    ) from error
+
+
+def _translate(name: str, status: int, reason: str) -> Exception:
+    said = f"the server answered {status} {cut(str(reason))}".rstrip()
+    if status in _GONE:
+        return InputMissing(
+            f"{name}: there is no such file: {said}",
+            hint="a day may be published later; `--date` and `--source` say what is asked for",
+        )
+    if status in _DENIED:
+        return AccessDenied(
+            f"{name}: no permission: {said}",
+            hint="a name and a password go into the URL: https://user:password@host/…",
+        )
+    if status in _LATER or status >= _SERVER_ERRORS:
+        return StorageUnavailable(f"{name}: cannot be read now: {said}")
+    return StorageError(f"{name}: cannot be read: {said}")
