@@ -3,8 +3,14 @@
 A program of its own, because a driver full of threads must not fork: the child inherits whatever
 lock another thread happens to hold. `tac.runners.local` starts it, with one end of a socket pair as
 its standard input. That socket is the steps' life line: when the driver ends, however that happens,
-the server reads the end of it and ends every step. When the server itself is killed, the kernel
-kills its steps (Linux), and the driver their process groups.
+the server reads the end of it and ends every step.
+
+Each step has a parent of its own, its *reaper*, which the server forks first. On Linux whatever a
+step starts becomes its reaper's child when its own parent ends, even a daemon that has left session
+and group (prctl(2), PR_SET_CHILD_SUBREAPER); so the reaper ends what is left of its step, and
+touches no other. When the server is killed, the kernel tells the reapers, and they end their steps;
+when a reaper is killed, the kernel kills its step, and the rest becomes the server's. Elsewhere
+(macOS) there is no such thing: what has left the step's process group goes on.
 
 Warm, it imports the modules it is given and forks a step that runs `python -m` in milliseconds.
 Cold, it executes the step's command, and is itself started with `python -I -S`.
@@ -16,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import gc
 import marshal
 import os
@@ -27,18 +34,25 @@ import time
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without 10 ms for typing
 if TYPE_CHECKING:
+    import resource
     from collections.abc import Iterator, Mapping
     from typing import Any, NoReturn
 
     Message = dict[str, Any]
 
 _HEADER_BYTES = 4
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _OOM_SCORE = "300"  # of 1000: if memory runs out, the step goes rather than who can tell of it
 _CANNOT_EXECUTE, _NOT_FOUND = 126, 127  # the shell's exit codes (POSIX)
-_FLUSH_FAILED = 120  # what Python ends with when its last words could not be written
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_NEEDED_BY_EACH = ("runpy", "importlib.util", "random", "threading", "atexit")  # to run a module
+_NEEDED_BY_EACH = (  # to run a module
+    "tac.runners.python_module",
+    "runpy",
+    "importlib.util",
+    "random",
+    "threading",
+    "atexit",
+)
 _LINUX = sys.platform == "linux"
 
 
@@ -61,14 +75,38 @@ def unpack(received: bytearray) -> Iterator[Message]:
 
 
 class _Step:
-    def __init__(self, number: int, pid: int, *, grace_seconds: float) -> None:
+    def __init__(self, number: int, pid: int, reaper: _Reaper, *, grace_seconds: float) -> None:
         self.number = number
         self.pid = pid
+        self.reaper = reaper
         self.grace_seconds = grace_seconds
         self.began = time.monotonic()
         self.oom_kills = oom_kills()
         self.stop = "not_asked"
         self.kill_at: float | None = None
+
+
+class _Reaper:
+    """The server's end of a reaper: its process, and what it says of its step."""
+
+    def __init__(self, pid: int, descriptor: int) -> None:
+        self.pid = pid
+        self._descriptor = descriptor
+        self._received = bytearray()
+        self._messages: list[Message] = []
+
+    def hear(self) -> Message | None:
+        """Wait for its next message; None: it has ended without one."""
+        while not self._messages:
+            data = os.read(self._descriptor, 4096)
+            if not data:
+                return None
+            self._received += data
+            self._messages += unpack(self._received)
+        return self._messages.pop(0)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
 
 
 class Server:
@@ -96,9 +134,10 @@ class Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # the default would not wake us
         for number in _ENDING_SIGNALS:
             signal.signal(number, self._end)
+        self._adopt_orphans()
         gc.disable()
         while self._steps or not self._ending:
-            for key, _ in self._selector.select(self._patience()):
+            for key, _ in self._selector.select(self._select_timeout()):
                 if key.fileobj is self._control:
                     self._listen()
                 else:
@@ -109,7 +148,7 @@ class Server:
                 # One at a time: what was asked for in between begins at once, with what is there.
                 self._import(self._preload.pop(0))
 
-    def _patience(self) -> float | None:
+    def _select_timeout(self) -> float | None:
         if self._preload:
             return 0
         due = [step.kill_at for step in self._steps.values() if step.kill_at is not None]
@@ -170,47 +209,93 @@ class Server:
 
     def _reap(self) -> None:
         while self._steps:
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
+            pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            # What it started and left behind would outlive it, and nobody knows of it any more.
-            _signal_group(pid, signal.SIGKILL)
-            found = [step for step in self._steps.values() if step.pid == pid]
+            found = [step for step in self._steps.values() if step.reaper.pid == pid]
             for step in found:
                 del self._steps[step.number]
-                self._tell(_ending(step, os.waitstatus_to_exitcode(status), usage.ru_maxrss))
+                self._tell(_ending(step, self._said_at_its_end(step, status)))
+
+    def _said_at_its_end(self, step: _Step, status: int) -> Message:
+        said = step.reaper.hear()
+        step.reaper.close()
+        if said is None:  # the reaper was killed, and the kernel has killed the step for it
+            _signal_group(step.pid, signal.SIGKILL)
+            _end_children(kept={each.reaper.pid for each in self._steps.values()})
+            said = {"exit_code": os.waitstatus_to_exitcode(status), "peak_memory": 0}
+        return said
 
     def _start(self, request: Message) -> None:
+        ours, theirs = os.pipe()
         # No signal may meet our handlers in the child: they wait until it has its own.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid = os.fork()
-        except OSError as error:
-            self._tell({"step": request["run"], "refused": (error.errno, error.strerror)})
-        else:
             if pid == 0:
-                self._become(request)
-            # The child does it too: neither of us may go on before it is done.
-            with contextlib.suppress(OSError):
-                os.setpgid(pid, pid)
-            step = _Step(request["run"], pid, grace_seconds=request["grace_seconds"])
-            self._steps[step.number] = step
-            self._tell({"started": step.number, "pid": pid})
+                os.close(ours)
+                self._become_reaper(request, theirs)
+        except OSError as error:
+            os.close(ours)
+            self._tell({"step": request["run"], "refused": (error.errno, error.strerror)})
+            return
         finally:
+            os.close(theirs)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        self._begin(request, _Reaper(pid, ours))
 
-    def _become(self, request: Message) -> NoReturn:
-        code = _CANNOT_EXECUTE
+    def _begin(self, request: Message, reaper: _Reaper) -> None:
+        said = reaper.hear() or {"refused": (errno.EAGAIN, "it was killed before it began")}
+        if "refused" in said:
+            reaper.close()
+            os.waitpid(reaper.pid, 0)
+            self._tell({"step": request["run"], **said})
+            return
+        step = _Step(request["run"], said["pid"], reaper, grace_seconds=request["grace_seconds"])
+        self._steps[step.number] = step
+        self._tell({"started": step.number, "pid": step.pid})
+
+    def _become_reaper(self, request: Message, told: int) -> NoReturn:
+        """Start the step, wait for its end, end what is left of it, and say how it ended."""
         try:
-            os.setpgid(0, 0)
-            self._live_no_longer_than_the_server()
+            os.setpgid(0, 0)  # a signal to the server's group is the server's to hear
+            self._live_no_longer_than(self._pid, signal.SIGTERM)
+            self._adopt_orphans()
             signal.set_wakeup_fd(-1)
             self._control.close()
             self._selector.close()
             os.close(self._wake)
             os.close(self._woken)
+            for step in self._steps.values():
+                step.reaper.close()
+            reaper = os.getpid()
+            try:
+                pid = os.fork()
+            except OSError as error:
+                os.write(told, pack({"refused": (error.errno, error.strerror)}))
+                os._exit(0)
+            if pid == 0:
+                os.close(told)
+                self._become(request, reaper)
+            # The child does it too: neither of us may go on before it is done.
+            with contextlib.suppress(OSError):
+                os.setpgid(pid, pid)
+            os.write(told, pack({"pid": pid}))
+            os.write(told, pack(_reaped(pid)))
+        finally:
+            os._exit(0)
+
+    def _become(self, request: Message, reaper: int) -> NoReturn:
+        code = _CANNOT_EXECUTE
+        try:
+            os.setpgid(0, 0)
+            with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 - pathlib would be one more import
+                file.write(_OOM_SCORE)
+            self._live_no_longer_than(reaper, signal.SIGKILL)
             _enter(request)
             if request["module"]:
+                from tac.runners.python_module import run_module
+
                 gc.enable()
                 _reset_signals(as_python=True)
                 code = run_module(request["module"], request["argv"])
@@ -222,24 +307,76 @@ class Server:
         finally:
             os._exit(code)
 
-    def _live_no_longer_than_the_server(self) -> None:
-        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 - pathlib would be one more import
-            file.write(_OOM_SCORE)
+    def _live_no_longer_than(self, parent: int, number: int) -> None:
         if self._prctl is not None:
-            self._prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != self._pid:  # it died before the line above
+            self._prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+        if os.getppid() != parent:  # it died before the line above
             os._exit(_CANNOT_EXECUTE)
 
+    def _adopt_orphans(self) -> None:
+        if self._prctl is not None:
+            self._prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
-def _ending(step: _Step, exit_code: int, peak_memory: int) -> Message:
+
+def _reaped(pid: int) -> Message:
+    """Wait for the end of a step, then end every process that it left; in its reaper."""
+    while True:
+        # Blocked, as all signals are here: each waits until it is asked for.
+        if signal.sigwait({signal.SIGCHLD, signal.SIGTERM}) == signal.SIGTERM:
+            _signal_group(pid, signal.SIGKILL)  # the server is gone
+        for ended, status, usage in _ended_children():
+            if ended == pid:
+                _signal_group(pid, signal.SIGKILL)
+                if _LINUX:
+                    _end_children(kept=set())
+                code = os.waitstatus_to_exitcode(status)
+                return {"exit_code": code, "peak_memory": usage.ru_maxrss}
+
+
+def _ended_children() -> Iterator[tuple[int, int, resource.struct_rusage]]:
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.wait4(-1, os.WNOHANG))[0]:
+            yield found
+
+
+def _end_children(*, kept: set[int]) -> None:
+    """End every child of ours but those, and theirs, which become ours one by one."""
+    while ending := [pid for pid in _children() if pid not in kept and _killed(pid)]:
+        for pid in ending:
+            os.waitpid(pid, 0)
+
+
+def _children() -> list[int]:
+    with contextlib.suppress(ChildProcessError):
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_ours(pid)]  # noqa: PTH208 - names are enough
+    return []
+
+
+def _is_ours(pid: int) -> bool:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - as above
+        return int(file.read().rpartition(")")[2].split()[1]) == os.getpid()
+    return False
+
+
+def _killed(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError:  # it has another user's rights (setuid)
+        return False
+    return True
+
+
+def _ending(step: _Step, said: Message) -> Message:
     unit = 1 << 10 if _LINUX else 1 << 20  # getrusage(2) counts KiB, macOS bytes
+    exit_code = said["exit_code"]
     return {
         "step": step.number,
         "exit_code": exit_code if exit_code >= 0 else None,
         "signal": -exit_code if exit_code < 0 else None,
         "stop": step.stop,
         "oom_killed": oom_kills() > step.oom_kills,
-        "peak_memory_mib": peak_memory // unit,
+        "peak_memory_mib": said["peak_memory"] // unit,
         "seconds": time.monotonic() - step.began,
     }
 
@@ -297,88 +434,6 @@ def _execute(argv: list[str], environment: Mapping[str, str]) -> int:
     except OSError as error:
         os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
         return _NOT_FOUND if isinstance(error, FileNotFoundError) else _CANNOT_EXECUTE
-
-
-def run_module(module: str, argv: list[str]) -> int:
-    """Run a module as `python -m` does, to the last word, and return the exit code.
-
-    Does not return after an interrupt: it dies of it, as the interpreter does.
-    """
-    import atexit
-    import random
-    import threading
-
-    sys.argv = [module, *argv]
-    if not sys.flags.safe_path:
-        sys.path[0] = os.getcwd()  # noqa: PTH109 - sys.path holds strings
-    random.seed()
-    if numpy_random := sys.modules.get("numpy.random"):
-        numpy_random.seed()
-    code = _exit_code(module)
-    # What the interpreter does at its end, without the 50 ms that taking pandas apart would cost.
-    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
-    atexit._run_exitfuncs()  # noqa: SLF001 - the same
-    if not _flushed():
-        return _FLUSH_FAILED
-    if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
-        os.kill(os.getpid(), -code)
-    return code
-
-
-def _flushed() -> bool:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None and not stream.closed:
-                stream.flush()
-        except OSError as error:
-            os.write(2, f"Exception ignored in: {stream!r}\nOSError: {error}\n".encode())
-            return False
-    return True
-
-
-def _exit_code(module: str) -> int:
-    import runpy
-
-    try:
-        _find(module)
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
-    except SystemExit as end:
-        return _code_of(end)
-    except BaseException as error:  # noqa: BLE001 - the interpreter shows it and ends with 1
-        trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-            trace = trace.tb_next
-        error.__traceback__ = trace
-        sys.excepthook(type(error), error, trace)
-        return -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
-    return 0
-
-
-def _find(module: str) -> None:
-    import importlib.util
-
-    try:
-        found = importlib.util.find_spec(module)
-    except ImportError as error:
-        why = f"{type(error).__name__}: {error}"
-        text = f"Error while finding module specification for {module!r} ({why})"
-        raise SystemExit(f"{sys.executable}: {text}") from error
-    if found is None:
-        raise SystemExit(f"{sys.executable}: No module named {module}")
-    main = f"{module}.__main__"
-    if found.submodule_search_locations is not None and importlib.util.find_spec(main) is None:
-        why = f"{module!r} is a package and cannot be directly executed"
-        raise SystemExit(f"{sys.executable}: No module named {main}; {why}")
-
-
-def _code_of(end: SystemExit) -> int:
-    if end.code is None:
-        return 0
-    if isinstance(end.code, int):
-        return end.code & 0xFF
-    sys.stderr.write(f"{end.code}\n")
-    return 1
 
 
 def main() -> None:

@@ -58,6 +58,35 @@ def littering(path: str) -> None:
     write_pids(path, child.pid)
 
 
+def daemonise(path: str) -> None:
+    """Start a process that has left our session and group, and write down which."""
+    told, tell = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            child = subprocess.Popen([sys.executable, "-S", "-c", GRANDCHILD])
+            os.write(tell, f"{os.getpid()} {child.pid}".encode())
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(600)
+        os._exit(0)
+    os.wait()
+    write_pids(path, *map(int, os.read(told, 100).split()))
+
+
+def daemon(path: str) -> None:
+    """Leave a daemon behind, and go on."""
+    daemonise(path)
+    time.sleep(600)
+
+
+def daemon_until(path: str, gate: str, code: str) -> None:
+    """Leave a daemon behind, and end as soon as there is such a file."""
+    daemonise(path)
+    while not Path(gate).exists():
+        time.sleep(0.01)
+    raise SystemExit(int(code))
+
+
 def greedy() -> None:
     """Ask for more memory than there may be."""
     resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))

@@ -92,6 +92,11 @@ def children(pid: int) -> dict[int, str]:
     return found
 
 
+def parent(pid: int) -> int:
+    """The parent of a process that lives."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def ended(pid: int) -> bool:
     """Whether a process is no more; one that nobody has asked about yet has ended too."""
     try:

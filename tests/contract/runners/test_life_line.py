@@ -19,6 +19,7 @@ from tests.support.processes import (
     ended,
     environment,
     marked,
+    parent,
     pids_in,
     place,
     until,
@@ -96,8 +97,7 @@ def test_a_server_that_is_killed_takes_its_steps_along_and_the_driver_says_so(at
     path = at.path / "pids"
     with at.running(*A_STEP, "stubborn", path) as verdicts:
         pids = until(lambda: pids_in(path), "the start")
-        (server,) = [pid for pid in children(os.getpid()) if pid in children_of_steps(pids)]
-        os.kill(server, signal.SIGKILL)
+        os.kill(server_of(pids[0]), signal.SIGKILL)
 
     (verdict,) = verdicts
     assert verdict.reason is Reason.LOST
@@ -106,8 +106,11 @@ def test_a_server_that_is_killed_takes_its_steps_along_and_the_driver_says_so(at
     assert at.a_step("exit", "65").exit_code == 65
 
 
-def children_of_steps(pids):
-    return {pid for pid in children(os.getpid()) if set(pids) & set(children(pid))}
+def server_of(pid):
+    """The step server above a step and its reaper."""
+    server = parent(parent(pid))
+    assert server in children(os.getpid())
+    return server
 
 
 @pytest.mark.parametrize(
@@ -167,7 +170,7 @@ def test_a_server_that_is_told_to_end_ends_its_steps_first(at, number):
     path = at.path / "pids"
     with at.running(*A_STEP, "polite", path) as verdicts:
         pids = until(lambda: pids_in(path), "the start")
-        os.kill(children_of_steps(pids).pop(), number)
+        os.kill(server_of(pids[0]), number)
 
     (verdict,) = verdicts
     assert verdict.reason is Reason.STOPPED
