@@ -38,6 +38,8 @@ class TacError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:  # also where a traceback is all that is shown, as under the stock `luigi` command
+            self.add_note(f"Hint: {hint}")
 
 
 class ConfigError(TacError):

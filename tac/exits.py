@@ -198,7 +198,8 @@ _REMEDIES: Mapping[Reason, str] = {
     Reason.CRASHED: "run the command at the top of {log} with PYTHONFAULTHANDLER=1 to see where",
     Reason.SIGNALLED: "somebody sent that signal; log: {log}",
     Reason.UNKNOWN_EXIT: "steps end with 0, 1, 2, 65, 75 or 143; log: {log}",
-    Reason.CANNOT_START: "install the program or module, or mend the command at the top of {log}",
+    Reason.CANNOT_START: "install the program or module, name its folder in PATH or PYTHONPATH, "
+    "or mend the command at the top of {log}",
 }
 
 _WITH_OWN_HINT = {Reason.BUG, Reason.USAGE, Reason.BAD_DATA, Reason.TRY_AGAIN, Reason.UNKNOWN_EXIT}

@@ -39,6 +39,10 @@ _S3_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 # several steps share one machine.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
+# `python -m` looks in the current directory first: a file `json.py` in a folder that others may
+# write to would be a part of every step.
+_SAFE_PATH = {"PYTHONSAFEPATH": "1"}
+
 _OF_THE_WORK = re.compile(
     r"(OMP|OPENBLAS|MKL)_NUM_THREADS|PYTHONUNBUFFERED|TZ|AWS_(MAX_ATTEMPTS|RETRY_MODE)"
     rf"|TAC_({'|'.join(_BOUNDS)})",
@@ -300,6 +304,11 @@ def override(**values: str | float | None) -> None:
     current()
 
 
+def find_steps_in_current_directory() -> None:
+    """Let steps import from the current directory, unless PYTHONSAFEPATH is set already."""
+    os.environ.setdefault("PYTHONSAFEPATH", "")  # noqa: TID251  # the one reader
+
+
 def variable(name: str) -> str | None:
     """Return one environment variable that is not a setting of ours."""
     return os.environ.get(name)  # noqa: TID251  # the one reader
@@ -307,7 +316,12 @@ def variable(name: str) -> str | None:
 
 def child_environment() -> dict[str, str]:
     """Return the whole environment that a step is started with."""
-    environment = {**os.environ, **_ONE_THREAD, "PYTHONUNBUFFERED": "1"}  # noqa: TID251  # the one reader
+    environment = {
+        **_SAFE_PATH,
+        **os.environ,  # noqa: TID251  # the one reader
+        **_ONE_THREAD,
+        "PYTHONUNBUFFERED": "1",
+    }
     if endpoint := current().s3_endpoint_url:
         environment["AWS_ENDPOINT_URL_S3"] = endpoint
     for name in _BOUNDS:  # a container does not see the file that they may come from

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import luigi
 from luigi.task_register import Register
 
+from tac import settings
 from tac.errors import ConfigError, cut
 from tac.flights import ZONE
 from tac.worker.defaults import set_defaults
@@ -42,14 +43,18 @@ class Described:
 
 
 def load(module: str) -> None:
-    """Import the module of the tasks, from the current directory too.
+    """Import the module of the tasks; one that is not tac's own, from the current directory too.
+
+    Its steps may then come from there as well.
 
     Raises:
         ConfigError: there is no such module, or importing it failed.
     """
     here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    if module.partition(".")[0] != "tac":
+        settings.find_steps_in_current_directory()
+        if here not in sys.path:
+            sys.path.insert(0, here)
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -226,7 +226,7 @@ def test_a_plugin_that_does_not_end_is_ended_with_all_that_it_started(
 ):
     monkeypatch.setattr("tac.kubernetes.plugin._DEADLINE_SECONDS", 5.0)
     plugin.path.write_text('#!/bin/sh\nsleep 600 &\necho $! >"$FOLDER/pid"\nwait\n')
-    with pytest.raises(ConfigError, match=r"took over 5 s$"):
+    with pytest.raises(ConfigError, match=r"(?m)took over 5 s$"):
         as_user({"exec": plugin.entry}).list("Pod")
 
     pid = pids_in(tmp_path / "pid")[0]

@@ -158,14 +158,16 @@ ROWS = [
         exited(127, "tac-fetch: No such file or directory"),
         (Phase.PENDING, Reason.CANNOT_START, Next.GIVE_UP),
         "step/x: could not be started, exit code 127: tac-fetch: No such file or directory\n"
-        "Hint: install the program or module, or mend the command at the top of /logs/x.log",
+        "Hint: install the program or module, name its folder in PATH or PYTHONPATH, "
+        "or mend the command at the top of /logs/x.log",
     ),
     (
         exited(1, "/usr/bin/python3.11: No module named my_pipeline.sum"),
         (Phase.PENDING, Reason.CANNOT_START, Next.GIVE_UP),
         "step/x: could not be started, exit code 1: "
         "/usr/bin/python3.11: No module named my_pipeline.sum\n"
-        "Hint: install the program or module, or mend the command at the top of /logs/x.log",
+        "Hint: install the program or module, name its folder in PATH or PYTHONPATH, "
+        "or mend the command at the top of /logs/x.log",
     ),
     (
         verdict.cannot_start("[Errno 13] Permission denied: '/logs'", log=LOG),

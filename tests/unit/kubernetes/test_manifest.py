@@ -229,8 +229,10 @@ def test_tolerations_that_are_no_list_are_left_to_the_api_server():
 
 @pytest.mark.parametrize("number", ["many", "-1Gi"])
 def test_a_limit_that_is_no_amount_is_an_error(number):
-    with pytest.raises(ConfigError, match=f"^memory: '{number}' is not an amount$"):
+    with pytest.raises(ConfigError) as caught:
         build_job(WORK, changed(TERMS, memory=number))
+
+    assert str(caught.value) == f"memory: '{number}' is not an amount"
 
 
 def test_a_patched_job_leaves_the_one_it_was_made_of_alone():
