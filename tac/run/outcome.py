@@ -98,7 +98,7 @@ def outcome_of(
             outcome.failed.append(failed)
         elif key in run_elsewhere:
             outcome.elsewhere[name] = run_elsewhere[key]
-        elif node.task.run is None:
+        elif node.external:
             outcome.missing.append(name)
         else:
             outcome.not_run.append(name)

@@ -22,6 +22,7 @@ import luigi
 from tac import settings
 from tac.run.parameters import DATE, parameters_of, tasks_of
 from tac.store import store_of
+from tac.worker.plan import is_external, needs_of
 
 _DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 _MOST_CANDIDATES = 200_000
@@ -35,6 +36,8 @@ class Redo:
     delete: list[tuple[luigi.Task, list[Any]]] = field(default_factory=list)
     leave: list[luigi.Task] = field(default_factory=list)
     """Done, and with an output that cannot be deleted."""
+    elsewhere: list[luigi.Task] = field(default_factory=list)
+    """There, and made by nobody here: nothing would bring it back."""
     unseen: list[str] = field(default_factory=list)
     """Families with parameters that could not be guessed."""
 
@@ -51,6 +54,9 @@ def to_redo(asked: Sequence[luigi.Task], module: str) -> Redo:
             redo.unseen.append(family)
     for task in _asked_and_above(asked, candidates):
         outputs = [output for output in luigi.task.flatten(task.output()) if output.exists()]
+        if is_external(task):
+            redo.elsewhere += [task] if outputs else []
+            continue
         deletable = [output for output in outputs if _delete_of(output) is not None]
         if deletable:
             redo.delete.append((task, deletable))
@@ -121,7 +127,7 @@ def _asked_and_above(
         task = waiting.pop()
         needs: list[luigi.Task] = []
         with contextlib.suppress(Exception):  # what cannot say its needs cannot be run either
-            needs = task.deps()
+            needs = list(needs_of(task))
         for need in needs:
             dependents.setdefault(need.task_id, []).append(task)
             if need.task_id not in known:

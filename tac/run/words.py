@@ -61,7 +61,7 @@ def dry_run(plan: Plan) -> Iterator[str]:
             yield f"there already  {node.task}: {_places(node.task)}"
         elif node.failure is not None:
             yield f"cannot run     {node.failure.message}"
-        elif node.task.run is None:
+        elif node.external:
             yield f"missing        {node.task}: {_places(node.task)} comes from elsewhere"
         else:
             yield f"would run      {node.task}: {_why(node, missing)}"
@@ -71,7 +71,7 @@ def dry_run(plan: Plan) -> Iterator[str]:
 
 
 def _can_run(node: Node) -> bool:
-    return node.failure is None and node.task.run is not None
+    return node.failure is None and not node.external
 
 
 def _why(node: Node, missing: set[str]) -> str:
@@ -99,6 +99,8 @@ def force(redo: Redo) -> Iterator[str]:
     """Say what --force is about to delete, and what it cannot see."""
     for task, outputs in redo.delete:
         yield f"delete  {task}: {names([place_of(output) for output in outputs])}"
+    for task in redo.elsewhere:
+        yield f"leave   {task}: it comes from elsewhere"
     for task in redo.leave:
         yield f"leave   {task}: its output cannot be deleted"
     if redo.unseen:

@@ -29,6 +29,11 @@ class Node:
     failure: Failure | None = None
     """Why it could not be asked whether it is complete, or what it needs."""
 
+    @property
+    def external(self) -> bool:
+        """Whether its output comes from elsewhere."""
+        return is_external(self.task)
+
 
 @dataclass
 class Plan:
@@ -82,14 +87,25 @@ def plan_of(roots: Iterable[luigi.Task]) -> Plan:
 def _look_at(task: luigi.Task) -> Node:
     try:
         complete = task.complete()
-        needs = () if complete else tuple(_tasks_only(task.deps()))
+        needs = () if complete else tuple(needs_of(task))
     except Exception as error:  # noqa: BLE001 - anybody's complete() and requires() are called here
         return Node(task, complete=False, failure=failure_of(str(task), error))
     return Node(task, complete, needs)
 
 
-def _tasks_only(needs: Iterable[object]) -> Iterator[luigi.Task]:
-    for need in needs:
+def is_external(task: luigi.Task) -> bool:
+    """Tell whether the output of a task comes from elsewhere; Luigi knows three ways to say so."""
+    run: object = task.run
+    return run is None or run is NotImplemented
+
+
+def needs_of(task: luigi.Task) -> Iterator[luigi.Task]:
+    """Yield what a task needs; one that comes from elsewhere needs nothing of ours.
+
+    Raises:
+        TypeError: its requires() returns what is no task.
+    """
+    for need in () if is_external(task) else task.deps():
         if not isinstance(need, luigi.Task):
             raise TypeError(f"requires() must return tasks, not {need!r}")
         yield need
