@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import sys
-import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tac
-from tac import runners, settings
+from tac import runners, settings, terminal
 from tac.commands import MODULE, USAGE, RunCommand, Tac
 from tac.errors import ConfigError, TacError
 from tac.runners.log import shown
@@ -43,17 +42,17 @@ def _told(*, debug: bool) -> Iterator[None]:
         raise
     except TacError as error:
         if debug:
-            traceback.print_exc()
+            terminal.show_traceback(error)
         usage = isinstance(error, ConfigError)
         raise Failure(error, USAGE if usage else _UNHANDLED) from error
     except click.ClickException:
         raise
     except KeyboardInterrupt as interrupt:  # nothing runs yet: what runs is stopped with the run
-        _say("stopped; nothing was running")
+        terminal.say("stopped; nothing was running")
         raise click.exceptions.Exit(_exit_code_of(interrupt)) from interrupt
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            terminal.show_traceback(error)
         unknown = TacError(
             f"{type(error).__name__}: {error}", hint=None if debug else "--debug shows where"
         )
@@ -181,7 +180,7 @@ def run(ctx: click.Context, /, **options: Any) -> None:
     if not words:
         if not options["wants_help"]:
             raise click.UsageError("name a task, such as: tac run Report --date 2023-03-01", ctx)
-        click.echo(ctx.get_help())
+        terminal.show(ctx.get_help())
         return
     with _told(debug=options["debug"] or "--debug" in words):
         task, line, options = run.read(ctx, words)
@@ -239,11 +238,7 @@ def completion(shell: str) -> None:
 
     kind = get_completion_class(shell)
     if kind is not None:
-        click.echo(kind(main, {}, "tac", "_TAC_COMPLETE").source())
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)
+        terminal.show(kind(main, {}, "tac", "_TAC_COMPLETE").source())
 
 
 def _tasks(
@@ -264,7 +259,7 @@ def _show_task(task: "type[luigi.Task]", options: Iterable[str]) -> None:
     from tac.run import words
 
     for line in words.task_help(task, options):
-        click.echo(line)
+        terminal.show(line)
 
 
 def _evaluation(first: "datetime.date", last: "datetime.date", every: int) -> "luigi.Task":
@@ -286,26 +281,26 @@ def _run(tasks: "list[luigi.Task]", way: _Way, options: dict[str, Any]) -> int:
         plan = runs.plan_of(tasks)
         if options.get("dry_run"):
             for line in words.dry_run(plan):
-                click.echo(line)
+                terminal.say(line, err=False)
             return 0
         code = _run_plan(plan, way)
         if code == 0 and options.get("results", True):
             for place in runs.results_of(tasks):
-                click.echo(place)
+                terminal.hand_over(place)
     return code
 
 
 def _run_plan(plan: "Plan", way: _Way) -> int:
     from tac.run import words
 
-    say = (lambda _: None) if way.quiet else _say
+    say = (lambda _: None) if way.quiet else terminal.say
     if plan.complete:
         runners.tidy()
         say(words.all_there(plan))
         return 0
     outcome = _build(plan, way)
     for line in words.explanation(outcome, shown(["tac", *sys.argv[1:]])):
-        _say(line)
+        terminal.say(line)
     say(words.summary(outcome))
     return int(outcome.exit_code)
 
@@ -324,7 +319,7 @@ def _view(way: _Way) -> "Iterator[tuple[Observer, ...]]":
     if way.quiet:
         yield ()
     elif way.verbose or not sys.stderr.isatty():
-        yield (PlainLines(_say),)
+        yield (PlainLines(terminal.say),)
     else:
         from rich.console import Console
 
@@ -338,7 +333,7 @@ def _force(tasks: "list[luigi.Task]", options: dict[str, Any]) -> bool:
 
     found = redo.to_redo(tasks, options["module"])
     for line in words.force(found):
-        (click.echo if options["dry_run"] else _say)(line)
+        terminal.say(line, err=not options["dry_run"])
     if options["dry_run"]:
         return False
     if found.delete and not options["yes"]:
@@ -349,7 +344,7 @@ def _force(tasks: "list[luigi.Task]", options: dict[str, Any]) -> bool:
                 hint="add --yes",
             )
         if not click.confirm(f"Delete the outputs of {len(found.delete)} tasks?", err=True):
-            _say("nothing was deleted")
+            terminal.say("nothing was deleted")
             return False
     redo.delete(found)
     return True
@@ -363,8 +358,8 @@ def _show_evaluation(task: "luigi.Task", *, as_json: bool) -> None:
     with store_of(address).open(address) as file:
         result = json.load(file)
     if as_json:
-        click.echo(json.dumps(result, indent=2))
+        terminal.show(json.dumps(result, indent=2))
         return
-    from tac.flights.scores import show
+    from tac.flights import scores
 
-    click.echo(show(result))
+    terminal.show(scores.show(result))

@@ -19,7 +19,7 @@ from click.shell_completion import CompletionItem
 
 from tac import settings
 from tac.errors import ConfigError, TacError
-from tac.step import Failure
+from tac.step import Failure, PlainUsage
 
 if TYPE_CHECKING:
     import luigi
@@ -71,7 +71,7 @@ class StrictCommand(click.Command):
                 raise Failure(ConfigError(f"{param.opts[0]}: is given twice"), USAGE)
 
 
-class Tac(click.Group):
+class Tac(PlainUsage, click.Group):
     """The group of commands; it knows that another program has its name."""
 
     command_class = StrictCommand

@@ -30,16 +30,20 @@ SERVER_TEXT_LIMIT = 500
 
 
 class TacError(Exception):
-    """What went wrong, in one sentence, and in `hint` what to do about it."""
+    """What went wrong, in one sentence, and in `hint` what to do about it.
+
+    Both are plain and bounded from their beginning: Luigi's own worker logs them by doors that are
+    not ours.
+    """
 
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        if hint:  # also where a traceback is all that is shown, as under the stock `luigi` command
-            self.add_note(f"Hint: {hint}")
+        self.message = plain(message)
+        self.hint = None if hint is None else plain(hint)
+        super().__init__(self.message)
+        if self.hint:  # also where a traceback is all that is shown, as under the stock `luigi`
+            self.add_note(f"Hint: {self.hint}")
 
 
 class ConfigError(TacError):

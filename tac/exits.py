@@ -83,7 +83,7 @@ def last_words(tail: Sequence[str]) -> Words:
     hint = _HINT.match(lines[-1]) if lines else None
     rest = lines[:-1] if hint else lines
     if rest and (found := _OF_OURS.match(rest[-1])):
-        return Words(cut(found["text"]), hint["text"] if hint else None)
+        return Words(cut(found["text"]), cut(hint["text"]) if hint else None)
     exception = _exception(lines)
     return Words(cut(exception or (lines[-1] if lines else "")))
 

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
+from tac.plain import plain
 from tac.worker.observer import Failure, Observer, Planned
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
 _MOST_ROWS = 12
 _FRAMES_PER_SECOND = 5
@@ -249,11 +251,11 @@ class LiveView(Observer):
             self._board.fail(key)
             name = self._board.names.get(key, key)
         what = "failed, and is tried again" if again else "failed"
-        self.notice(f"{name}: {what}: {failure.message.splitlines()[0]}")
+        self.notice(f"{name}: {what}: {failure.message}")
 
     def notice(self, text: str) -> None:
         """Leave a line about it above the table."""
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(_text(text))
 
     def _draw(self) -> "RenderableType":
         from rich.console import Group
@@ -268,7 +270,7 @@ class LiveView(Observer):
         if rows:
             parts.append(_table(rows, now))
         if waiting:
-            parts.append(waiting)
+            parts.append(_text(waiting))
         return Group(*parts)
 
 
@@ -292,14 +294,13 @@ def _header(text: str, share: tuple[int, int]) -> "RenderableType":
 
     done, to_run = share
     grid = Table.grid(padding=(0, 1))
-    grid.add_row(ProgressBar(total=to_run, completed=done, width=30), text)
+    grid.add_row(ProgressBar(total=to_run, completed=done, width=30), _text(text))
     return grid
 
 
 def _table(tasks: Sequence[Running], now: float) -> "RenderableType":
     from rich.progress_bar import ProgressBar
     from rich.table import Table
-    from rich.text import Text
 
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=3)
@@ -309,10 +310,17 @@ def _table(tasks: Sequence[Running], now: float) -> "RenderableType":
     for task in tasks[:_MOST_ROWS]:
         bar = "" if task.percent is None else ProgressBar(100, task.percent, width=12)
         elapsed = seconds_text(now - task.began)
-        table.add_row(Text(task.name), bar, elapsed, Text(_doing(task.text)))
+        table.add_row(_text(task.name), bar, elapsed, _text(_doing(task.text)))
     if len(tasks) > _MOST_ROWS:
-        table.add_row(Text(f"and {len(tasks) - _MOST_ROWS} more"), "", "", "")
+        table.add_row(f"and {len(tasks) - _MOST_ROWS} more", "", "", "")
     return table
+
+
+def _text(text: str) -> "Text":
+    """Let rich take a text as it is: not for its markup, links and emoji codes among it."""
+    from rich.text import Text
+
+    return Text(plain(text))
 
 
 def _doing(text: str) -> str:

@@ -18,7 +18,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self, TextIO
@@ -26,9 +25,10 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self, TextIO
 import click
 
 import tac
-from tac import names, settings
+from tac import names, settings, terminal
 from tac.errors import ConfigError, StorageFull, TacError
 from tac.limits import check_input_bytes
+from tac.plain import plain
 from tac.progress import Progress, format_progress
 from tac.store import store_of
 
@@ -46,7 +46,7 @@ _THOUSAND = 1000
 
 def say(text: str) -> None:
     """Print one line of words; they go to stderr, because stdout is for data."""
-    click.echo(text, err=True)
+    terminal.say(text)
 
 
 def read(address: str) -> BinaryIO:
@@ -107,7 +107,7 @@ def format_size(size: int) -> str:
 
 
 def _shown(doing: str | None) -> str:
-    return doing or ""
+    return plain(doing or "")
 
 
 class Bar:
@@ -118,7 +118,9 @@ class Bar:
         self._last_line = float("-inf")
         # click's bar prints its label once when the stream is no terminal: there our lines stand.
         self._bar = (
-            click.progressbar(length=self._total, label=label, file=stream, item_show_func=_shown)
+            click.progressbar(
+                length=self._total, label=plain(label), file=stream, item_show_func=_shown
+            )
             if stream.isatty()
             else None
         )
@@ -162,12 +164,34 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print it."""
-        click.echo(f"Error: {self.message}", file=file, err=file is None)
-        if self.hint:
-            click.echo(f"Hint: {self.hint}", file=file, err=file is None)
+        terminal.show_error(self.message, self.hint, file)
 
 
-class Step(click.Command):
+class PlainUsage(click.Command):
+    """A click command that repeats nothing raw of what was typed, or of what Python raises."""
+
+    def make_context(self, *values: Any, **named: Any) -> click.Context:
+        """Read the command line."""
+        terminal.guard()
+        with _plain_usage():
+            return super().make_context(*values, **named)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it, and with it what reads the command line of a command below."""
+        with _plain_usage():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _plain_usage() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as error:
+        error.__dict__["message"] = plain(error.message)  # click declares it final
+        raise
+
+
+class Step(PlainUsage):
     """A click command with the exit codes that runners understand."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -200,7 +224,7 @@ class Step(click.Command):
             ctx.exit(SIGINT_EXIT_CODE)
         except TacError as error:
             if debug:
-                traceback.print_exc()
+                terminal.show_traceback(error)
             raise Failure(error) from error
         except OSError as error:
             if error.errno not in _NO_ROOM:

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import luigi
 
+from tac import terminal
+
 _LUIGI = str(Path(luigi.__file__).parent)
 
 
 def silence_luigi(*, verbose: bool) -> None:
     """Drop what Luigi's own code logs, or with `verbose` show it; a task's own words stay."""
     if verbose:
-        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+        handler = terminal.Handler()
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", handlers=[handler])
     for name in ("luigi-interface", "luigi", "luigi.scheduler"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO if verbose else logging.WARNING)

@@ -15,6 +15,7 @@ from pathlib import Path
 import luigi
 
 from tac.errors import TacError, cut
+from tac.plain import plain
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +36,19 @@ class Planned:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a task failed: one sentence, what to do about it, and everything else that is known."""
+    """Why a task failed: one sentence, what to do about it, and everything else that is known.
+
+    Whatever it is made of, the sentence and the hint are one plain line each.
+    """
 
     message: str
     hint: str | None = None
     details: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", plain(self.message))
+        if self.hint is not None:
+            object.__setattr__(self, "hint", plain(self.hint))
 
 
 def failure_of(name: str, error: BaseException) -> Failure:

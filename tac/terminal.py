@@ -1,0 +1,112 @@
+"""The doors through which words reach a terminal: each makes them plain first.
+
+Nothing else in tac writes to standard output or standard error, but for what is data (`Output` of
+tac.step) and what draws a bar or a table (tac.live): tests/unit/test_terminal_doors.py reads the
+code for it. So an escape sequence in a step's words, a server's answer, a file's name or an
+exception's text cannot reach a terminal because some caller forgot it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import traceback
+import warnings
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from tac.plain import plain
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_LINE_LIMIT = 20_000
+"""Characters of one line of words: the names of a thousand tasks, and not a whole screen buffer."""
+
+
+def say(text: str, *, err: bool = True, file: IO[Any] | None = None) -> None:
+    """Print one line of words; they go to stderr, because stdout is for data."""
+    click.echo(_line(text), err=err and file is None, file=file)
+
+
+def show(text: str) -> None:
+    """Print what a person asked to read, such as a help text or a table, on stdout."""
+    click.echo(plain(text, limit=None, lines=True))
+
+
+def hand_over(address: str) -> None:
+    """Print the address of a result on stdout: byte for byte for a program, plain for a person."""
+    if sys.stdout.isatty():
+        show(address)
+    else:
+        click.echo(address.encode("utf-8", errors="surrogateescape"))
+
+
+def show_error(message: str, hint: str | None, file: IO[Any] | None = None) -> None:
+    """Print what went wrong, and on a line of its own what to do about it."""
+    say(f"Error: {message}", file=file)
+    if hint:
+        say(f"Hint: {hint}", file=file)
+
+
+def show_traceback(error: BaseException) -> None:
+    """Print where an exception came from, as Python does."""
+    show_exception(type(error), error, error.__traceback__)
+
+
+def show_exception(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    """Print an exception as `sys.excepthook` does."""
+    for line in "".join(traceback.format_exception(kind, error, trace)).splitlines():
+        say(line)
+
+
+class Handler(logging.Handler):
+    """Prints log records on stderr, wherever that leads at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print it, the lines of a traceback too."""
+        try:
+            for line in self.format(record).splitlines():
+                say(line)
+        except Exception:  # noqa: BLE001 - as every handler: logging must not end what it tells of
+            self.handleError(record)
+
+
+def guard() -> None:
+    """Make plain what Python itself prints in this process: exceptions, warnings, log records.
+
+    What somebody has set up before us to print them stays.
+    """
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = show_exception
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _show_thread
+    warnings.showwarning = _show_warning
+    logging.lastResort = Handler(logging.WARNING)
+
+
+def _show_thread(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_type is SystemExit:
+        return
+    say(f"Exception in thread {ended.thread.name if ended.thread else '?'}:")
+    show_exception(ended.exc_type, ended.exc_value, ended.exc_traceback)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: IO[str] | None = None,
+    line: str | None = None,
+) -> None:
+    for words in warnings.formatwarning(message, category, filename, lineno, line).splitlines():
+        say(words, file=file)
+
+
+def _line(text: str) -> str:
+    return plain(text, limit=_LINE_LIMIT, lines=True).replace("\n", " ")
