@@ -141,7 +141,7 @@ def _reason(ending: Ending, words: Words) -> Reason:
     number = ending.signal or signal_of(ending.exit_code)
     if number is not None:
         reason = _BY_SIGNAL.get(number, Reason.SIGNALLED)
-        return Reason.OUT_OF_MEMORY if reason is Reason.KILLED and ending.oom_killed else reason
+        return _killed(ending) if reason is Reason.KILLED else reason
     reason = _BY_EXIT_CODE.get(ending.exit_code or 0, Reason.UNKNOWN_EXIT)
     return _bug_or_worse(ending, words) if reason is Reason.BUG else reason
 
@@ -150,12 +150,23 @@ def _own_reason(ending: Ending) -> Reason:
     """Tell of a program that knows nothing of our exit codes: 0 is success, nothing else is."""
     if ending.stop is not Stop.NOT_ASKED:
         return Reason.STOPPED
-    if not ending.exit_code:
+    if not ending.exit_code and not ending.signal:
         return Reason.DONE
     if ending.oom_killed:
         return Reason.OUT_OF_MEMORY
-    killed = signal_of(ending.exit_code) == signal.SIGKILL
-    return Reason.KILLED if killed else Reason.FAILED
+    number = ending.signal or signal_of(ending.exit_code)
+    return _killed(ending) if number == signal.SIGKILL else Reason.FAILED
+
+
+def _killed(ending: Ending) -> Reason:
+    """Tell what a SIGKILL was for that neither tac nor the platform has owned up to.
+
+    Both of containerd and Docker hear of a kill for lack of memory beside the end of the container,
+    and may tell the end first, and never the reason (containerd issues 8180 and 12260).
+    """
+    if ending.oom_killed:
+        return Reason.OUT_OF_MEMORY
+    return Reason.PERHAPS_OUT_OF_MEMORY if ending.memory_limit else Reason.KILLED
 
 
 def _bug_or_worse(ending: Ending, words: Words) -> Reason:
@@ -175,6 +186,10 @@ _DETAILS: Mapping[Reason, str] = {
     Reason.TRY_AGAIN: "could not be done just now, {how} {after}: {words}",
     Reason.STOPPED: "stopped by {how}, which did not come from tac, {after}: {words}",
     Reason.OUT_OF_MEMORY: "ran out of memory, {how} {after}: {words}",
+    Reason.PERHAPS_OUT_OF_MEMORY: (
+        "killed by {how} {after}, under a memory limit of {limit} and for no reason that is given, "
+        "perhaps out of memory: {words}"
+    ),
     Reason.KILLED: "killed by {how} {after}, by whom is not known: {words}",
     Reason.CRASHED: "crashed in native code, {how} {after}: {words}",
     Reason.SIGNALLED: "ended by {how} {after}: {words}",
@@ -185,6 +200,7 @@ _STOP_DETAILS: Mapping[Stop, str] = {
     Stop.ASKED: "stopped as asked {after}",
     Stop.FORCED: "stopped as asked {after}, by SIGKILL because SIGTERM did not end it",
 }
+_MORE_MEMORY = "give it more memory, in its task or by TAC_MEMORY (now {limit})"
 _REMEDIES: Mapping[Reason, str] = {
     Reason.DONE: "",
     Reason.FAILED: "everything it said is in {log}",
@@ -194,6 +210,7 @@ _REMEDIES: Mapping[Reason, str] = {
     Reason.TRY_AGAIN: "run the same command again a little later; log: {log}",
     Reason.STOPPED: FINISHED_IS_KEPT,
     Reason.OUT_OF_MEMORY: f"{FEWER_STEPS}; log: {{log}}",
+    Reason.PERHAPS_OUT_OF_MEMORY: f"if it ran out, {_MORE_MEMORY}; log: {{log}}",
     Reason.KILLED: f"{PERHAPS_MEMORY}; log: {{log}}",
     Reason.CRASHED: "run the command at the top of {log} with PYTHONFAULTHANDLER=1 to see where",
     Reason.SIGNALLED: "somebody sent that signal; log: {log}",
@@ -214,14 +231,16 @@ def judge(ending: Ending, tail: Sequence[str], *, log: str) -> Verdict:
     facts = {
         "how": _how(ending, number),
         "after": _after(ending),
+        "limit": ending.memory_limit,
         "words": words.text or "it said nothing",
     }
     own_hint = words.hint if reason in _WITH_OWN_HINT else None
+    remedy = _remedy(reason, ending).format(log=log, limit=ending.memory_limit)
     return Verdict(
         phase=_phase(reason, number),
         reason=reason,
         detail=detail.format_map(facts),
-        remedy=own_hint or _remedy(reason, ending).format(log=log) or None,
+        remedy=own_hint or remedy or None,
         exit_code=ending.exit_code,
         signal=number,
         peak_memory_mib=ending.peak_memory_mib,
@@ -231,9 +250,7 @@ def judge(ending: Ending, tail: Sequence[str], *, log: str) -> Verdict:
 
 def _remedy(reason: Reason, ending: Ending) -> str:
     if reason is Reason.OUT_OF_MEMORY and ending.memory_limit:
-        return f"give it more memory, in its task or by TAC_MEMORY (now {ending.memory_limit})" + (
-            "; log: {log}"
-        )
+        return f"{_MORE_MEMORY}; log: {{log}}"
     if reason is Reason.CANNOT_START and ending.image:
         return (
             f"build the program or module into the image {ending.image!r}, name another (`--image`)"

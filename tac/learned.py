@@ -7,15 +7,22 @@ Nothing is ever changed, so drivers that learn at the same time do not disturb e
 from __future__ import annotations
 
 import logging
+import re
 import threading
 
 from tac.errors import TacError
-from tac.quantities import parse_memory
+from tac.quantities import most_memory, parse_memory
 from tac.store import store_of
 
 _log = logging.getLogger(__name__)
 
 _MIB = 1 << 20
+
+_AMOUNT = re.compile(r"[1-9][0-9]{0,8}")
+"""What a name must be to be believed: of an amount above 999 TiB there is no machine."""
+
+_MOST_NAMES = 1000
+"""How many names of a family are read: what was needed is there once an amount, a handful."""
 
 _lock = threading.Lock()
 _known: dict[str, int] = {}
@@ -25,7 +32,8 @@ _known: dict[str, int] = {}
 def memory_of(family: str, own: str, most: str, *, store: str) -> str:
     """Return what to give to a container of this family: its `own` amount, or more, if needed.
 
-    Never more than `most`, if that is set, and never less than its own.
+    Never more than a run of today may give it, which is `most`, or without that four times its
+    own, whatever stands in the store; and never less than its own.
 
     Raises:
         ConfigError: an amount is none.
@@ -35,8 +43,7 @@ def memory_of(family: str, own: str, most: str, *, store: str) -> str:
         if folder not in _known:
             _known[folder] = _ask(folder)
         needed = _known[folder] * _MIB
-    if most:
-        needed = min(needed, parse_memory(most))
+    needed = min(needed, most_memory(own, most))
     return own if needed <= parse_memory(own) else f"{needed // _MIB}Mi"
 
 
@@ -60,8 +67,9 @@ def _folder(store: str, family: str) -> str:
 
 def _ask(folder: str) -> int:
     try:
-        names = [entry.address.rpartition("/")[2] for entry in store_of(folder).list(folder)]
+        entries = list(store_of(folder).list(folder, most=_MOST_NAMES))
     except TacError as error:  # what a task says itself is enough to begin with
         _log.warning("%s", error.message)
         return 0
-    return max((int(name) for name in names if name.isdigit()), default=0)
+    names = (entry.address.removeprefix(folder) for entry in entries)
+    return max((int(name) for name in names if _AMOUNT.fullmatch(name)), default=0)

@@ -8,8 +8,10 @@ import re
 
 from tac.errors import ConfigError
 
-_MEMORY = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[kKMGT]i?)?B?")
-_CPU = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>m?)")
+# So many digits are more than any machine has of anything, and still a number to Python.
+_NUMBER = r"(?P<number>[0-9]{1,18}(?:\.[0-9]{1,18})?)"
+_MEMORY = re.compile(_NUMBER + r"(?P<unit>[kKMGT]i?)?B?")
+_CPU = re.compile(_NUMBER + r"(?P<unit>m?)")
 _LEAST_MEMORY = 6 << 20  # Docker's engine refuses less ("Minimum memory limit allowed is 6MB")
 
 
@@ -65,15 +67,24 @@ def amount_for(text: str, family: str) -> str:
 
 
 def more_memory(text: str, first: str, most: str) -> str:
-    """Return twice an amount, at most `most`, or without that four times the first one.
+    """Return twice an amount, at most what `most_memory` allows.
 
     Raises:
         ConfigError: as `parse_memory` does.
     """
-    limit = parse_memory(most) if most else 4 * parse_memory(first)
+    limit = most_memory(first, most)
     size = parse_memory(text)
     # Never less: somebody may have set the limit below what the task itself asks for.
     return text if limit <= size else f"{min(2 * size, limit) >> 20}Mi"
+
+
+def most_memory(first: str, most: str) -> int:
+    """Return how many bytes are given at most: `most`, or without that four times the first amount.
+
+    Raises:
+        ConfigError: as `parse_memory` does.
+    """
+    return parse_memory(most) if most else 4 * parse_memory(first)
 
 
 def parse_cpu(text: str) -> int:

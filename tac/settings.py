@@ -87,7 +87,7 @@ class Settings:
 
     most_memory: str = ""
     """How much a step's container is given at most: one that ran out of memory is tried again with
-    twice as much. By default four times what it was given first."""
+    twice as much. By default four times what its task asks for, whatever was learned of it."""
 
     cpu: str = ""
     """How many processors it may use, such as `1.5` or `500m,Predict=2`, whatever its task says.

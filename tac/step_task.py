@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from tac.target import StoreTarget
 
 
+_OF_MEMORY = {verdict.Reason.OUT_OF_MEMORY, verdict.Reason.PERHAPS_OUT_OF_MEMORY}
+"""What is tried again with more memory."""
+
+
 def addresses(targets: Any) -> list[str]:
     """Return the path or URL of every target in a structure such as `self.input()` gives."""
     return [target.path for target in flatten(targets)]
@@ -97,12 +101,12 @@ class StepTask(StoppableTask):
     def _run_to_its_end(self, stop: threading.Event) -> None:
         name = names.log_name(self.task_family, self.task_id, self.output().path)
         counts: Counter[verdict.Reason] = Counter()
-        memory = first = self._first_memory()
+        memory, needed = self._first_memory(), ""
         for attempt in itertools.count(1):
             ended = self._attempt(name, attempt, memory, stop)
             if ended.next is verdict.Next.ACCEPT:
-                if memory != first:
-                    learned.keep_memory(self.task_family, memory, store=settings.current().store)
+                if needed:
+                    learned.keep_memory(self.task_family, needed, store=settings.current().store)
                 return
             counts[ended.reason] += 1
             pause = verdict.backoff_seconds(ended, counts[ended.reason])
@@ -110,22 +114,26 @@ class StepTask(StoppableTask):
                 raise ended.error(name)
             if stop.is_set():  # what is said of it now is all that anybody hears
                 raise ended.error(name)
-            memory = self._memory_after(ended, memory, first, name)
+            more = self._memory_after(ended, memory, name)
+            if more != memory and ended.reason is verdict.Reason.OUT_OF_MEMORY:
+                needed = more  # of what may have been something else nothing is learned
+            memory = more
             self.tell(f"again in {pause:g} s: {ended.sentence(name)}")
             if stop.wait(pause):
                 raise verdict.stopped_before_start().error(name)
 
-    def _memory_after(self, ended: verdict.Verdict, memory: str, first: str, name: str) -> str:
+    def _memory_after(self, ended: verdict.Verdict, memory: str, name: str) -> str:
         """Return how much memory the next attempt gets.
 
         Raises:
             StepFailed: it would run out of the same amount again.
         """
-        if ended.reason is not verdict.Reason.OUT_OF_MEMORY or not first:
+        if ended.reason not in _OF_MEMORY or not memory:
             return memory
         most = settings.current().most_memory
-        more = more_memory(memory, first, most)
-        if more == memory:
+        more = more_memory(memory, self._own_memory(), most)
+        # What may have been killed for another reason may well succeed with as much as it had.
+        if more == memory and ended.reason is verdict.Reason.OUT_OF_MEMORY:
             remedy = f"it is given no more than TAC_MOST_MEMORY (now {most or memory}): raise that"
             remedy = f"{remedy}; log: {self._log(name)}"
             raise dataclasses.replace(ended, remedy=remedy).error(name)
@@ -135,12 +143,14 @@ class StepTask(StoppableTask):
         chosen = settings.current()
         if chosen.runner == "local":  # nothing limits a process of this machine
             return ""
-        own = chosen.memory_of(self.task_family)
-        if own or not self.memory:  # what a person set is not improved upon
+        own = self._own_memory()
+        if not own or chosen.memory_of(self.task_family):  # what a person set is not improved upon
             return own
-        return learned.memory_of(
-            self.task_family, self.memory, chosen.most_memory, store=chosen.store
-        )
+        return learned.memory_of(self.task_family, own, chosen.most_memory, store=chosen.store)
+
+    def _own_memory(self) -> str:
+        """Return how much memory the task asks for, whatever was learned of its family."""
+        return settings.current().memory_of(self.task_family) or self.memory
 
     def _attempt(
         self, name: str, attempt: int, memory: str, stop: threading.Event

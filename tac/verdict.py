@@ -35,6 +35,7 @@ class Reason(StrEnum):
     TRY_AGAIN = "try_again"
     STOPPED = "stopped"
     OUT_OF_MEMORY = "out_of_memory"
+    PERHAPS_OUT_OF_MEMORY = "perhaps_out_of_memory"  # killed under a limit, and nothing says why
     KILLED = "killed"
     CRASHED = "crashed"
     SIGNALLED = "signalled"
@@ -66,9 +67,12 @@ class Next(StrEnum):
 RETRY_SECONDS: Mapping[Reason, tuple[float, ...]] = {
     # A store that is away or throttles is mostly back within a minute.
     Reason.TRY_AGAIN: (2, 8, 30),
-    # The kernel may have picked this step for what its neighbours used, and they have moved on.
+    # Without a limit of its own: the kernel may have picked this step for what its neighbours used,
+    # and they have moved on. If it is what fills the machine, each attempt harms them: so, once.
     Reason.KILLED: (2,),
-    Reason.OUT_OF_MEMORY: (5, 5),  # in a container with twice as much each time
+    # In a container with twice as much each time.
+    Reason.OUT_OF_MEMORY: (5, 5),
+    Reason.PERHAPS_OUT_OF_MEMORY: (5, 5),
     Reason.LOST: (1,),
     # Nothing of these is the step's doing, and on nodes that are sold cheaply because they may be
     # taken away, or while all nodes are upgraded one by one, one step can meet several.

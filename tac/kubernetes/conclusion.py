@@ -178,7 +178,16 @@ _CUT_SHORT: Mapping[Reason, tuple[str, str]] = {
     ),
 }
 _KILLED = "its node, or somebody, killed it: `{kubectl_here} events --for pod/{pod}`; log: {log}"
+_PERHAPS_NO_MEMORY = (
+    "if it ran out, give it more memory, in its task or by TAC_MEMORY (now {limit}); "
+    f"if not, {_KILLED}"
+)
 _FAILED = "`{kubectl_here} describe job/{job}` tells more; log: {log}"
+_REMEDIES_OF_ITS_END: Mapping[Reason, str] = {
+    Reason.FAILED: _FAILED,
+    Reason.KILLED: _KILLED,
+    Reason.PERHAPS_OUT_OF_MEMORY: _PERHAPS_NO_MEMORY,
+}
 _NO_MEMORY = (
     "its node had no memory left for it: ask for what it needs, in its task or by TAC_MEMORY; "
     "log: {log}"
@@ -213,6 +222,7 @@ def conclude(
         "node": diagnosis.node,
         "pod": diagnosis.pod,
         "image": diagnosis.image,
+        "limit": ending.memory_limit,
         "log": log,
     }
     if diagnosis.stage is Stage.ENDED and diagnosis.reason is None:
@@ -232,10 +242,8 @@ def _of_its_own(
 ) -> Verdict:
     place = f"container/{diagnosis.container} of job/{job}" if diagnosis.container else f"job/{job}"
     ended = exits.judge(replace(ending, place=place), tail, log=facts["log"])
-    if ended.reason is Reason.FAILED:
-        return replace(ended, remedy=_FAILED.format_map(facts))
-    if ended.reason is Reason.KILLED:
-        return replace(ended, remedy=_KILLED.format_map(facts))
+    if remedy := _REMEDIES_OF_ITS_END.get(ended.reason):
+        return replace(ended, remedy=remedy.format_map(facts))
     if ended.reason is Reason.OUT_OF_MEMORY and not ending.memory_limit:
         return replace(ended, remedy=_NO_MEMORY.format_map(facts))
     return ended

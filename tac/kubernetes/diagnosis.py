@@ -52,6 +52,8 @@ _OWN_LIMIT = re.compile(r"exceeds the (?:total )?limit|exceeded its local epheme
 _NOT_STARTED = {"StartError", "ContainerCannotRun"}
 _OF_THE_RUNTIME = re.compile(r"^.*?(?=\bexec: )", re.DOTALL)
 
+_KILLED = 137
+
 # The node was restarted, or lost the container otherwise, and nobody knows how it ended.
 _FORGOTTEN = {"ContainerStatusUnknown", "Unknown"}
 
@@ -205,7 +207,11 @@ def _is_its_own(outcome: Outcome, pod: Object, told: datetime | None) -> bool:
     """Whether a pod ended before anybody told it to."""
     if pod["status"].get("reason") or outcome.reason in _FORGOTTEN:
         return False
-    if told is None or had_ended_when_deleted(pod):
+    if told is None:
+        return True
+    # By force, which is without a grace as well, a pod is deleted that runs: it is killed then.
+    killed = outcome.exit_code == _KILLED and not outcome.ending.oom_killed
+    if had_ended_when_deleted(pod) and not killed:
         return True
     # Times have no fractions: a program that stops at once ends within the second in which it was
     # told to (recorded/deadline.json).

@@ -24,7 +24,7 @@ from luigi.contrib.kubernetes import KubernetesJobTask as LuigisKubernetesJobTas
 from luigi.task import flatten
 
 from tac import names, settings, verdict
-from tac.errors import ConfigError, StepFailed, TacError
+from tac.errors import ConfigError, Conflict, NotFound, StepFailed, TacError
 from tac.kubernetes.foreign import READ, Foreign, build_foreign_job, foreign_remedy
 from tac.kubernetes.job import Attempt, Order
 from tac.kubernetes.lease import Door, lent
@@ -226,12 +226,16 @@ def _pass_over_what_was_read(shared: Shared, work: str) -> None:
 
 
 def _mark_as_read(shared: Shared, work: str) -> None:
-    """Mark the Jobs that stay although their end was told here."""
-    mark = {"metadata": {"annotations": {READ: shared.host}}}
+    """Mark the Jobs that stay although their end was told here; those that do not, need no mark."""
     for job in shared.reflector.jobs_of(work):
-        if job["metadata"]["uid"] in shared.read and not _is_marked(job):
+        metadata = job["metadata"]
+        if metadata["uid"] in shared.read and not _is_marked(job):
+            # The uid makes it fail where another driver has put another Job in its place.
+            mark = {"uid": metadata["uid"], "annotations": {READ: shared.host}}
             try:
-                shared.client.patch("Job", job["metadata"]["name"], mark)
+                shared.client.patch("Job", metadata["name"], {"metadata": mark})
+            except (NotFound, Conflict):  # deleted: what never ran is, and whoever likes may do it
+                pass
             except TacError as error:  # the next run believes it once more
                 _log.warning("%s", error.message)
 

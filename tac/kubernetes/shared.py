@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 import threading
@@ -129,11 +128,12 @@ class Cleaner:
 
     def _delete(self, name: str, uid: str, seconds: float) -> None:
         try:
-            with contextlib.suppress(NotFound, Conflict):  # somebody else was quicker
-                patiently(
-                    lambda: self._shared.client.delete("Job", name, uid=uid),
-                    lambda: seconds,
-                )
+            patiently(
+                lambda: self._shared.client.delete("Job", name, uid=uid),
+                lambda: seconds,
+            )
             _log.info("job/%s: deleted", name)
+        except (NotFound, Conflict):
+            pass  # somebody else was quicker
         except TacError as error:  # the next driver comes by, and Kubernetes after seven days
             _log.warning("%s", error.message)

@@ -87,8 +87,11 @@ class Store(Protocol):
     def is_folder(self, address: str) -> bool:
         """Tell whether `address` is a directory, or on S3 the beginning of keys up to a slash."""
 
-    def list(self, prefix: str) -> Iterator[Entry]:
-        """Yield everything published whose address starts with `prefix`, in order."""
+    def list(self, prefix: str, *, most: int | None = None) -> Iterator[Entry]:
+        """Yield everything published whose address starts with `prefix`, in order.
+
+        No more than `most` are looked at, where that is set: whichever are found first.
+        """
 
 
 def store_of(address: str) -> Store:

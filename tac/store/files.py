@@ -16,6 +16,7 @@ import contextlib
 import datetime as dt
 import errno
 import fcntl
+import itertools
 import os
 import secrets
 import shutil
@@ -128,12 +129,13 @@ class Files:
         with _explaining(path):
             return path.is_dir()
 
-    def list(self, prefix: str) -> Iterator[Entry]:
+    def list(self, prefix: str, *, most: int | None = None) -> Iterator[Entry]:
         """Yield the files below a directory, or those whose path starts with `prefix`."""
         folder = prefix[: prefix.rfind("/") + 1]
         root = Path(folder.removeprefix(_SCHEME) or ".")
         with _explaining(root):
-            found = sorted(_walk(root, folder, prefix), key=lambda entry: entry.address)
+            entries = itertools.islice(_walk(root, folder, prefix), most)
+            found = sorted(entries, key=lambda entry: entry.address)
         yield from found
 
 
@@ -242,18 +244,19 @@ def _walk(
     if real in above:
         return
     try:
-        entries = list(os.scandir(real))
+        scanned = os.scandir(real)
     except (FileNotFoundError, NotADirectoryError):
         return
-    for entry in entries:
-        address = spelled + entry.name
-        if is_partial(entry.name) or not address.startswith(prefix):
-            continue
-        if entry.is_dir():
-            yield from _walk(Path(entry.path), f"{address}/", prefix, (*above, real))
-            continue
-        with contextlib.suppress(FileNotFoundError):  # deleted since, or a link to nothing
-            yield Entry(address, entry.stat().st_size)
+    with scanned as entries:
+        for entry in entries:
+            address = spelled + entry.name
+            if is_partial(entry.name) or not address.startswith(prefix):
+                continue
+            if entry.is_dir():
+                yield from _walk(Path(entry.path), f"{address}/", prefix, (*above, real))
+                continue
+            with contextlib.suppress(FileNotFoundError):  # deleted since, or a link to nothing
+                yield Entry(address, entry.stat().st_size)
 
 
 def _path(address: str) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import errno
+import itertools
 import tempfile
 import time
 from http import HTTPStatus
@@ -114,7 +115,7 @@ class S3:
             reply = here.client.list_objects_v2(Bucket=place.bucket, Prefix=place.key, MaxKeys=1)
         return bool(reply.get("Contents"))
 
-    def list(self, prefix: str) -> Iterator[Entry]:
+    def list(self, prefix: str, *, most: int | None = None) -> Iterator[Entry]:
         """Yield the objects whose key starts with the prefix."""
         place = place_of(prefix, prefix=True)
         here = connection()
@@ -122,10 +123,10 @@ class S3:
             pages = here.client.get_paginator("list_objects_v2").paginate(
                 Bucket=place.bucket, Prefix=place.key
             )
+            objects = (each for page in pages for each in page.get("Contents", []))
             found = [
                 (each["Key"], each["Size"])
-                for page in pages
-                for each in page.get("Contents", [])
+                for each in itertools.islice(objects, most)
                 if _is_output(each["Key"][len(place.folder) :])
             ]
         # SeaweedFS lists in the order of the paths, which is another where a name goes on after a

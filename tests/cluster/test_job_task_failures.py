@@ -1,5 +1,6 @@
 """How tasks that describe their own pods fail: what is tried again, and the whole message."""
 
+import logging
 import re
 
 import pytest
@@ -7,11 +8,18 @@ import pytest
 from tac.errors import StepFailed
 from tests.support.job_place import at
 from tests.support.kubernetes_place import step_image
-from tests.support.processes import until
 
 __all__ = ["at", "step_image"]
 
 LOG = "log: HOME/store/_tac/logs/x.log"
+PERHAPS = (
+    "task/x: killed by exit code 137 (SIGKILL) in job/x-1 after T s, under a memory limit of {} "
+    "and for no reason that is given, perhaps out of memory"
+)
+REMEDY = (
+    "Hint: if it ran out, give it more memory, in spec_schema (now {}); if not, its node, or "
+    f"somebody, killed it: `kubectl --context C --namespace NS events --for pod/x-N-POD`; {LOG}"
+)
 DESCRIBE = f"Hint: `kubectl --context C --namespace NS describe job/x-1` tells more; {LOG}"
 
 
@@ -125,23 +133,33 @@ def test_a_container_that_takes_more_memory_than_it_may_is_told_apart(at):
     script = "exec python -c \"print('eating', flush=True); b'x' * (1 << 28)\""
     eater = at.container(script, name="eater", resources=resources)
 
-    task = at.task("", spec_schema={**at.spec(), "containers": [eater]})
-
-    def failure():
-        message = at.failure(task)
-        last = max(at.pods(), key=lambda pod: pod["metadata"]["name"])
-        (status,) = last["status"]["containerStatuses"]
-        return message if status["state"]["terminated"]["reason"] == "OOMKilled" else None
+    message = at.failure(at.task("", spec_schema={**at.spec(), "containers": [eater]}))
 
     # A node may say that it ended before it knows why (containerd issues 8180, 12260): `Error`.
-    assert until(failure, "a node that says why") == (
-        "task/x: ran out of memory, exit code 137 (SIGKILL) in "
-        f"job/x-{len(at.jobs())} after T s: eating\n"
-        f"Hint: give it more memory, in spec_schema (now 32Mi); {LOG}"
+    assert (
+        message
+        == {
+            "OOMKilled": (
+                "task/x: ran out of memory, exit code 137 (SIGKILL) in job/x-1 after T s: eating\n"
+                f"Hint: give it more memory, in spec_schema (now 32Mi); {LOG}"
+            ),
+            "Error": f"{PERHAPS.format('32Mi')}: eating\n{REMEDY.format('32Mi')}",
+        }[at.why_it_ended()]
     )
 
 
-def test_an_image_that_cannot_be_is_not_waited_for(at):
+def test_a_container_that_is_killed_under_a_limit_for_no_reason_perhaps_took_too_much(at):
+    resources = {"limits": {"memory": "64Mi"}}
+    killed = at.container("echo so; exit 137", name="killed", resources=resources)
+
+    message = at.failure(at.task("", spec_schema={**at.spec(), "containers": [killed]}))
+
+    assert message == f"{PERHAPS.format('64Mi')}: so\n{REMEDY.format('64Mi')}"
+    assert at.why_it_ended() == "Error"
+
+
+def test_an_image_that_cannot_be_is_not_waited_for_and_nothing_is_said_of_its_job(at, caplog):
+    caplog.set_level(logging.INFO)
     wrong = at.container("true", name="wrong", image="No/Such:a:name")
 
     message = at.failure(at.task("", spec_schema={**at.spec(), "containers": [wrong]}))
@@ -149,6 +167,10 @@ def test_an_image_that_cannot_be_is_not_waited_for(at):
     assert message.startswith("task/x: job/x-1 cannot have its image 'No/Such:a:name': ")
     assert message.endswith("must be lowercase\nHint: spec_schema names another")
     assert at.jobs() == []
+    # It is deleted at once, so there is nothing to mark as read.
+    said = [at.plain(record.message) for record in caplog.records if "job/x-1" in record.message]
+    assert [text for text in said if "not changed" in text or "no such job" in text] == []
+    assert "job/x-1: deleted" in said
 
 
 def test_a_pod_that_no_node_can_run_fails_after_the_patience_of_the_settings(at):

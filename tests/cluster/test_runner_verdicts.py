@@ -19,6 +19,13 @@ from tests.support.processes import ignore, until
 __all__ = ["at", "step_image"]
 
 LOG = "log: LOG"
+PERHAPS = (
+    "step/x: killed by exit code 137 (SIGKILL) in job/x-1 after T s, under a memory limit of {} "
+    "and for no reason that is given, perhaps out of memory{}\n"
+    "Hint: if it ran out, give it more memory, in its task or by TAC_MEMORY (now {}); if not, "
+    "its node, or somebody, killed it: "
+    f"`kubectl --context C --namespace NS events --for pod/x-1-POD`; {LOG}"
+)
 
 
 def told(at, verdict):
@@ -99,21 +106,43 @@ def test_a_failure_whose_black_box_was_not_taken_stays_where_it_is(at):
 def test_a_step_that_needs_more_memory_than_it_may_have_is_told_where_to_raise_it(at):
     words = ("python", "-c", "print('begun', flush=True); bytearray(b'x') * (1 << 29)")
 
-    def ended():
-        verdict = at.run(*words, memory="48Mi")
-        (pod,) = at.boxes()[-1]["pods"]
-        (status,) = pod["status"]["containerStatuses"]
-        return verdict if status["state"]["terminated"]["reason"] == "OOMKilled" else None
+    verdict = at.run(*words, memory="48Mi")
 
     # A node may say that it ended before it knows why (containerd issues 8180, 12260): `Error`.
-    verdict = until(ended, "a node that says why", DEADLINE_SECONDS)
+    reason, text = {
+        "OOMKilled": (
+            Reason.OUT_OF_MEMORY,
+            "step/x: ran out of memory, exit code 137 (SIGKILL) in job/x-1 after T s: begun\n"
+            f"Hint: give it more memory, in its task or by TAC_MEMORY (now 48Mi); {LOG}",
+        ),
+        "Error": (Reason.PERHAPS_OUT_OF_MEMORY, f"{PERHAPS.format('48Mi', ': begun', '48Mi')}"),
+    }[why_it_ended(at)]
+    assert (verdict.reason, told(at, verdict)) == (reason, text)
 
-    assert verdict.reason is Reason.OUT_OF_MEMORY
-    assert told(at, verdict) == (
-        "step/x: ran out of memory, exit code 137 (SIGKILL) in "
-        f"job/x-{len(at.boxes())} after T s: begun\n"
-        f"Hint: give it more memory, in its task or by TAC_MEMORY (now 48Mi); {LOG}"
-    )
+
+def why_it_ended(at):
+    """What the node said of the last attempt, as its driver saw it."""
+    (pod,) = at.boxes()[-1]["pods"]
+    (status,) = pod["status"]["containerStatuses"]
+    return status["state"]["terminated"]["reason"]
+
+
+def test_a_step_that_is_killed_under_a_limit_for_no_reason_perhaps_ran_out_of_memory(at):
+    verdict = at.sh("echo so; exit 137", memory="48Mi")
+
+    assert why_it_ended(at) == "Error"
+    assert verdict.reason is Reason.PERHAPS_OUT_OF_MEMORY
+    assert told(at, verdict) == PERHAPS.format("48Mi", ": so", "48Mi")
+
+
+def test_a_step_whose_pod_is_deleted_by_force_was_not_killed_for_lack_of_memory(at):
+    with at.running(f"trap '' TERM; {WAITS}", memory="48Mi") as verdicts:
+        pod = at.pod()["metadata"]["name"]
+        at.until_it_said("begun")
+        at.kubectl("delete", "pod", pod, "--force", "--grace-period=0", "--wait=false")
+
+    assert verdicts[0].reason is Reason.LOST
+    assert "was deleted, by whom is not known" in verdicts[0].detail
 
 
 def test_a_program_that_the_image_has_not_is_named_with_the_image(at, step_image):

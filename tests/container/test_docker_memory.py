@@ -20,6 +20,18 @@ open(sys.argv[1], "w").close()
 """
 
 
+IS_KILLED_BELOW_130_MIB = """
+import sys
+from pathlib import Path
+limits = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+limit = next(int(Path(each).read_text()) for each in limits if Path(each).exists())
+if limit < 130 << 20:
+    sys.exit(137)
+open(sys.argv[1], "w").close()
+"""
+"""What an engine tells that hears of the kill only when the container has ended, or never."""
+
+
 class Eats(StepTask):
     """A task that says that it needs less than it does."""
 
@@ -32,16 +44,23 @@ class Eats(StepTask):
         return ("python", "-c", NEEDS_130_MIB, self.output().path)
 
 
-def attempts(at: DockerPlace) -> int:
+class IsKilled(Eats):
+    """A task that is killed while it has too little, and nobody says why."""
+
+    def command(self):
+        return ("python", "-c", IS_KILLED_BELOW_130_MIB, self.output().path)
+
+
+def attempts(at: DockerPlace, task: type[Eats] = Eats) -> int:
     """Run the task in a driver of its own, and count its attempts in the log."""
     before = sum(log.read_text().count("$ python -c") for log in logs(at))
     with runners.using(at.new_runner()):
-        Eats().run()
+        task().run()
     return sum(log.read_text().count("$ python -c") for log in logs(at)) - before
 
 
 def logs(at: DockerPlace) -> Iterator[Path]:
-    return (at.path / "store" / "_tac" / "logs").glob("eats-*.log")
+    return (at.path / "store" / "_tac" / "logs").glob("*.log")
 
 
 def test_a_step_that_ran_out_of_memory_begins_with_what_it_needed_ever_after(at, monkeypatch):
@@ -63,6 +82,14 @@ def test_a_step_that_ran_out_of_memory_begins_with_what_it_needed_ever_after(at,
     assert made.exists()
     kept = [path.name for path in (at.path / "store" / "_tac" / "memory" / "Eats").iterdir()]
     assert kept == ["160"]
+
+
+def test_a_step_that_was_killed_for_no_reason_gets_more_and_nothing_is_learned_of_it(at):
+    at.set(TAC_RUNNER="docker")
+
+    assert attempts(at, IsKilled) == 2
+    assert (at.path / "store" / "eats.csv").exists()
+    assert not (at.path / "store" / "_tac" / "memory").exists()
 
 
 def test_what_ran_out_of_all_it_may_have_is_not_run_again(at):

@@ -1,5 +1,6 @@
 """Tasks that describe their own pods, as a test's driver runs them, in a namespace of their own."""
 
+import json
 import os
 import re
 import subprocess
@@ -132,6 +133,13 @@ class JobPlace:
     def pods(self) -> list[Object]:
         found: list[Object] = self._cluster.get("pods", "-n", self.namespace)["items"]
         return found
+
+    def why_it_ended(self) -> str:
+        """What the node said of the one container of the one Job, as its driver saw it."""
+        [box] = (self.path / "store").glob("_tac/attempts/*/*.json")
+        [pod] = json.loads(box.read_text())["pods"]
+        [status] = pod["status"]["containerStatuses"]
+        return str(status["state"]["terminated"]["reason"])
 
     def running_pods(self) -> list[Object]:
         return [pod for pod in self.pods() if pod["status"].get("phase") == "Running"]

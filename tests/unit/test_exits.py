@@ -111,6 +111,28 @@ ROWS = [
         f"Hint: {PERHAPS}; log: /logs/x.log",
     ),
     (
+        exited(137, "[ 40 %] fitting", memory_limit="1Gi", image="tac"),
+        (Phase.RUNNING, Reason.PERHAPS_OUT_OF_MEMORY, Next.RETRY),
+        "step/x: killed by exit code 137 (SIGKILL) after 3.0 s, under a memory limit of 1Gi and "
+        "for no reason that is given, perhaps out of memory: [ 40 %] fitting\n"
+        "Hint: if it ran out, give it more memory, in its task or by TAC_MEMORY (now 1Gi); "
+        "log: /logs/x.log",
+    ),
+    (
+        signalled(signal.SIGKILL, memory_limit="1Gi", image="tac", place="job/x-1"),
+        (Phase.RUNNING, Reason.PERHAPS_OUT_OF_MEMORY, Next.RETRY),
+        "step/x: killed by SIGKILL in job/x-1 after 3.0 s, under a memory limit of 1Gi and "
+        "for no reason that is given, perhaps out of memory: it said nothing\n"
+        "Hint: if it ran out, give it more memory, in its task or by TAC_MEMORY (now 1Gi); "
+        "log: /logs/x.log",
+    ),
+    (
+        exited(137, memory_limit="1Gi", image="tac", stop=Stop.FORCED),
+        (Phase.RUNNING, Reason.STOPPED, Next.GIVE_UP),
+        "step/x: stopped as asked after 3.0 s, by SIGKILL because SIGTERM did not end it\n"
+        "Hint: run the same command again: what is finished is kept",
+    ),
+    (
         signalled(signal.SIGKILL, "[ 40 %] fitting", peak_memory_mib=7812, oom_killed=True),
         (Phase.RUNNING, Reason.OUT_OF_MEMORY, Next.RETRY),
         "step/x: ran out of memory, SIGKILL after 3.0 s, peak memory 7812 MiB: [ 40 %] fitting\n"
@@ -355,6 +377,7 @@ def test_last_words_are_the_error_of_a_step_else_an_exception_else_the_last_line
         (Reason.TRY_AGAIN, [2, 8, 30, None]),
         (Reason.KILLED, [2, None]),
         (Reason.OUT_OF_MEMORY, [5, 5, None]),
+        (Reason.PERHAPS_OUT_OF_MEMORY, [5, 5, None]),
         (Reason.LOST, [1, None]),
         (Reason.EVICTED, [1, 5, 15, 60, 60, None]),
         (Reason.PREEMPTED, [5, 15, 60, 60, 60, None]),

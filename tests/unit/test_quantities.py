@@ -77,6 +77,20 @@ def test_processors_are_written_as_kubernetes_takes_them():
         (format_cpu, "", "cpu: '' is no number of processors", "write it like 1.5"),
         (parse_cpu, "0", "cpu: '0' is no number of processors", "write it like 1.5"),
         (parse_cpu, "all", "cpu: 'all' is no number of processors", "write it like 1.5"),
+        (parse_memory, "٣Gi", "memory: '٣Gi' is not an amount", "write it like 512Mi or 2Gi"),
+        (
+            parse_memory,
+            "9" * 400,
+            f"memory: '{'9' * 400}' is not an amount",
+            "write it like 512Mi or 2Gi",
+        ),
+        (parse_cpu, "٣", "cpu: '٣' is no number of processors", "write it like 1.5"),
+        (
+            parse_cpu,
+            "9" * 400,
+            f"cpu: '{'9' * 400}' is no number of processors",
+            "write it like 1.5",
+        ),
     ],
 )
 def test_a_limit_that_cannot_be_one_is_an_error(read, text, message, hint):

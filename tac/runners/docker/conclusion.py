@@ -15,7 +15,7 @@ from tac.store import store_of
 from tac.verdict import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tac.runners import Command
     from tac.runners.docker.engine import State
@@ -26,6 +26,10 @@ STOPPED = "-stopped"
 do not take that for an end of its own. A name is all that can be changed in a container: labels
 cannot (https://docs.docker.com/reference/api/engine/, `POST /containers/{id}/rename`)."""
 
+_OF_MEMORY: Mapping[Reason, str] = {
+    Reason.OUT_OF_MEMORY: "ran out of memory",
+    Reason.PERHAPS_OUT_OF_MEMORY: "was killed, perhaps out of memory",
+}
 _KILLED, _TERMINATED = 137, 143
 _ENDED_UNSEEN = 255
 """What the engine says of a container whose end nobody saw: the machine, or all that watched over
@@ -66,10 +70,10 @@ def conclude(watched: Watched, state: State, tail: Sequence[str]) -> Verdict:
             "outlive a restart of the engine",
         )
     judged = exits.judge(_ending(watched, state), tail, log=str(watched.command.log))
-    if judged.reason is Reason.OUT_OF_MEMORY and _had_less(watched, state):
+    if judged.reason in _OF_MEMORY and _had_less(watched, state):
         # With this driver's amount it may be enough, which is neither met yet nor to be raised.
         return verdict.lost(
-            f"container/{watched.name} ran out of memory, and had been given "
+            f"container/{watched.name} {_OF_MEMORY[judged.reason]}, and had been given "
             f"{_limit(watched, state)}",
             seconds=state.seconds,
             log=str(watched.command.log),

@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from tac import learned
+from tac.quantities import parse_memory
 from tac.store import store_of
 
 
@@ -56,13 +57,65 @@ def test_it_begins_with_no_less_than_its_own_and_no_more_than_is_allowed(
     assert learned.memory_of("Fit", own, most, store=store) == begins_with
 
 
-def test_what_is_no_amount_is_passed_over(files_home, driver):
-    address = files_home.address("store/_tac/memory/Fit/")
-    for name in ("1024", "notes.txt"):
-        with store_of(address).create(address + name):
+def put(home, *names):
+    """Let objects of these names stand where amounts are looked for, whoever made them."""
+    for name in names:
+        address = home.address(f"store/_tac/memory/Fit/{name}")
+        with store_of(address).create(address):
             pass
 
-    assert learned.memory_of("Fit", "256Mi", "", store=files_home.address("store")) == "1024Mi"
+
+@pytest.mark.parametrize(
+    ("name", "own", "most", "begins_with"),
+    [
+        ("1000", "256Mi", "", "1000Mi"),
+        ("1025", "256Mi", "", "1024Mi"),  # four times its own
+        ("999999999", "256Mi", "", "1024Mi"),
+        ("999999999", "500M", "", "1907Mi"),
+        ("999999999", "256Mi", "512Mi", "512Mi"),
+        ("999999999", "256Mi", "1.5Gi", "1536Mi"),
+        ("999999999", "2Gi", "1Gi", "2Gi"),  # never less than its own
+        ("9999999999", "256Mi", "", "256Mi"),
+        ("9" * 200, "256Mi", "", "256Mi"),
+    ],
+)
+def test_no_name_in_the_store_makes_a_step_begin_with_more_than_the_cap(
+    home, name, own, most, begins_with
+):
+    put(home, name)
+
+    assert learned.memory_of("Fit", own, most, store=home.address("store")) == begins_with
+
+
+def test_what_is_no_amount_is_passed_over(home):
+    put(
+        home,
+        "512",
+        "notes.txt",
+        "-1024",
+        "0",
+        "01024",
+        "1024Mi",
+        "1_024",
+        "+1024",
+        " 1024",
+        "٣٠٠٠",
+        "²",
+        "1e3",
+        "0x400",
+        "9" * 200,
+        "deep/1024",
+    )
+
+    assert learned.memory_of("Fit", "256Mi", "", store=home.address("store")) == "512Mi"
+
+
+def test_of_a_folder_that_somebody_has_filled_some_names_are_read(files_home):
+    put(files_home, *range(1001, 4001))
+
+    begins_with = learned.memory_of("Fit", "256Mi", "8Gi", store=files_home.address("store"))
+
+    assert 1001 <= parse_memory(begins_with) >> 20 <= 4000
 
 
 def test_a_store_that_cannot_be_asked_or_written_is_said_and_no_reason_to_fail(tmp_path, caplog):

@@ -184,6 +184,15 @@ def test_a_listing_holds_what_begins_with_the_prefix(home: Home, prefix: str, fo
     assert listed(home.address(prefix)) == [home.address(key) for key in found]
 
 
+def test_a_listing_looks_at_no_more_than_it_is_told_to(home: Home):
+    keys = ["d/1", "d/2", "d/3", "d/e/4", "d/e/5"]
+    for key in keys:
+        publish(home.address(key), b"")
+
+    counts = [len(list(store(home).list(home.address("d/"), most=most))) for most in (0, 3, 5, 9)]
+    assert counts == [0, 3, 5, 5]
+
+
 def test_keys_of_every_kind_come_back_as_they_are(home: Home):
     keys = ["a b", "a%20b", "a+b", "date=2023-03-01/x", "grün", "q?x#y", "~[1]{2}"]
     for key in keys:

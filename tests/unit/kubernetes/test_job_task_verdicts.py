@@ -63,6 +63,23 @@ def test_exit_codes_of_others_mean_success_or_failure(code, oom, reason, detail)
     assert (verdict.next is Next.ACCEPT) == (code == 0)
 
 
+def test_a_program_of_others_that_was_killed_under_a_limit_perhaps_ran_out_of_memory():
+    ending = Ending(exit_code=137, memory_limit="1Gi", seconds=1, own_exit_codes=True)
+    diagnosis = replace(told("exit-137"), pod="POD", ending=ending)
+
+    verdict = conclude(diagnosis, ["so"], job="x-1", place=PLACE, log=LOG)
+
+    assert verdict.detail == (
+        "killed by exit code 137 (SIGKILL) in job/x-1 after 1.0 s, under a memory limit of 1Gi "
+        "and for no reason that is given, perhaps out of memory: so"
+    )
+    assert foreign_remedy(str(verdict.remedy)) == (
+        "if it ran out, give it more memory, in spec_schema (now 1Gi); "
+        "if not, its node, or somebody, killed it: "
+        "`kubectl --context c --namespace ns events --for pod/POD`; log: /logs/x.log"
+    )
+
+
 def test_whoever_was_told_to_stop_has_not_succeeded():
     ending = Ending(exit_code=0, stop=Stop.ASKED, seconds=1, own_exit_codes=True)
 
@@ -139,7 +156,11 @@ def test_a_container_that_is_restarted_is_waited_for(initial):
 def remedies():
     tables = [text for table in conclusion._REMEDIES.values() for _, text in table]
     cut_short = [text for _, text in conclusion._CUT_SHORT.values()]
-    others = [conclusion._KILLED, conclusion._NO_MEMORY, conclusion._NOT_IN_IMAGE]
+    others = [
+        *conclusion._REMEDIES_OF_ITS_END.values(),
+        conclusion._NO_MEMORY,
+        conclusion._NOT_IN_IMAGE,
+    ]
     memory = judge(
         Ending(exit_code=1, oom_killed=True, memory_limit="1Gi", own_exit_codes=True), [], log=LOG
     )

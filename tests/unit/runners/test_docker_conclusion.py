@@ -117,6 +117,40 @@ def test_an_end_is_told_by_who_brought_it(output, knows, ended, expected):
 
 
 @pytest.mark.parametrize(
+    ("knows", "limit", "reason"),
+    [
+        ({}, 2 << 30, Reason.PERHAPS_OUT_OF_MEMORY),
+        ({"memory": ""}, 48 << 20, Reason.PERHAPS_OUT_OF_MEMORY),
+        ({"memory": ""}, 0, Reason.KILLED),
+        ({}, 48 << 20, Reason.LOST),  # another driver gave it less than this one does
+        ({"stopped": True}, 2 << 30, Reason.STOPPED),
+        ({"cut_off": True}, 2 << 30, Reason.LOST),
+    ],
+)
+def test_a_kill_under_a_limit_that_the_engine_does_not_explain_is_perhaps_for_memory(
+    output, knows, limit, reason
+):
+    assert conclude(watched(output, **knows), state(137, memory=limit), []).reason is reason
+
+
+def test_what_perhaps_ran_out_of_memory_says_so_and_where_to_raise_it(output):
+    alone = conclude(watched(output), state(137), ["so"])
+    with_less = conclude(watched(output), state(137, memory=48 << 20), ["so"])
+
+    assert message(alone, output) == (
+        "step/x: killed by exit code 137 (SIGKILL) after 2.5 s, under a memory limit of 2Gi and "
+        "for no reason that is given, perhaps out of memory: so\n"
+        "Hint: if it ran out, give it more memory, in its task or by TAC_MEMORY (now 2Gi); "
+        "log: /s/x.log"
+    )
+    assert message(with_less, output) == (
+        "step/x: lost after 2.5 s: container/x-1 was killed, perhaps out of memory, and had been "
+        "given 48Mi\n"
+        "Hint: made anew it gets 2Gi; log: /s/x.log"
+    )
+
+
+@pytest.mark.parametrize(
     ("memory", "limit", "now"),
     [
         ("2Gi", 2 << 30, " (now 2Gi)"),

@@ -1,0 +1,64 @@
+"""What is tried again of a task that describes its own Job: what the platform did, each its own."""
+
+from typing import Any, ClassVar
+
+import pytest
+
+from tac.errors import StepFailed
+from tac.kubernetes import KubernetesJobTask
+from tac.kubernetes.errand import Order
+from tac.kubernetes.job_task import _OF_THE_PLATFORM
+from tac.verdict import RETRY_SECONDS, Reason
+from tests.support.retries import Stop, end, in_turn, pauses
+
+ORDER = Order("x", "w", {}, "/logs/x.log")
+NOT_ASKED: Any = None
+"""What attempts share: those that have ended already ask nobody."""
+PLATFORM = tuple(sorted(_OF_THE_PLATFORM))
+
+
+class Retried(KubernetesJobTask):
+    """A task whose attempts have ended already."""
+
+    name = "x"
+    spec_schema: ClassVar[dict[str, Any]] = {}
+    ends: ClassVar[list[Reason]] = []
+    numbers: ClassVar[list[int]] = []
+
+    def _attempt(self, shared, order, number, stop):
+        self.numbers.append(number)
+        return end(self.ends.pop(0))
+
+
+def run(*reasons):
+    """Let attempts end so; return how long was waited."""
+    task, stop = Retried(), Stop()
+    Retried.ends, Retried.numbers = list(reasons), []
+    try:
+        assert task._until_success(NOT_ASKED, ORDER, stop).reason is Reason.DONE
+    finally:
+        assert Retried.ends == [], "it gave up too early"
+        assert Retried.numbers == list(range(1, 1 + len(reasons)))
+    return stop.waited
+
+
+def test_no_reason_eats_the_budget_of_another():
+    reasons = in_turn(PLATFORM)
+
+    assert run(*reasons, Reason.DONE) == pauses(reasons)
+
+
+@pytest.mark.parametrize("reason", PLATFORM)
+def test_what_ends_for_one_reason_too_often_is_given_up_whatever_else_had_its_turn(reason):
+    with pytest.raises(StepFailed) as caught:
+        run(*in_turn(PLATFORM), reason)
+
+    assert caught.value.message == f"task/x: {end(reason).detail}"
+
+
+@pytest.mark.parametrize("reason", sorted({*RETRY_SECONDS} - _OF_THE_PLATFORM))
+def test_what_the_jobs_own_backoff_limit_is_for_is_not_tried_again(reason):
+    with pytest.raises(StepFailed) as caught:
+        run(Reason.EVICTED, reason)
+
+    assert caught.value.message == f"task/x: {end(reason).detail}"
