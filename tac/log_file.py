@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from tac.plain import plain_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tac.progress import Location
+
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _READ_BYTES = 1 << 18
-_LONGEST_LINE_BYTES = 1 << 24  # a longer one comes in pieces: memory has an end
+_LONGEST_LINE_BYTES = 1 << 16
+"""Of a longer line those who follow hear the beginning: a step may write gigabytes without an end
+of a line, and memory has one. The file has it all."""
+
 _TAIL_BYTES = 1 << 14
 """What of the end of a log is looked at for last words: some two hundred lines."""
 
@@ -30,6 +38,8 @@ class Log:
         self._begin = begin
         self._read = begin
         self._line = bytearray()
+        self._left_out = 0
+        """How many bytes of the line were read and not kept."""
 
     def __enter__(self) -> Self:
         return self
@@ -52,8 +62,7 @@ class Log:
         while self._read < size and self.follow(tell):
             pass
         if self._line:
-            tell(_text(self._line))
-            self._line.clear()
+            tell(self._end_line())
 
     def tail(self) -> list[str]:
         """Read the last lines of the attempt."""
@@ -64,21 +73,37 @@ class Log:
     def _lines(self, piece: bytes) -> Iterator[str]:
         *whole, rest = piece.split(b"\n")
         for part in whole:
-            yield _text(self._line + part)
-            self._line.clear()
-        self._line += rest
-        if len(self._line) > _LONGEST_LINE_BYTES:
-            yield _text(self._line)
-            self._line.clear()
+            self._add(part)
+            yield self._end_line()
+        self._add(rest)
+
+    def _add(self, part: bytes) -> None:
+        kept = part[: _LONGEST_LINE_BYTES - len(self._line)]
+        self._line += kept
+        self._left_out += len(part) - len(kept)
+
+    def _end_line(self) -> str:
+        text = _text(self._line)
+        if self._left_out:
+            text = f"{text}… (and {self._left_out} bytes more, in the log file)"
+        self._line.clear()
+        self._left_out = 0
+        return text
 
 
 class LogWriter:
     """Adds to a command's log file what comes from elsewhere, and lets those who follow hear it."""
 
-    def __init__(self, path: Path, log: Log, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        log: Log,
+        tell: Callable[[str], None],
+        located: Callable[[Location], None] | None = None,
+    ) -> None:
         self._file = path.open("ab", buffering=0)
         self._log = log
-        self._listener = tell
+        self._listener, self._located = tell, located
         self._ours: set[str] = set()
         self.raised: BaseException | None = None
         """What the one who follows has raised: no more is wanted."""
@@ -98,12 +123,19 @@ class LogWriter:
 
     def say(self, line: str) -> None:
         """Add a line of our own that reads like one of what is followed."""
+        line = plain_line(line)
         self._ours.add(line)
         self.write(f"{line}\n".encode())
 
     def note(self, text: str) -> None:
         """Add a line of our own, which shows that it is ours."""
         self.say(f"# {text}")
+
+    def locate(self, location: Location) -> None:
+        """Tell where it runs; the line that is added is for people, and never read back."""
+        self.note(location.text)
+        if self._located is not None:
+            self._pass_on(self._located, location)
 
     def follow(self) -> None:
         """Tell the lines that were added."""
@@ -115,8 +147,11 @@ class LogWriter:
         self._log.finish(self._tell)
 
     def _tell(self, line: str) -> None:
+        self._pass_on(self._listener, line)
+
+    def _pass_on(self, listener: Callable[[T], None], heard: T) -> None:
         try:
-            self._listener(line)
+            listener(heard)
         except BaseException as error:
             self.raised = error
             raise

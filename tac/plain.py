@@ -67,6 +67,11 @@ def plain(text: str, *, limit: int | None = TEXT_LIMIT, lines: bool = False) -> 
     return text if limit is None or len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def plain_line(text: str, *, limit: int | None = TEXT_LIMIT) -> str:
+    """Return the text as one plain line whose columns stay where they are."""
+    return plain(text, limit=limit, lines=True).replace("\n", " ")
+
+
 def _without_controls(text: str) -> str:
     text = _SEQUENCES.sub("", text)
     text = _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)

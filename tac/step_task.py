@@ -165,6 +165,7 @@ class StepTask(StoppableTask):
             output=self.output().path,
             memory=memory,
             cpu=settings.current().cpu_of(self.task_family) or self.cpu,
+            located=lambda location: self.tell_place(location, log),
         )
         self.tell(f"log: {log}")
         self.link(log.as_uri())
@@ -172,7 +173,8 @@ class StepTask(StoppableTask):
         def follow(line: str) -> None:
             self.tell_progress(line, log)
 
-        ended = runners.shared().run(command, follow=follow, stop=stop)
+        with self.last_word_told():
+            ended = runners.shared().run(command, follow=follow, stop=stop)
         if ended.next is not verdict.Next.ACCEPT:
             return ended
         # The step has ended just now: what a listing said before it did does not count.

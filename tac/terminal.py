@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from tac.plain import plain
+from tac.plain import plain, plain_line
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,7 +28,7 @@ _LINE_LIMIT = 20_000
 
 def say(text: str, *, err: bool = True, file: IO[Any] | None = None) -> None:
     """Print one line of words; they go to stderr, because stdout is for data."""
-    click.echo(_line(text), err=err and file is None, file=file)
+    click.echo(plain_line(text, limit=_LINE_LIMIT), err=err and file is None, file=file)
 
 
 def show(text: str) -> None:
@@ -106,7 +106,3 @@ def _show_warning(
 ) -> None:
     for words in warnings.formatwarning(message, category, filename, lineno, line).splitlines():
         say(words, file=file)
-
-
-def _line(text: str) -> str:
-    return plain(text, limit=_LINE_LIMIT, lines=True).replace("\n", " ")

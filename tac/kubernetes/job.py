@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from tac.kubernetes.log import LogFollower, discard
 from tac.kubernetes.patience import Patience
 from tac.kubernetes.room import makes_room
 from tac.kubernetes.stages import PATIENCE_SECONDS, Diagnosis, Stage
-from tac.progress import Progress, format_progress
+from tac.progress import Location, Progress, format_progress
 
 if TYPE_CHECKING:
     import threading
@@ -222,8 +223,10 @@ class Attempt:
                 follower.finish(read_rest=True)
         if self._heard[0] != diagnosis.pod:
             where = f" on {diagnosis.node}" if diagnosis.node else ""
-            shows = f"{self._errand.kubectl} logs --follow {diagnosis.pod}"
-            self._writer.note(f"pod/{diagnosis.pod}{where}: {shows}")
+            shows = f"{self._errand.kubectl} logs --follow {shlex.quote(diagnosis.pod)}"
+            namespace = self._shared.client.place.namespace
+            text = f"pod/{diagnosis.pod}{where}: {shows}"
+            self._writer.locate(Location(diagnosis.pod, namespace, text))
         self._heard = heard
         return LogFollower(
             self._shared.client,

@@ -31,10 +31,12 @@ from tac.kubernetes.lease import Door, lent
 from tac.kubernetes.objects import finished
 from tac.log_file import Log, LogWriter, begin_log
 from tac.luigi_task import StoppableTask
+from tac.plain import plain_line
 from tac.signals import stopped_by_signals
 
 if TYPE_CHECKING:
     from tac.kubernetes.shared import Shared
+    from tac.progress import Location
     from tac.verdict import Verdict
 
 _log = logging.getLogger("luigi-interface")
@@ -189,7 +191,10 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
         def follow(line: str) -> None:
             self.tell_progress(line, path)
 
-        with log, LogWriter(path, log, follow) as writer:
+        def located(location: Location) -> None:
+            self.tell_place(location, path)
+
+        with log, LogWriter(path, log, follow, located) as writer, self.last_word_told():
             ended = Attempt(shared, order, writer, stop).run()
         if self.print_pod_logs_on_exit:
             _print(path, begin)
@@ -256,10 +261,8 @@ def _begin(path: Path, headline: str) -> Log:
 
 
 def _print(path: Path, begin: int) -> None:
-    with path.open("rb") as file:
-        file.seek(begin)
-        for line in file:
-            _log.info("%s", line.decode(errors="replace").rstrip("\r\n"))
+    with Log(path, begin) as log:
+        log.finish(lambda line: _log.info("%s", plain_line(line, limit=None)))
 
 
 def _failure(ended: Verdict, order: Order) -> StepFailed:

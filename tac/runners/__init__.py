@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from tac.progress import Location
     from tac.verdict import Verdict
 
 
@@ -54,6 +55,9 @@ class Command:
 
     cpu: str = ""
     """How many processors it may use in a container, such as `1.5`; else what the settings say."""
+
+    located: Callable[[Location], None] | None = field(default=None, repr=False, compare=False)
+    """Hears from the runner in which pod it runs; a line of the log may be anybody's."""
 
 
 class Runner(Protocol):

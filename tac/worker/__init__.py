@@ -29,6 +29,8 @@ from luigi.task_register import load_task
 from luigi.task_status import DONE, FAILED, PENDING, RUNNING
 from luigi.worker import GetWorkResponse
 
+from tac.luigi_task import TRACEBACK_LIMIT
+from tac.plain import plain
 from tac.worker.dead_drivers import process_table, release_their_tasks
 from tac.worker.handles import (
     ProcessHandle,
@@ -162,6 +164,8 @@ class TacWorker(luigi_worker.Worker):
 
     def _add_task(self, *values: Any, **known: Any) -> None:
         key, status = known["task_id"], known["status"]
+        if known.get("expl"):
+            known["expl"] = _shown(known["expl"])
         handle = self._running_tasks.get(key)
         if handle is not None:
             handle.status_reporter.close()
@@ -381,6 +385,18 @@ def _answer(node: Node) -> Any:
     if node.failure is None:
         return node.complete
     return luigi_worker.TracebackWrapper(node.failure.details or node.failure.message)
+
+
+def _shown(explanation: str) -> str:
+    """Make plain what the dashboard shows of a failure: a traceback quotes whatever was raised.
+
+    It travels as JSON, but for that of a task that could not be loaded.
+    """
+    try:
+        text = json.loads(explanation)
+    except ValueError:
+        return plain(explanation, limit=TRACEBACK_LIMIT, lines=True)
+    return json.dumps(plain(str(text), limit=TRACEBACK_LIMIT, lines=True))
 
 
 def _planned(node: Node) -> Planned:

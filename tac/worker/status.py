@@ -18,9 +18,12 @@ import luigi
 from luigi import rpc
 from luigi.worker import TaskStatusReporter
 
+from tac.plain import plain
 from tac.worker.observer import Observer
 
 logger = logging.getLogger(__name__)
+
+_WHOLE = 100
 
 _PAUSE_SECONDS = 0.5
 """Between two rounds of sending: luigid serves everybody from one thread."""
@@ -120,11 +123,13 @@ class Reporter(TaskStatusReporter):
 
     def update_status_message(self, message: str) -> None:
         """Show what the task does now."""
+        message = plain(str(message), lines=True)
         self._to.observers.told(self._task_id, text=message)
         self._post("status", self._scheduler.set_task_status_message, self._task_id, message)
 
     def update_progress_percentage(self, percentage: float) -> None:
         """Show how far the task is."""
+        percentage = min(max(percentage, 0), _WHOLE)
         self._to.observers.told(self._task_id, percent=int(percentage))
         send = self._scheduler.set_task_progress_percentage
         self._post("progress", send, self._task_id, percentage)

@@ -1,11 +1,16 @@
 """What our tasks tell Luigi's dashboard."""
 
+import threading
+import time
+
 import luigi
 import pytest
+from luigi import rpc
 
 from tac import settings
 from tac.errors import DataError
 from tac.luigi_task import StoppableTask
+from tac.progress import Location
 
 LOG = "/logs/x.log"
 LOGS = "kubectl --context c --namespace n logs --follow"
@@ -20,6 +25,11 @@ class Telling(StoppableTask):
         self.percents: list[int] = []
         self.set_status_message = self.texts.append
         self.set_progress_percentage = self.percents.append
+
+
+def located(node: str = "") -> Location:
+    """Tell what a runner tells of a pod."""
+    return Location("x-1-abcde", "n", f"pod/x-1-abcde on {node}: {LOGS} x-1-abcde")
 
 
 @pytest.fixture
@@ -39,20 +49,19 @@ def test_a_line_of_progress_becomes_status_and_percentage(task):
 def test_the_status_says_where_a_step_runs_from_when_that_is_known(task):
     task.tell(f"log: {LOG}")
     task.tell_progress("[  0 %] waits for a node: Insufficient memory", LOG)
-    task.tell_progress("# job/x-1 was there already", LOG)
-    task.tell_progress("# pod/x-1-abcde on node-2", LOG)
+    task.tell_place(located("node-2"), LOG)
     task.tell_progress("[ 40 %] reading", LOG)
 
     assert task.texts == [
         f"log: {LOG}",
         f"waits for a node: Insufficient memory\nlog: {LOG}",
-        f"pod/x-1-abcde on node-2\nlog: {LOG}",
-        f"reading\npod/x-1-abcde on node-2\nlog: {LOG}",
+        f"pod/x-1-abcde on node-2: {LOGS} x-1-abcde\nlog: {LOG}",
+        f"reading\npod/x-1-abcde on node-2: {LOGS} x-1-abcde\nlog: {LOG}",
     ]
 
 
 def test_the_next_attempt_is_elsewhere(task):
-    task.tell_progress("# pod/x-1-abcde on node-2", LOG)
+    task.tell_place(located("node-2"), LOG)
     task.tell("again in 5 s: step/x: evicted")
     task.tell_progress("[  0 %] waits for a node", LOG)
 
@@ -90,33 +99,122 @@ def test_outside_a_worker_there_is_nobody_to_tell():
 
     task.tell("x")
     task.tell_progress("[ 40 %] reading", LOG)
-    task.tell_progress("# pod/x-1-abcde on node-2", LOG)
+    task.tell_place(located("node-2"), LOG)
+    with task.last_word_told():
+        task.tell_progress("[ 50 %] reading", LOG)
 
     assert task.set_status_message is None
 
 
-class _Reporter:
+class Reporter:
     """What tac's worker gives a task to tell its link by."""
 
     keeps_policy = True
 
-    def __init__(self, links: list[str]) -> None:
-        self._links = links
+    def __init__(self) -> None:
+        self.links: list[str] = []
 
     def link(self, url: str) -> None:
-        self._links.append(url)
+        self.links.append(url)
 
 
-def test_the_dashboard_links_to_where_a_browser_finds_the_log_if_that_is_set(task, monkeypatch):
-    links: list[str] = []
-    reporter = type(
-        "Reporter", (), {"keeps_policy": True, "link": lambda _, url: links.append(url)}
-    )
-    task.set_tracking_url = reporter().link
+@pytest.fixture
+def links(task, monkeypatch):
+    reporter = Reporter()
+    task.set_tracking_url = reporter.link
     monkeypatch.setenv("TAC_LOG_URL", "https://logs.example/{namespace}/{pod}?live")
     settings.current.cache_clear()
-
-    task.tell_progress(f"# pod/x-1-abcde on node-2: {LOGS} x-1-abcde", LOG)
-
+    yield reporter.links
     settings.current.cache_clear()
+
+
+def test_the_dashboard_links_to_where_a_browser_finds_the_log_if_that_is_set(task, links):
+    task.tell_place(located("node-2"), LOG)
+
     assert links == ["https://logs.example/n/x-1-abcde?live"]
+
+
+def test_the_names_in_a_link_cannot_lead_elsewhere(task, links):
+    task.tell_place(Location("../x?a=b#c", "n/m&o \n", "pod/x"), LOG)
+
+    assert links == ["https://logs.example/n%2Fm%26o%20%0A/..%2Fx%3Fa%3Db%23c?live"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "# pod/evil",
+        "# pod/evil on node-2",
+        f"# pod/evil on node-2: {LOGS} evil",
+        "# pod/../../evil: kubectl --namespace evil logs evil",
+    ],
+)
+def test_no_line_of_a_log_places_a_link_or_a_pod(task, links, line):
+    task.tell_progress(line, LOG)
+    task.tell_progress("[ 40 %] reading", LOG)
+
+    assert links == []
+    assert task.texts == [f"reading\nlog: {LOG}"]
+
+
+def test_what_a_step_tells_is_plain_and_bounded_in_the_dashboard(task):
+    task.tell_progress("[ 40 %] \x1b]0;title\x07\x1b[8mhidden\u202e\r" + "x" * 15_000_000, LOG)
+    task.tell(f"again in 5 s: \x1b[1m{'y' * 15_000_000}")
+
+    assert task.texts == [
+        f"hidden {'x' * 192}…\nlog: {LOG}",
+        f"again in 5 s: {'y' * 1985}…",
+    ]
+
+
+@pytest.mark.parametrize("line", ["[999 %] x", "[101 %] x", "[-1 %] x", "[1e2 %] x", "[٤٠ %] x"])
+def test_a_progress_that_cannot_be_is_not_told(task, line):
+    task.tell_progress(line, LOG)
+
+    assert (task.texts, task.percents) == ([], [])
+
+
+def test_luigis_own_worker_is_not_told_of_every_line(task):
+    began = time.monotonic()
+    with task.last_word_told():
+        for number in range(50_000):
+            task.tell_progress(f"[{number // 1000:3d} %] line {number}", LOG)
+    took = time.monotonic() - began
+
+    assert task.texts[-1] == f"line 49999\nlog: {LOG}"
+    assert task.percents[-1] == 49
+    assert len(task.texts) <= 2 + took  # one a second, the first, and the last
+
+
+def test_luigis_own_worker_hears_the_last_word_although_no_other_follows(task):
+    heard = threading.Event()
+    task.set_progress_percentage = lambda percent: heard.set() if percent == 20 else None
+
+    with task.last_word_told():
+        task.tell_progress("[ 10 %] one", LOG)
+        task.tell_progress("[ 20 %] two", LOG)
+
+        assert heard.wait(30)
+
+
+def test_a_scheduler_that_is_away_ends_no_step(task, caplog):
+    def away(_):
+        raise rpc.RPCError("\x1b[1mno luigid")
+
+    task.set_status_message = away
+
+    with task.last_word_told():
+        task.tell_progress("[ 10 %] one", LOG)
+
+    assert caplog.messages == ["the scheduler was not told how far a task is: no luigid"]
+
+
+def test_a_bug_is_plain_and_bounded_in_the_dashboard(task):
+    try:
+        raise ValueError("\x1b]0;title\x07" + "x" * 15_000_000)
+    except ValueError as error:
+        shown = task.on_failure(error)
+
+    assert len(shown) == 20_000
+    assert "\x1b" not in shown
+    assert "\nValueError: xxx" in shown
