@@ -7,7 +7,11 @@ What is different, and meant so:
   `copy`, which raise `luigi.target.FileAlreadyExists`.
 - A `with` block that raises publishes nothing, nor does a writer that nobody closes.
 - `exists()` raises when the store could not be asked; it never says "absent" instead.
-- A path that ends with a slash is a folder, and exists when anything is in it.
+- A path that ends with a slash is a folder, and exists when anything published is in it.
+- Removing follows no link, and removes no root: not a bucket's, the store's or the machine's, no
+  home and no mount point. `move` of a folder copies what links in it lead to, and leaves that.
+
+`tac.store` says what counts as being in a folder, and what a link means.
 
 How fresh `exists()` is. A file is always asked. On S3 a thousand targets are answered from a few
 listings: "absent" may be two seconds old, "present" five; what this process published or deleted
@@ -23,7 +27,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
 import luigi
@@ -37,8 +41,10 @@ from luigi.target import (
 )
 
 from tac import settings
-from tac.store import Store, store_of
+from tac.errors import ConfigError, StorageError
+from tac.store import Store, local_path, store_of
 from tac.store.presence import Presence
+from tac.store.removal import DOTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,40 +61,49 @@ class StoreFileSystem(FileSystem):
         )
 
     def isdir(self, path: str) -> bool:
-        """Tell whether `path` is a directory; on S3, whether any key lies below it."""
-        return store_of(path).is_folder(path)
+        """Tell whether `path` is a directory; on S3, whether anything published lies below it."""
+        return store_of(path).is_folder(path, or_empty=True)
 
     def listdir(self, path: str) -> Iterator[str]:
-        """Yield the addresses of everything below the folder `path`."""
+        """Yield the addresses of everything below the folder `path`, behind links too."""
+        if not path:
+            raise ConfigError("'': not a path", hint="write '.' for the current directory")
         for entry in store_of(path).list(f"{path.rstrip('/')}/"):
             yield entry.address
 
     def remove(self, path: str, recursive: bool = True, skip_trash: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002 - Luigi's signature
-        """Delete a file, an object, or with `recursive` a folder; False when nothing is there."""
-        if not self.isdir(path):
-            return not path.endswith("/") and store_of(path).delete(path)
-        if not recursive:
+        """Delete a file, an object, or with `recursive` a folder; False when nothing is there.
+
+        A link is deleted, in a folder too, and never what it leads to.
+
+        Raises:
+            StorageError: it is, or holds, what is never removed; nothing was.
+        """
+        store = store_of(path)
+        store.require_removable(path)
+        if not path.endswith("/") and not _is_directory(path) and store.delete(path):
+            return True
+        if not recursive and self.isdir(path):
             raise FileAlreadyExists(f"{path}: a folder; remove it with recursive=True")
-        for address in list(self.listdir(path)):
-            store_of(address).delete(address)
-        if _is_local(path):
-            shutil.rmtree(path)
-        return True
+        return store.delete_folder(path)
 
     def mkdir(self, path: str, parents: bool = True, raise_if_exists: bool = False) -> None:  # noqa: FBT001, FBT002 - Luigi's signature
         """Make a directory; S3 needs none, and none is made there."""
+        directory = local_path(path)
         if self.exists(path):
             if raise_if_exists:
                 raise FileAlreadyExists(path)
             if not self.isdir(path):
                 raise NotADirectory(path)
-        elif _is_local(path):
-            if not parents and not Path(path).parent.is_dir():
+        elif directory is not None:
+            if not parents and not directory.parent.is_dir():
                 raise MissingParentDirectory(path)
-            Path(path).mkdir(parents=True, exist_ok=True)
+            directory.mkdir(parents=True, exist_ok=True)
 
     def copy(self, path: str, dest: str) -> None:
         """Copy a file, an object, or a folder with all that is in it, from anywhere to anywhere.
+
+        What a link leads to is copied, and no link is made.
 
         Raises:
             FileAlreadyExists: something stands at `dest`; it is not changed.
@@ -98,7 +113,18 @@ class StoreFileSystem(FileSystem):
                 raise FileAlreadyExists(target)
 
     def move(self, path: str, dest: str) -> None:
-        """Copy, then delete what was copied."""
+        """Copy, then delete what was copied; of a link the link.
+
+        Raises:
+            FileAlreadyExists: something stands at `dest`; it is not changed.
+            StorageError: `path` is never removed, or `dest` lies in it; nothing was changed.
+        """
+        store_of(path).require_removable(path)
+        if self.isdir(path) and _lies_in(dest, path):
+            raise StorageError(
+                f"{dest}: lies in {path}, which cannot be moved into itself",
+                hint="move it to another place first, or copy it",
+            )
         self.copy(path, dest)
         self.remove(path)
 
@@ -133,9 +159,10 @@ class StoreTarget(FileSystemTarget):
 
     def exists(self, *, fresh: bool = False) -> bool:
         """Tell whether it is published; the module's docstring says how old the answer may be."""
+        store = store_of(self.path)
         if self.path.endswith("/"):
-            return self.fs.isdir(self.path)
-        return store_of(self.path).exists(self.path, fresh=fresh)
+            return store.is_folder(self.path)
+        return store.exists(self.path, fresh=fresh)
 
     def remove(self) -> None:
         """Delete it, if it is there."""
@@ -180,8 +207,24 @@ def target_at(address: str | Path) -> StoreTarget:
 
 
 def in_store(path: str) -> StoreTarget:
-    """Return the target at `path` inside the store that the settings name."""
+    """Return the target at `path` inside the store that the settings name.
+
+    Raises:
+        ConfigError: `path` could lead out of it.
+    """
+    if path.startswith("/") or "://" in path:
+        raise _not_in_store(path, "is no path inside the store")
+    if dots := [part for part in path.split("/") if part in DOTS]:
+        raise _not_in_store(path, f"may lead out of the store by {dots[0]!r}")
     return StoreTarget(f"{settings.current().store.rstrip('/')}/{path}")
+
+
+def _not_in_store(path: str, why: str) -> ConfigError:
+    return ConfigError(
+        f"in_store({path!r}): {why}",
+        hint="write it as from the store's root, such as 'flights/2023-03-01.parquet'; "
+        "target_at() takes any address",
+    )
 
 
 class _Writer:
@@ -234,8 +277,19 @@ class _Dropped(Exception):
     """A writer went away without being closed."""
 
 
-def _is_local(path: str) -> bool:
-    return "://" not in path
+def _is_directory(path: str) -> bool:
+    local = local_path(path)
+    return local is not None and local.is_dir() and not local.is_symlink()
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    place, above = _parts_of(path), _parts_of(folder)
+    return place[: len(above)] == above
+
+
+def _parts_of(path: str) -> tuple[str, ...]:
+    local = local_path(path)
+    return PurePosixPath(path).parts if local is None else local.resolve().parts
 
 
 def _copy(source: str, target: str) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 import luigi
 
 from tac import settings
+from tac.errors import ConfigError
 from tac.run.parameters import DATE, parameters_of, tasks_of
 from tac.store import store_of
 from tac.worker.plan import is_external, needs_of
@@ -43,7 +44,11 @@ class Redo:
 
 
 def to_redo(asked: Sequence[luigi.Task], module: str) -> Redo:
-    """Find the tasks to make again: the asked ones, and all complete ones that need them."""
+    """Find the tasks to make again: the asked ones, and all complete ones that need them.
+
+    Raises:
+        StorageError: one of their outputs is, or holds, what is never removed.
+    """
     redo = Redo()
     dates = _dates_in_store()
     candidates: list[luigi.Task] = list(asked)
@@ -58,6 +63,8 @@ def to_redo(asked: Sequence[luigi.Task], module: str) -> Redo:
             redo.elsewhere += [task] if outputs else []
             continue
         deletable = [output for output in outputs if _delete_of(output) is not None]
+        for output in deletable:  # before anything is deleted
+            _require_removable(output)
         if deletable:
             redo.delete.append((task, deletable))
         if len(deletable) < len(outputs) or (not outputs and task in asked and task.complete()):
@@ -76,6 +83,14 @@ def delete(redo: Redo) -> None:
 
 def _delete_of(output: Any) -> Any:
     return getattr(output, "delete", None) or getattr(output, "remove", None)
+
+
+def _require_removable(output: Any) -> None:
+    """Refuse a root, a home or a mount point, whoever's class the target is of."""
+    path = getattr(output, "path", None)
+    if isinstance(path, str):
+        with contextlib.suppress(ConfigError):  # an address that is none of ours: hdfs://
+            store_of(path).require_removable(path)
 
 
 def _dates_in_store() -> list[dt.date]:

@@ -3,6 +3,17 @@
 It knows nothing of Luigi.
 An address is a local path (or `file:///path`) or `s3://bucket/key`; `store_of(address)` picks the
 implementation.
+
+A folder is there when anything published lies below it, however deep. Empty directories, the
+markers `folder/` and `folder_$folder$` that consoles and Hadoop make on S3, unfinished files and
+tac's own marker are nothing in it; but who deletes the folder deletes them too. An upload that is
+under way is not touched.
+
+What a link means, in a store of files: reading follows it, so a listing, and a copy of a folder,
+hold what links lead to, and a loop of links ends. Removing does not: the link goes, and what it
+leads to stays. Of a path that is to be removed the directories above its last part may be links.
+Never removed are roots, the home, mount points and the store's root (tac.store.removal).
+
 Nothing heavy is imported here: boto3 is loaded with the first s3:// address.
 """
 
@@ -10,6 +21,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from tac.errors import ConfigError
@@ -82,10 +94,27 @@ class Store(Protocol):
         """
 
     def delete(self, address: str) -> bool:
-        """Delete `address`; False when nothing was there."""
+        """Delete `address`, of a link the link; False when nothing was there.
 
-    def is_folder(self, address: str) -> bool:
-        """Tell whether `address` is a directory, or on S3 the beginning of keys up to a slash."""
+        Raises:
+            StorageError: it is the root of the store, or another that is never removed.
+        """
+
+    def delete_folder(self, address: str) -> bool:
+        """Delete a folder with all that is in it, following no link; False when nothing was there.
+
+        Raises:
+            StorageError: it is, or holds, what is never removed; nothing was deleted.
+        """
+
+    def require_removable(self, address: str) -> None:
+        """Raise the StorageError that removing `address` would, if it is never removed."""
+
+    def is_folder(self, address: str, *, or_empty: bool = False) -> bool:
+        """Tell whether anything published lies below `address`.
+
+        With `or_empty`, a directory with nothing in it counts as well; S3 has no such.
+        """
 
     def list(self, prefix: str, *, most: int | None = None) -> Iterator[Entry]:
         """Yield everything published whose address starts with `prefix`, in order.
@@ -109,6 +138,12 @@ def store_of(address: str) -> Store:
         f"{address!r}: there is no store for {scheme}:// addresses",
         hint="write a local path, or s3://bucket/key",
     )
+
+
+def local_path(address: str) -> Path | None:
+    """Return the path that an address is; None: it is one of another kind of store."""
+    bare = address.removeprefix("file://")
+    return None if "://" in bare else Path(bare)
 
 
 def is_partial(name: str) -> bool:

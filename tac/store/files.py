@@ -8,6 +8,9 @@ A file system without hard links (FAT, many of FUSE): the file is renamed into i
 lock on the directory. So the first writer wins among the processes of one machine; of two
 machines that publish one address within the same instant the later file stands, whole, and both
 believe that it is theirs.
+
+Only files are read: a pipe, a device or a socket in a file's place is refused, not waited for.
+What links mean is said in tac.store, and how directories are removed in tac.store.files_removal.
 """
 
 from __future__ import annotations
@@ -25,17 +28,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import tac
-from tac.errors import (
-    AccessDenied,
-    ConfigError,
-    InputMissing,
-    StorageError,
-    StorageFull,
-    StorageUnavailable,
-    TacError,
-)
+from tac.errors import ConfigError, StorageError
 from tac.limits import check_input_bytes
 from tac.store import Draft, Entry, Stat, is_partial
+from tac.store.files_errors import (
+    NO_ROOM,
+    explained,
+    explaining,
+    is_no_file,
+    missing,
+    require_file,
+    require_file_or_nothing,
+)
+from tac.store.files_removal import remove_folder, require_removable_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,10 +49,6 @@ VERSION_ATTRIBUTE = "user.tac.version"
 """The extended attribute that says which tac made a file, where the file system has such."""
 
 _SCHEME = "file://"
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_MALFORMED = {errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
-_LATER = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EMFILE, errno.ENFILE}
 # link(2): what file systems without hard links, or with too many to this file, answer.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
@@ -58,13 +59,12 @@ class Files:
     def stat(self, address: str) -> Stat | None:
         """Return size, time and maker of a file; None when there is none."""
         path = _path(address)
-        with _explaining(path):
+        with explaining(path):
             try:
                 found = path.stat()
             except (FileNotFoundError, NotADirectoryError):
                 return None
-            if stat.S_ISDIR(found.st_mode):
-                raise _is_directory(path)
+            require_file(path, found.st_mode)
             modified = dt.datetime.fromtimestamp(found.st_mtime, dt.UTC)
             return Stat(found.st_size, modified, _read_version(path))
 
@@ -75,15 +75,16 @@ class Files:
     def open(self, address: str, *, most_bytes: int | None = None) -> BinaryIO:
         """Open a file for reading."""
         path = _path(address)
-        with _explaining(path):
+        with explaining(path):
             try:
-                file = path.open("rb")
+                require_file(path, path.stat().st_mode)
+                file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - the caller closes it
             except (FileNotFoundError, NotADirectoryError) as error:
-                raise _missing(path) from error
-            except IsADirectoryError as error:
-                raise _is_directory(path) from error
+                raise missing(path) from error
             try:
-                check_input_bytes(address, os.fstat(file.fileno()).st_size, most_bytes)
+                found = os.fstat(file.fileno())
+                require_file(path, found.st_mode)
+                check_input_bytes(address, found.st_size, most_bytes)
             except BaseException:
                 file.close()
                 raise
@@ -93,47 +94,63 @@ class Files:
     def create(self, address: str) -> Iterator[Draft]:
         """Write a file aside, and link it into its place when the block ends well."""
         path = _path(address)
-        with _explaining(path):
+        with explaining(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                raise _is_directory(path)
+            require_file_or_nothing(path)
             aside = _Aside(path)
         try:
             draft = Draft(aside.file)
             try:
                 yield draft
             except OSError as error:
-                if error.errno in _NO_ROOM:
-                    raise _explained(error, path) from error
+                if error.errno in NO_ROOM:
+                    raise explained(error, path) from error
                 raise
-            with _explaining(path):
+            with explaining(path):
                 draft.published = aside.publish()
         finally:
             aside.discard()
 
     def delete(self, address: str) -> bool:
-        """Delete a file."""
+        """Delete a file, or a link."""
         path = _path(address)
-        with _explaining(path):
-            if path.is_dir():
-                raise _is_directory(path)
+        with explaining(path):
             try:
+                mode = path.lstat().st_mode
+                if stat.S_ISDIR(mode):
+                    raise is_no_file(path, mode)
+                if stat.S_ISLNK(mode):
+                    require_removable_path(str(path))
                 path.unlink()
             except (FileNotFoundError, NotADirectoryError):
                 return False
             return True
 
-    def is_folder(self, address: str) -> bool:
-        """Tell whether there is a directory at this address."""
-        path = _path(address.rstrip("/") or "/.")
-        with _explaining(path):
-            return path.is_dir()
+    def delete_folder(self, address: str) -> bool:
+        """Delete a directory with all that is in it, or a link to one."""
+        folder = _folder(address)
+        with explaining(Path(folder)):
+            return remove_folder(folder)
+
+    def require_removable(self, address: str) -> None:
+        """Raise when a path is, or holds, what is never removed."""
+        folder = _folder(address)
+        with explaining(Path(folder)):
+            require_removable_path(folder)
+
+    def is_folder(self, address: str, *, or_empty: bool = False) -> bool:
+        """Tell whether there is a directory at this address, and a file below it."""
+        path = Path(_folder(address))
+        with explaining(path):
+            if or_empty:
+                return path.is_dir()
+            return next(_walk(path, "", ""), None) is not None
 
     def list(self, prefix: str, *, most: int | None = None) -> Iterator[Entry]:
         """Yield the files below a directory, or those whose path starts with `prefix`."""
         folder = prefix[: prefix.rfind("/") + 1]
         root = Path(folder.removeprefix(_SCHEME) or ".")
-        with _explaining(root):
+        with explaining(root):
             entries = itertools.islice(_walk(root, folder, prefix), most)
             found = sorted(entries, key=lambda entry: entry.address)
         yield from found
@@ -218,6 +235,7 @@ class _Aside:
                 f"{self._path}: a symbolic link to nothing stands in its place",
                 hint=f"`ls -l {self._path}`, then remove it",
             )
+        require_file_or_nothing(self._path)
         return False
 
 
@@ -252,11 +270,24 @@ def _walk(
             address = spelled + entry.name
             if is_partial(entry.name) or not address.startswith(prefix):
                 continue
-            if entry.is_dir():
-                yield from _walk(Path(entry.path), f"{address}/", prefix, (*above, real))
+            found = _stat_of(entry)
+            if found is None:
                 continue
-            with contextlib.suppress(FileNotFoundError):  # deleted since, or a link to nothing
-                yield Entry(address, entry.stat().st_size)
+            if stat.S_ISDIR(found.st_mode):
+                yield from _walk(Path(entry.path), f"{address}/", prefix, (*above, real))
+            elif stat.S_ISREG(found.st_mode):
+                yield Entry(address, found.st_size)
+
+
+def _stat_of(entry: os.DirEntry[str]) -> os.stat_result | None:
+    try:
+        return entry.stat()
+    except (FileNotFoundError, NotADirectoryError):  # deleted since, or a link to nothing
+        return None
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # a link to itself
+            raise
+        return None
 
 
 def _path(address: str) -> Path:
@@ -268,6 +299,17 @@ def _path(address: str) -> Path:
             f"{address}: names a directory, not a file", hint="write the path of a file"
         )
     return Path(bare)
+
+
+def _folder(address: str) -> str:
+    bare = address.removeprefix(_SCHEME)
+    if not bare or "\0" in bare:
+        raise ConfigError(f"{address!r}: not a path", hint="write the path of a directory")
+    return bare
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe waits for its writer
 
 
 def _read_version(path: Path) -> str | None:
@@ -284,54 +326,3 @@ def _write_version(descriptor: int) -> None:
     if hasattr(os, "setxattr"):
         with contextlib.suppress(OSError):
             os.setxattr(descriptor, VERSION_ATTRIBUTE, tac.__version__.encode())
-
-
-@contextlib.contextmanager
-def _explaining(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _explained(error, path) from error
-
-
-def _explained(error: OSError, path: Path) -> TacError:
-    said = os.strerror(error.errno or 0)
-    folder = path.absolute().parent
-    if error.errno in _NO_ROOM:
-        hint = (
-            "`ulimit -f` shows the limit"
-            if error.errno == errno.EFBIG
-            else f"make room: `df -h {folder}`"
-        )
-        return StorageFull(f"{path}: no room for it: {said}", hint=hint)
-    if error.errno in _DENIED:
-        return AccessDenied(
-            f"{path}: access denied for user {os.geteuid()}: {said}",
-            hint=f"`ls -ld {folder} {path}`",
-        )
-    if error.errno in _LATER:
-        return StorageUnavailable(
-            f"{path}: the file system did not answer: {said}", hint="try again later"
-        )
-    if error.errno in _MALFORMED:
-        return ConfigError(f"{path}: not a usable path: {said}")
-    if error.errno in {errno.ENOTDIR, errno.EEXIST}:
-        return StorageError(
-            f"{path}: a part of its path is a file, not a directory", hint=f"`ls -ld {folder}`"
-        )
-    return StorageError(f"{path}: {said}", hint=f"`ls -ld {folder}`")
-
-
-def _missing(path: Path) -> InputMissing:
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        return InputMissing(
-            f"{path}: there is no such file, nor its directory {folder}", hint="make it first"
-        )
-    return InputMissing(
-        f"{path}: there is no such file", hint=f"make it first; `ls {folder}` shows what is there"
-    )
-
-
-def _is_directory(path: Path) -> StorageError:
-    return StorageError(f"{path}: a directory stands where the file should be", hint=f"`ls {path}`")

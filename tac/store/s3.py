@@ -23,6 +23,7 @@ from tac.limits import check_input_bytes
 from tac.store import Draft, Entry, Stat, is_partial
 from tac.store.presence import Page, Presence
 from tac.store.s3_client import Connection, Place, connection, not_s3, place_of, status_of
+from tac.store.s3_delete import delete_keys, require_removable_place
 from tac.store.s3_publish import LARGEST_PUT_BYTES, MARKER, VERSION_KEY, Publisher, root_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ _SPOOL_BYTES = 16 * 1024**2
 _CHUNK_BYTES = 1024**2
 _READS = 5
 """Times a body is asked for, each time from where the last connection broke."""
+
+_FOLDER_MARK = "_$folder$"
+"""How names end that Hadoop gives to empty objects beside the folders they stand for."""
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -98,37 +102,51 @@ class S3:
 
     def delete(self, address: str) -> bool:
         """Delete an object."""
+        place = place_of(address)
+        self.require_removable(address)
         if self.stat(address) is None:
             return False
-        place = place_of(address)
         here = connection()
         with here.explaining(place):
             here.client.delete_object(Bucket=place.bucket, Key=place.key)
         self._presence(here, place).forget(place.key)
         return True
 
-    def is_folder(self, address: str) -> bool:
-        """Tell whether any key lies below this address."""
-        place = place_of(f"{address.rstrip('/')}/", prefix=True)
+    def delete_folder(self, address: str) -> bool:
+        """Delete every key below an address, whatever it is."""
+        self.require_removable(address)
+        place = _folder_of(address)
         here = connection()
-        with here.explaining(place):
-            reply = here.client.list_objects_v2(Bucket=place.bucket, Prefix=place.key, MaxKeys=1)
-        return bool(reply.get("Contents"))
+        found = False
+        for page in _pages(here, place):
+            keys = [key for key, _ in page]
+            found = found or bool(keys)
+            try:
+                delete_keys(here, place.bucket, keys)
+            finally:
+                for key in keys:
+                    self._presence(here, Place(place.bucket, key)).forget(key)
+        return found
+
+    def require_removable(self, address: str) -> None:
+        """Raise when an address is, or holds, the root of a bucket or of the store."""
+        require_removable_place(address)
+
+    def is_folder(self, address: str, *, or_empty: bool = False) -> bool:  # noqa: ARG002 - S3 has none
+        """Tell whether any output lies below this address."""
+        place = _folder_of(address)
+        pages = _pages(connection(), place)
+        return any(_is_output(key[len(place.key) :]) for page in pages for key, _ in page)
 
     def list(self, prefix: str, *, most: int | None = None) -> Iterator[Entry]:
         """Yield the objects whose key starts with the prefix."""
         place = place_of(prefix, prefix=True)
-        here = connection()
-        with here.explaining(place):
-            pages = here.client.get_paginator("list_objects_v2").paginate(
-                Bucket=place.bucket, Prefix=place.key
-            )
-            objects = (each for page in pages for each in page.get("Contents", []))
-            found = [
-                (each["Key"], each["Size"])
-                for each in itertools.islice(objects, most)
-                if _is_output(each["Key"][len(place.folder) :])
-            ]
+        objects = (each for page in _pages(connection(), place) for each in page)
+        found = [
+            (key, size)
+            for key, size in itertools.islice(objects, most)
+            if _is_output(key[len(place.folder) :])
+        ]
         # SeaweedFS lists in the order of the paths, which is another where a name goes on after a
         # folder's.
         for key, size in sorted(found):
@@ -185,10 +203,25 @@ def _collection_of(place: Place) -> str:
     return root + first + slash if slash else root
 
 
+def _folder_of(address: str) -> Place:
+    return place_of(f"{address.rstrip('/')}/", prefix=True)
+
+
+def _pages(here: Connection, place: Place) -> Iterator[list[tuple[str, int]]]:
+    """Yield all keys that begin with the place's, and their sizes, as they are listed."""
+    with here.explaining(place):
+        for page in here.client.get_paginator("list_objects_v2").paginate(
+            Bucket=place.bucket, Prefix=place.key
+        ):
+            yield [(each["Key"], each["Size"]) for each in page.get("Contents", [])]
+
+
 def _is_output(key: str) -> bool:
+    """Tell whether a key, written from a folder on, is an output: tac.store says what is none."""
     names = key.split("/")
-    hidden = any(is_partial(name) for name in names) or f"/{key}".endswith(f"/{MARKER}")
-    return bool(names[-1]) and not hidden
+    unfinished = any(is_partial(name) for name in names)
+    marks = not names[-1] or key.endswith(_FOLDER_MARK) or f"/{key}".endswith(f"/{MARKER}")
+    return not unfinished and not marks
 
 
 def _receive(here: Connection, place: Place, file: IO[bytes], most_bytes: int | None) -> None:
