@@ -41,7 +41,7 @@ from luigi.target import (
 )
 
 from tac import settings
-from tac.errors import ConfigError, StorageError
+from tac.errors import ConfigError
 from tac.store import Store, local_path, store_of
 from tac.store.presence import Presence
 from tac.store.removal import DOTS
@@ -77,7 +77,7 @@ class StoreFileSystem(FileSystem):
         A link is deleted, in a folder too, and never what it leads to.
 
         Raises:
-            StorageError: it is, or holds, what is never removed; nothing was.
+            ConfigError: it is, or holds, what is never removed; nothing was.
         """
         store = store_of(path)
         store.require_removable(path)
@@ -117,11 +117,11 @@ class StoreFileSystem(FileSystem):
 
         Raises:
             FileAlreadyExists: something stands at `dest`; it is not changed.
-            StorageError: `path` is never removed, or `dest` lies in it; nothing was changed.
+            ConfigError: `path` is never removed, or `dest` lies in it; nothing was changed.
         """
         store_of(path).require_removable(path)
         if self.isdir(path) and _lies_in(dest, path):
-            raise StorageError(
+            raise ConfigError(
                 f"{dest}: lies in {path}, which cannot be moved into itself",
                 hint="move it to another place first, or copy it",
             )

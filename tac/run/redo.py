@@ -47,7 +47,7 @@ def to_redo(asked: Sequence[luigi.Task], module: str) -> Redo:
     """Find the tasks to make again: the asked ones, and all complete ones that need them.
 
     Raises:
-        StorageError: one of their outputs is, or holds, what is never removed.
+        ConfigError: one of their outputs is, or holds, what is never removed.
     """
     redo = Redo()
     dates = _dates_in_store()
@@ -88,9 +88,13 @@ def _delete_of(output: Any) -> Any:
 def _require_removable(output: Any) -> None:
     """Refuse a root, a home or a mount point, whoever's class the target is of."""
     path = getattr(output, "path", None)
-    if isinstance(path, str):
-        with contextlib.suppress(ConfigError):  # an address that is none of ours: hdfs://
-            store_of(path).require_removable(path)
+    if not isinstance(path, str):
+        return
+    try:
+        store = store_of(path)
+    except ConfigError:  # none of our stores: hdfs://
+        return
+    store.require_removable(path)
 
 
 def _dates_in_store() -> list[dt.date]:

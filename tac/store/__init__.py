@@ -97,18 +97,18 @@ class Store(Protocol):
         """Delete `address`, of a link the link; False when nothing was there.
 
         Raises:
-            StorageError: it is the root of the store, or another that is never removed.
+            ConfigError: it is the root of the store, or another that is never removed.
         """
 
     def delete_folder(self, address: str) -> bool:
         """Delete a folder with all that is in it, following no link; False when nothing was there.
 
         Raises:
-            StorageError: it is, or holds, what is never removed; nothing was deleted.
+            ConfigError: it is, or holds, what is never removed; nothing was deleted.
         """
 
     def require_removable(self, address: str) -> None:
-        """Raise the StorageError that removing `address` would, if it is never removed."""
+        """Raise the ConfigError that removing `address` would, if it is never removed."""
 
     def is_folder(self, address: str, *, or_empty: bool = False) -> bool:
         """Tell whether anything published lies below `address`.

@@ -42,7 +42,7 @@ def require_removable_path(path: str) -> Path:
     """Return where a path is, by a path without links but the last part; a file may always go.
 
     Raises:
-        StorageError: it is, or holds, what is never removed.
+        ConfigError: it is, or holds, what is never removed.
     """
     place = _place_of(path)
     if not place.is_file() or place.is_symlink():
@@ -54,7 +54,7 @@ def remove_folder(path: str) -> bool:
     """Remove a directory with all that is in it, or a link to one; False when there is none.
 
     Raises:
-        StorageError: it is, or holds, what is never removed.
+        ConfigError: it is, or holds, what is never removed.
     """
     place = require_removable_path(path)
     try:

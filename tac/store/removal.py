@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tac.errors import StorageError
+from tac.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def require_removable(
     """Let nothing that is kept be removed, nor what holds it; `listing` shows what is in it.
 
     Raises:
-        StorageError: `address` is such a place, holds one, or names nothing.
+        ConfigError: `address` is such a place, holds one, or names nothing.
     """
     for each in kept:
         if each.parts == parts:
@@ -43,14 +43,14 @@ def require_removable(
             raise _never(address, f"holds {each.what}, {each.address}", listing)
     last = address.rstrip("/").rpartition("/")[2]
     if last in DOTS:
-        raise StorageError(
+        raise ConfigError(
             f"{address}: ends in {last!r}: only what is named is removed",
             hint=f"name what is to go: `{listing}` shows what is there",
         )
 
 
-def _never(address: str, why: str, listing: str) -> StorageError:
-    return StorageError(
+def _never(address: str, why: str, listing: str) -> ConfigError:
+    return ConfigError(
         f"{address}: {why}, which is never removed",
         hint=f"name what is to go in it: `{listing}` shows what is there",
     )

@@ -26,7 +26,7 @@ def require_removable_place(address: str) -> None:
     """Let no bucket be emptied by the name of its root, nor the store by the name of its.
 
     Raises:
-        StorageError: `address` is such a root, or holds one.
+        ConfigError: `address` is such a root, or holds one.
     """
     place = place_of(address, prefix=True)
     listing = f"aws s3 ls {str(place).rstrip('/')}/"

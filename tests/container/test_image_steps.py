@@ -1,7 +1,6 @@
 """Steps in containers of the image: as anybody, with no rights, stopped in time."""
 
 import contextlib
-import errno
 import os
 import subprocess
 import sys
@@ -48,9 +47,8 @@ def start(engine: Engine, image: str, folder: Path) -> Iterator[Runner]:
                 read_only=True,
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
-                network_mode="none",
                 volumes={str(folder): {"bind": str(folder), "mode": "rw"}},
-                **options,
+                **{"network_mode": "none", **options},
             )
             started.append(container)
             return container
@@ -141,40 +139,36 @@ def test_it_answers_as_a_checkout_does(command, first_line, run):
     assert (code, words.splitlines()[0]) == (command == ("luigi",), first_line)
 
 
+SILENT_SERVER = """
+import socket
+listener = socket.create_server(("127.0.0.1", 8080))
+print("listening", flush=True)
+client, _ = listener.accept()
+print("asked", flush=True)
+client.recv(1 << 16)
+listener.accept()
+"""
+
+
 def test_a_step_is_process_1_and_hears_sigterm(start, folder):
-    source = folder / "never.csv"
-    os.mkfifo(source)
-    os.chown(source, STRANGER, STRANGER)
-    words = step("fetch", folder / "x.csv", "--date", DATE, "--source", f"file://{source}")
-    container = start(*words)
-    with writing_to(source):  # and so the step waits for what is never written
-        asked = time.monotonic()
-        container.kill("SIGTERM")
-        code = container.wait(timeout=END_SECONDS)["StatusCode"]
-        seconds = time.monotonic() - asked
+    server = start("python", "-c", SILENT_SERVER)
+    wait_for_line(server, "listening")
+    source = "http://127.0.0.1:8080/never.csv"
+    words = step("fetch", folder / "x.csv", "--date", DATE, "--source", source)
+    container = start(*words, network_mode=f"container:{server.id}")
+    wait_for_line(server, "asked")  # and so the step waits for what is never answered
+    asked = time.monotonic()
+    container.kill("SIGTERM")
+    code = container.wait(timeout=END_SECONDS)["StatusCode"]
+    seconds = time.monotonic() - asked
 
     assert seconds < 10
     assert (code, container.logs()) == (143, b"stopped by SIGTERM; nothing was written\n")
-    assert [path.name for path in folder.iterdir()] == ["never.csv"]
+    assert list(folder.iterdir()) == []
 
 
-@contextlib.contextmanager
-def writing_to(pipe: Path) -> Iterator[None]:
-    """Hold the writing end of a pipe, from the moment that somebody reads from it."""
+def wait_for_line(container: Any, line: str) -> None:
     deadline = time.monotonic() + END_SECONDS
-    while (writer := _try_to_open(pipe)) is None:
-        assert time.monotonic() < deadline, f"{pipe}: nobody reads it"
-        time.sleep(0.02)
-    try:
-        yield
-    finally:
-        os.close(writer)
-
-
-def _try_to_open(pipe: Path) -> int | None:
-    try:
-        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-    except OSError as error:
-        if error.errno != errno.ENXIO:  # nobody has opened it for reading yet
-            raise
-        return None
+    while line not in container.logs().decode().splitlines():
+        assert time.monotonic() < deadline, container.logs()
+        time.sleep(0.05)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tac.errors import StorageError
+from tac.errors import ConfigError
 from tac.store.files_removal import parse_mounts
 from tac.store.removal import Kept, require_removable
 from tac.store.s3_client import place_of
@@ -22,7 +22,7 @@ S3 = [
 
 
 def refusal(address: str, parts: tuple[str, ...], kept: list[Kept]) -> tuple[str, str | None]:
-    with pytest.raises(StorageError) as raised:
+    with pytest.raises(ConfigError) as raised:
         require_removable(address, parts, kept, listing="ls it")
     return raised.value.message, raised.value.hint
 
@@ -106,7 +106,7 @@ def test_mount_points_are_read_as_the_kernel_writes_them():
     table = (
         b"21 1 254:1 / / rw,relatime - ext4 /dev/root rw\n"
         rb"40 21 0:36 / /mnt/a\040b\134c rw,relatime shared:1 - tmpfs tmpfs rw" + b"\n"
-        b"41 21 254:1 /srv/x /home/me/b\xc3\xbccher ro - ext4 /dev/root rw\n"
+        b"41 21 254:1 /srv/x /srv/b\xc3\xbccher ro - ext4 /dev/root rw\n"
     )
 
-    assert parse_mounts(table) == ["/", "/mnt/a b\\c", "/home/me/bücher"]
+    assert parse_mounts(table) == ["/", "/mnt/a b\\c", "/srv/bücher"]
