@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import re
 
+from tac.redaction import redacted
+
 TEXT_LIMIT = 2000
 """Characters of one message, or of one hint, that are shown; with every address in it, ours are
 below half of that."""
@@ -59,10 +61,12 @@ def plain(text: str, *, limit: int | None = TEXT_LIMIT, lines: bool = False) -> 
     """Return a text from elsewhere without what a terminal would obey, and not longer than `limit`.
 
     It becomes one line, words parted by single spaces. With `lines` its lines and its indentation
-    stay, and tabs become spaces. Applied again it changes nothing.
+    stay, and tabs become spaces. Secrets in addresses are left out, before anything is cut: half a
+    password is one too. Applied again it changes nothing.
     """
     if not (text.isascii() and text.isprintable()):
         text = _without_controls(text)
+    text = redacted(text)
     text = _each_line(text) if lines else " ".join(text.split())
     return text if limit is None or len(text) <= limit else f"{text[: limit - 1]}…"
 

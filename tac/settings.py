@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tac.errors import ConfigError
 from tac.quantities import amount_for, parse_bytes
+from tac.redaction import holds_secret, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,6 +33,13 @@ _LONGEST_SECONDS = {
 _BYTES = ("most_input_bytes", "most_table_bytes")
 _BOUNDS = (*_BYTES, "download_seconds")
 """The settings that a step itself obeys, so every step is told of them, wherever it runs."""
+
+AUTHORIZATION = "TAC_SOURCE_AUTHORIZATION"
+"""The value of the header `Authorization` with which sources over http are asked. It is no setting:
+settings stand in files and are shown."""
+
+AUTHORIZATION_FILE = f"{AUTHORIZATION}_FILE"
+"""The file that holds it, where the environment is read by others: in a container."""
 
 _S3_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 
@@ -148,6 +156,10 @@ class Settings:
     s3_endpoint_url: str | None = None
     """S3's address when it is not Amazon's."""
 
+    def __repr__(self) -> str:
+        values = (f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
+        return redacted(f"{type(self).__name__}({', '.join(values)})")
+
     def memory_of(self, family: str = "") -> str:
         """Return the memory that is set for a family of tasks, or for all; "": none is."""
         return amount_for(self.memory, family)
@@ -261,12 +273,29 @@ def read_settings(environment: Mapping[str, str], paths: Iterable[Path] = ()) ->
     if values.get("on_stop", "stop") not in ON_STOP:
         raise ConfigError(f"on_stop: {values['on_stop']!r} is neither {' nor '.join(ON_STOP)}")
     _check_log_url(values.get("log_url", ""))
+    _check_endpoints(values)
     numbers = {name: _seconds(name, values[name]) for name in _LONGEST_SECONDS if name in values}
     sizes = {name: parse_bytes(name, values[name]) for name in _BYTES if name in values}
     return Settings(**{**values, **numbers, **sizes})  # type: ignore[arg-type]  # each is of its field's type
 
 
+def _check_endpoints(values: Mapping[str, str]) -> None:
+    """Refuse keys in S3's address, which stands in the manifests of containers and pods."""
+    for name in ("s3_endpoint_url", "container_s3_endpoint_url"):
+        if "@" in values.get(name, ""):
+            raise ConfigError(
+                f"{values[name]}: credentials do not belong in S3's address",
+                hint="boto3 finds them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+                "AWS_PROFILE",
+            )
+
+
 def _check_log_url(template: str) -> None:
+    if holds_secret(template):
+        raise ConfigError(
+            f"log_url: {template!r} holds a password or a key, and luigid shows it to everybody",
+            hint="leave it out: a browser asks for it",
+        )
     try:
         template.format_map({"namespace": "", "pod": ""})
     except (KeyError, ValueError, IndexError, AttributeError) as error:
@@ -312,6 +341,30 @@ def find_steps_in_current_directory() -> None:
 def variable(name: str) -> str | None:
     """Return one environment variable that is not a setting of ours."""
     return os.environ.get(name)  # noqa: TID251  # the one reader
+
+
+def source_authorization() -> str:
+    """Return the value of the header `Authorization` for sources over http; "": none is set.
+
+    Raises:
+        ConfigError: its file cannot be read, or no header can carry it.
+    """
+    value, where = variable(AUTHORIZATION) or "", AUTHORIZATION
+    if not value and (path := variable(AUTHORIZATION_FILE)):
+        where = f"{AUTHORIZATION_FILE}={path}"
+        try:
+            value = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            said = getattr(error, "strerror", None) or "is not text"
+            raise ConfigError(f"{where}: cannot be read: {said}") from error
+    value = value.strip()
+    if not (value.isascii() and value.isprintable()):
+        # The library's own complaint would quote it.
+        raise ConfigError(
+            f"{where}: holds a character that no header can carry",
+            hint="write it like 'Bearer …', or 'Basic …' with user:password in base64",
+        )
+    return value
 
 
 def child_environment() -> dict[str, str]:

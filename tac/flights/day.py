@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tac.errors import DataError
-from tac.flights.download import without_secrets
 from tac.flights.schema import FLIGHTS, IDENTITY, SCHEDULE, WEATHER
 from tac.flights.source import BUNDLED, address_of, read_source
 from tac.flights.table import Table, check_table, first_duplicate, read_table, suffix_of
+from tac.redaction import redacted
 
 if TYPE_CHECKING:
     import datetime
@@ -31,7 +31,7 @@ def read_day(source: str, day: datetime.date, *, schedule: bool = False) -> Tabl
         table = check_table(name, read_bundled_day(day), columns)
     else:
         address = address_of(source, day)
-        name = without_secrets(address)
+        name = redacted(address)
         suffix_of(name)  # before a download that could not be read
         table = read_table(name, read_source(address), columns)
     check_day(name, table, day)

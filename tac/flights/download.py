@@ -23,7 +23,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tac import __version__
+from tac import __version__, settings
 from tac.errors import (
     AccessDenied,
     ConfigError,
@@ -33,6 +33,7 @@ from tac.errors import (
     cut,
 )
 from tac.limits import SECONDS, check_input_bytes
+from tac.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,7 @@ def download(url: str, bounds: Bounds) -> bytes:
         DataError: it holds more than `bounds` allow.
         InputMissing, AccessDenied, StorageError, StorageUnavailable: as the server says.
     """
-    name = without_secrets(url)
+    name = redacted(url)
     deadline = _Deadline(bounds.seconds)
     with (
         deadline.kept(),
@@ -82,15 +83,6 @@ def download(url: str, bounds: Bounds) -> bytes:
         _follow(url, name, bounds, deadline) as answer,
     ):
         return _read_all(answer, name, bounds)
-
-
-def without_secrets(address: str) -> str:
-    """Return an address for messages: no user and password, and no query, which may be signed."""
-    scheme, separator, rest = address.partition("://")
-    if not separator:
-        return address
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
 
 
 class _Deadline:
@@ -176,9 +168,10 @@ def _follow(url: str, name: str, bounds: Bounds, deadline: _Deadline) -> http.cl
     """Ask for `url`, and for what the server says instead of it, until there is an answer."""
     opener = _opener(deadline)
     first = urllib.parse.urlsplit(url)
+    authorization = _authorization(first, name)
     for _ in range(MOST_REDIRECTS + 1):
         own = _origin(urllib.parse.urlsplit(url)) == _origin(first)
-        request = _request(url, first.netloc.rpartition("@")[0] if own else "")
+        request = _request(url, authorization if own else "")
         try:
             answer: http.client.HTTPResponse = opener.open(request, timeout=bounds.silence_seconds)
         except urllib.error.HTTPError as error:
@@ -211,22 +204,39 @@ def _next(error: urllib.error.HTTPError, url: str, name: str) -> str:
     before, after = (urllib.parse.urlsplit(each).scheme for each in (url, target))
     if after not in SCHEMES or (before, after) == ("https", "http"):
         raise StorageError(
-            f"{name}: redirects from {before}:// to {cut(without_secrets(target))!r}, which is"
-            " not followed",
+            f"{name}: redirects from {before}:// to {cut(target)!r}, which is not followed",
             hint="name the address itself as the source, if it is to be trusted",
         )
     return target
 
 
-def _request(url: str, user: str) -> urllib.request.Request:
+def _authorization(parts: urllib.parse.SplitResult, name: str) -> str:
+    """Return the header that shows the server of an address who asks.
+
+    Raises:
+        ConfigError: there are two.
+    """
+    user, at, _ = parts.netloc.rpartition("@")
+    header = settings.source_authorization()
+    if not at:
+        return header
+    if header:
+        raise ConfigError(
+            f"{name}: has a user or a password, and {settings.AUTHORIZATION} is set",
+            hint=f"leave one of them out: `unset {settings.AUTHORIZATION}`",
+        )
+    pair = urllib.parse.unquote(user).encode()
+    return f"Basic {base64.b64encode(pair).decode('ascii')}"
+
+
+def _request(url: str, authorization: str) -> urllib.request.Request:
     parts = urllib.parse.urlsplit(url)
     request = urllib.request.Request(  # noqa: S310 # http and https only: the callers looked
         parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl(),
         headers={"User-Agent": f"tac/{__version__}"},
     )
-    if user:
-        pair = urllib.parse.unquote(user).encode()
-        request.add_header("Authorization", f"Basic {base64.b64encode(pair).decode('ascii')}")
+    if authorization:
+        request.add_header("Authorization", authorization)
     return request
 
 
@@ -292,7 +302,8 @@ def _explain(name: str, bounds: Bounds, error: Exception) -> NoReturn:
             f" (limit {bounds.silence_seconds:g} s)"
         ) from error
     if isinstance(error, (http.client.InvalidURL, ValueError)):
-        raise ConfigError(f"{name}: is no URL: {type(error).__name__}", hint=_EXAMPLE) from error
+        # The error is left behind: it quotes what it took for a port, which may be a password.
+        raise ConfigError(f"{name}: is no URL: {type(error).__name__}", hint=_EXAMPLE) from None
     raise StorageUnavailable(
         f"{name}: the connection broke: {type(error).__name__} {cut(str(error))}"
     ) from error
@@ -308,7 +319,8 @@ def _translate(name: str, status: int, reason: str) -> Exception:
     if status in _DENIED:
         return AccessDenied(
             f"{name}: no permission: {said}",
-            hint="a name and a password go into the URL: https://user:password@host/…",
+            hint=f"if it wants a password or a token, set {settings.AUTHORIZATION}, such as "
+            "'Bearer …'; on Kubernetes it is a key of the Secret tac-s3",
         )
     if status in _LATER or status >= _SERVER_ERRORS:
         return StorageUnavailable(f"{name}: cannot be read now: {said}")

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from tac import settings
 from tac.errors import ConfigError, cut
 from tac.flights import download
-from tac.flights.download import without_secrets
 
 if TYPE_CHECKING:
     import datetime
@@ -35,8 +34,7 @@ def address_of(template: str, day: datetime.date, option: str = "--source") -> s
         return template.format(date=day)
     except (LookupError, ValueError, AttributeError) as error:
         raise ConfigError(
-            f"{option} {without_secrets(template)!r}: cannot be filled in:"
-            f" {type(error).__name__} {cut(str(error))}",
+            f"{option} {template!r}: cannot be filled in: {type(error).__name__} {cut(str(error))}",
             hint=f"write it like {option} 's3://bucket/{{date}}.parquet'",
         ) from error
 
@@ -57,7 +55,7 @@ def read_source(address: str) -> bytes:
         return download.download(address, bounds)
     if scheme not in _STORES:
         raise ConfigError(
-            f"{cut(without_secrets(address))}: a source is not read by {scheme}://",
+            f"{cut(address)}: a source is not read by {scheme}://",
             hint="http://, https://, s3:// and file:// work, and a path of this machine",
         )
     from tac.step import read_bytes

@@ -16,6 +16,7 @@ import tac
 from tac import names
 from tac.errors import ConfigError
 from tac.kubernetes.lifetime import KEPT_SECONDS, leave_lost_nodes
+from tac.redaction import without_credentials
 
 READ = "tac/read"
 """An annotation of a Job that is over and stays: the host whose driver has told its end."""
@@ -59,7 +60,8 @@ def build_foreign_job(asked: Foreign) -> dict[str, Any]:
             f"{where} has no containers",
             hint='write it like {"containers": [{"name": …, "image": …, "command": […]}]}',
         )
-    work = names.digest(asked.name, *asked.identity, json.dumps(pod, sort_keys=True))
+    described = without_credentials(json.dumps(pod, sort_keys=True))
+    work = names.digest(asked.name, *asked.identity, described)
     pod.setdefault("restartPolicy", "Never")
     leave_lost_nodes(pod)
     labels = {

@@ -267,7 +267,4 @@ def _print(path: Path, begin: int) -> None:
 
 def _failure(ended: Verdict, order: Order) -> StepFailed:
     hint = foreign_remedy(ended.remedy) if ended.remedy else None
-    error = StepFailed(f"task/{order.name}: {ended.detail}", hint=hint)
-    if hint:
-        error.add_note(f"Hint: {hint}")  # Luigi's own worker shows the traceback alone
-    return error
+    return StepFailed(f"task/{order.name}: {ended.detail}", hint=hint)

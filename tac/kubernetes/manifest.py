@@ -20,6 +20,7 @@ from tac import names, settings
 from tac.errors import ConfigError
 from tac.kubernetes.lifetime import KEPT_SECONDS, leave_lost_nodes
 from tac.quantities import format_cpu, format_memory
+from tac.redaction import redacted, without_credentials
 
 if TYPE_CHECKING:
     from tac.kubernetes.pod_patch import PodPatch
@@ -87,7 +88,7 @@ def terms_of(chosen: settings.Settings, pod_patch: PodPatch | None) -> Terms:
 def work_digest(work: Work, terms: Terms) -> str:
     """Tell work apart from other work: what runs, in which image, and where its output goes."""
     where = terms.s3_endpoint_url or terms.config_map
-    return names.digest(terms.image, where, work.output, *work.argv)
+    return names.digest(terms.image, where, work.output, *map(without_credentials, work.argv))
 
 
 def build_job(work: Work, terms: Terms) -> dict[str, Any]:
@@ -109,7 +110,7 @@ def build_job(work: Work, terms: Terms) -> dict[str, Any]:
             "labels": labels,
             "annotations": {
                 names.OUTPUT: work.output,
-                names.COMMAND: shlex.join(work.argv),
+                names.COMMAND: shlex.join(map(redacted, work.argv)),
                 names.VERSION: tac.__version__,
             },
         },

@@ -45,7 +45,7 @@ class Options:
     """How a plan is run."""
 
     workers: int = 1
-    luigid: str = ""
+    luigid: str = field(default="", repr=False)
     """The URL of Luigi's central scheduler; without one, Luigi's scheduler runs in this process."""
     verbose: bool = False
     observers: tuple[Observer, ...] = ()

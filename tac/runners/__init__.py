@@ -34,8 +34,9 @@ class Command:
     name: str
     """What people call it; `tac.names.log_name` makes it."""
 
-    argv: tuple[str, ...]
-    """A first word `python` means the interpreter of the place where it runs."""
+    argv: tuple[str, ...] = field(repr=False)
+    """A first word `python` means the interpreter of the place where it runs. An address in it may
+    hold a password, which `tac.redaction` leaves out of what is shown."""
 
     environment: Mapping[str, str] = field(repr=False)
     """All variables, not only additions. It may hold credentials, so no message shows it."""

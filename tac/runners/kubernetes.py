@@ -13,7 +13,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from tac import names, verdict
+from tac import names, settings, verdict
 from tac.errors import ConfigError, TacError
 from tac.kubernetes.client import Client
 from tac.kubernetes.job import Attempt, Order
@@ -24,13 +24,14 @@ from tac.kubernetes.shared import Shared
 from tac.kubernetes.sweep import sweep
 from tac.log_file import LogWriter
 from tac.runners.log import not_started
-from tac.runners.outliving import OutlivingRunner
+from tac.runners.outliving import OutlivingRunner, refuse_secrets
 from tac.store import store_of
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from tac.kubernetes.client import Place
     from tac.log_file import Log
     from tac.runners import Command
     from tac.verdict import Verdict
@@ -53,6 +54,7 @@ class KubernetesRunner(OutlivingRunner):
         """Say where commands run: see `tac.runners.Runner`."""
         self._check_store(self._settings.store)
         place = self._meet()[0].client.place
+        self._refuse_secrets(place, self._settings.source)
         return f"kubernetes: context {place.context}, namespace {place.namespace}, {place.server}"
 
     def _attempt(
@@ -119,6 +121,7 @@ class KubernetesRunner(OutlivingRunner):
     def _order(self, command: Command) -> tuple[Shared, Order]:
         self._check_store(command.output)
         shared, terms = self._meet()
+        self._refuse_secrets(shared.client.place, *command.argv)
         work = Work(
             "",
             tuple(str(word) for word in command.argv),
@@ -135,6 +138,17 @@ class KubernetesRunner(OutlivingRunner):
             build_job(work, terms),
             str(command.log),
             is_done=(lambda: _is_there(command.output)) if command.output else None,
+        )
+
+    def _refuse_secrets(self, place: Place, *words: str) -> None:
+        secret = self._settings.kubernetes_secret
+        where = f"the Secret {secret}" if secret else "a Secret, named by TAC_KUBERNETES_SECRET"
+        edit = f": `{place.kubectl_here} edit secret {secret}`" if secret else ""
+        refuse_secrets(
+            map(str, words),
+            about=f"whoever may read the Jobs of namespace {place.namespace} reads their commands",
+            hint=f"leave it out, and put {settings.AUTHORIZATION}, such as 'Bearer …', into "
+            f"{where}{edit}",
         )
 
     def _check_store(self, address: str) -> None:

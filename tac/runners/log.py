@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import re
 import shlex
 from typing import TYPE_CHECKING
 
 from tac import verdict
 from tac.log_file import begin_log
+from tac.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from tac.log_file import Log
     from tac.runners import Command
     from tac.verdict import Verdict
-
-_USER = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s\"'?#]+@", re.IGNORECASE)
-_QUERY = re.compile(r"(https?://[^\s\"'?#]*)\?[^\s\"'#]+", re.IGNORECASE)
 
 _NO_ROOM = {
     errno.EAGAIN,
@@ -42,11 +39,8 @@ def open_log(command: Command) -> Log:
 
 
 def shown(argv: Iterable[str]) -> str:
-    """Write a command for a shell and for others' eyes: what is secret in a URL is left out.
-
-    That is the user and the password, and of `http` the query, which may be signed.
-    """
-    return shlex.join(_QUERY.sub(r"\1?***", _USER.sub(r"\1***@", word)) for word in argv)
+    """Write a command for a shell and for others' eyes: no secret of an address is in it."""
+    return shlex.join(map(redacted, argv))
 
 
 def not_started(error: OSError, log: str) -> Verdict:

@@ -10,10 +10,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tac import settings, verdict
+from tac.errors import ConfigError
+from tac.redaction import holds_secret
 from tac.runners.log import not_started, open_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tac.log_file import Log
     from tac.runners import Command
@@ -78,3 +80,14 @@ class OutlivingRunner(ABC):
             with self._changed:
                 self._running[process] -= 1
                 self._changed.notify_all()
+
+
+def refuse_secrets(words: Iterable[str], *, about: str, hint: str) -> None:
+    """Refuse a command that says a secret where others read commands.
+
+    Raises:
+        ConfigError: an address among the words has a password or a signature in it.
+    """
+    for word in words:
+        if holds_secret(word):
+            raise ConfigError(f"{word!r}: has a password or a key in it, and {about}", hint=hint)

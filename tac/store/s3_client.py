@@ -62,9 +62,8 @@ def place_of(address: str, *, prefix: bool = False) -> Place:
     """Split `s3://bucket/key`; the key may be missing only of a prefix."""
     bucket, _, key = address.removeprefix("s3://").partition("/")
     if "@" in bucket:
-        shown = address.replace(bucket[: bucket.rindex("@")], "…", 1)
         raise ConfigError(
-            f"{shown}: credentials do not belong in an address",
+            f"{address}: credentials do not belong in an address",
             hint="boto3 finds them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
         )
     if not _BUCKET.fullmatch(bucket):
@@ -80,11 +79,6 @@ class Connection:
     """What this process knows of one endpoint."""
 
     def __init__(self, endpoint: str | None) -> None:
-        if "@" in (endpoint or ""):
-            raise ConfigError(
-                f"{_without_user(endpoint or '')}: credentials do not belong in S3's address",
-                hint=_KEYS,
-            )
         self.endpoint = endpoint
         self.buckets: set[str] = set()
         self.conditional: set[object] = set()
@@ -312,7 +306,3 @@ def _unanswered(
 def shown(endpoint: str | None) -> str:
     """Write an endpoint for a person."""
     return endpoint or "AWS"
-
-
-def _without_user(text: str) -> str:
-    return re.sub(r"[^/]+@", "…@", text)

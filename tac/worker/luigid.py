@@ -11,8 +11,11 @@ import http
 import http.client
 import time
 import urllib.error
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request
 
 from luigi import rpc
 
@@ -28,12 +31,19 @@ _BUG_SECONDS = 60.0
 
 
 class PatientScheduler(rpc.RemoteScheduler):
-    """Talks to luigid at `url`; waits for as long as it is away, and says so through `notice`."""
+    """Talks to luigid at `url`; waits for as long as it is away, and says so through `notice`.
+
+    A user and a password in the address go into a header: Luigi's own messages quote the address.
+
+    Raises:
+        ConfigError: the address is none.
+    """
 
     def __init__(self, url: str, notice: Callable[[str], None]) -> None:
-        super().__init__(url)
+        address, authorization = _taken_apart(url)
+        super().__init__(address)
         # One request a connection: the session of `requests` is not made for several threads.
-        self._fetcher = rpc.URLLibFetcher()  # type: ignore[assignment]  # Luigi has both kinds here
+        self._fetcher = _Fetcher(authorization)  # type: ignore[assignment]  # Luigi has both kinds
         self._notice = notice
         self.patience_seconds = float("inf")
         """How long a request is tried again."""
@@ -50,7 +60,8 @@ class PatientScheduler(rpc.RemoteScheduler):
         except (rpc.RPCError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(
                 f"{self._url}: no luigid answers: {cut(str(error))}",
-                hint="start `luigid`, mend --luigid, or leave it out to run without",
+                hint="start `luigid --address 127.0.0.1`, mend --luigid, or leave it out to run "
+                "without",
             ) from error
         self.patience_seconds = float("inf")
 
@@ -96,3 +107,37 @@ class PatientScheduler(rpc.RemoteScheduler):
 def _reason(error: Exception) -> str:
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     return cut(str(cause) or type(cause).__name__)
+
+
+class _Fetcher(rpc.URLLibFetcher):
+    """Asks with a header that no redirect carries along: it may lead to somebody else's host."""
+
+    def __init__(self, authorization: str) -> None:
+        self._authorization = authorization
+
+    def _create_request(self, full_url: str, body: dict[str, str] | None = None) -> Request:
+        request: Request = super()._create_request(full_url, body=body)
+        if self._authorization:
+            request.add_unredirected_header("Authorization", self._authorization)
+        return request
+
+
+def _taken_apart(url: str) -> tuple[str, str]:
+    """Part the address of luigid from the header that shows who asks.
+
+    Raises:
+        ConfigError: it is no address.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a password with a slash in it is taken for one
+    except ValueError:
+        raise ConfigError(
+            f"luigid {url!r}: is no address",
+            hint="write it like http://127.0.0.1:8082, and in a password %2F for a slash",
+        ) from None
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, ""
+    pair = b64encode(unquote(user).encode()).decode("ascii")
+    return parts._replace(netloc=host).geturl(), f"Basic {pair}"

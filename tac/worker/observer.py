@@ -16,6 +16,7 @@ import luigi
 
 from tac.errors import TacError, cut
 from tac.plain import plain
+from tac.redaction import redacted
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def failure_of(name: str, error: BaseException) -> Failure:
     where = error.__traceback__
     while where is not None and where.tb_frame.f_code.co_filename.startswith(_NOT_THE_TASKS):
         where = where.tb_next
-    details = "".join(traceback.format_exception(type(error), error, where))
+    details = redacted("".join(traceback.format_exception(type(error), error, where)))
     text = f"{type(error).__name__}: {cut(str(error))}" if str(error) else type(error).__name__
     return Failure(f"{name}: {text}", details=details)
 

@@ -216,6 +216,7 @@ KEPT_BACK = {
     "HOME": "/home/me",
     "HTTPS_PROXY": "http://me:hush@proxy",
     "PATH": "/usr/bin",
+    "TAC_SOURCE_AUTHORIZATION": "hush",
     "TAC_STORE": "s3://a/b",
 }
 

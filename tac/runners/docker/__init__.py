@@ -11,6 +11,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, ClassVar
 
+from tac import settings
 from tac.errors import TacError
 from tac.runners.docker import keys
 from tac.runners.docker.attempt import Attempt, Shared, not_begun
@@ -25,7 +26,7 @@ from tac.runners.docker.engine import Engine
 from tac.runners.docker.leftovers import Sweeper
 from tac.runners.docker.log import Copy
 from tac.runners.docker.mounts import find_mounts
-from tac.runners.outliving import OutlivingRunner
+from tac.runners.outliving import OutlivingRunner, refuse_secrets
 
 if TYPE_CHECKING:
     import threading
@@ -54,6 +55,7 @@ class DockerRunner(OutlivingRunner):
 
     def where(self) -> str:
         """Say where commands run: see `tac.runners.Runner`."""
+        _refuse_secrets(self._settings.source)
         return f"docker: image {self._settings.image}"
 
     def _attempt(
@@ -100,6 +102,7 @@ class DockerRunner(OutlivingRunner):
     ) -> Attempt:
         """Find what the container needs of this machine; `stack` gives back what is lent to it."""
         stack.enter_context(copy)
+        _refuse_secrets(*command.argv)
         argv, mounts = find_mounts(
             [str(word) for word in command.argv], store=self._settings.store, output=command.output
         )
@@ -107,11 +110,16 @@ class DockerRunner(OutlivingRunner):
         terms = self._terms(command)
         if command.cpu or terms.cpu:
             self._warn_if_no_limit(shared.engine.host)
-        sight = Sight(mounts)
-        if any("s3://" in word for word in argv):
+        on_s3 = any("s3://" in word for word in argv)
+        if on_s3:
             check_endpoint(terms)
-            mounts_of_keys, variables = stack.enter_context(keys.mounted(command.environment))
-            sight = Sight((*mounts, *mounts_of_keys), variables)
+        given = keys.mounted(
+            command.environment,
+            s3=on_s3,
+            http=any("http://" in word or "https://" in word for word in argv),
+        )
+        mounts_of_keys, variables = stack.enter_context(given)
+        sight = Sight((*mounts, *mounts_of_keys), variables)
         container = build_container(command, argv, terms, sight)
         return Attempt(shared, command, container, copy, stop)
 
@@ -145,3 +153,12 @@ def _own_ids() -> tuple[str, Sequence[str]]:
     """Return the user with their first group, and their other groups, as the engine takes them."""
     others = sorted({*os.getgroups()} - {os.getegid()})
     return f"{os.geteuid()}:{os.getegid()}", [str(group) for group in others]
+
+
+def _refuse_secrets(*words: str) -> None:
+    refuse_secrets(
+        map(str, words),
+        about="whoever may ask the engine reads a container's command",
+        hint=f"leave it out, and set {settings.AUTHORIZATION}, such as 'Bearer …': containers get "
+        "it in a file that is yours alone",
+    )

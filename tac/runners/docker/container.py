@@ -15,6 +15,7 @@ from tac import names, settings
 from tac.errors import ConfigError
 from tac.names import ATTEMPT, MANAGED, OUTPUT, STEP, WORK
 from tac.quantities import parse_cpu, parse_memory
+from tac.redaction import without_credentials
 from tac.runners.docker.keys import HOME
 from tac.runners.docker.mounts import absolute, is_local
 
@@ -110,7 +111,7 @@ def build_container(command: Command, argv: Sequence[str], terms: Terms, sight: 
     Raises:
         ConfigError: a limit is no number.
     """
-    work = names.digest(terms.image, terms.s3_endpoint_url, *argv)
+    work = names.digest(terms.image, terms.s3_endpoint_url, *map(without_credentials, argv))
     memory = command.memory or terms.memory
     manifest = {
         "Image": terms.image,

@@ -1,4 +1,6 @@
-"""What a container needs to reach S3 as its driver does: keys, the profile, trusted certificates.
+"""What a container needs to be let in as its driver is: keys, the profile, trusted certificates.
+
+Those are S3's; a source over http gets its header `Authorization`.
 
 All of it is in files that are mounted read-only, never in what the engine shows: a container's
 environment and labels can be read by everybody who may ask the engine.
@@ -14,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tac import settings
 from tac.errors import ConfigError
 from tac.runners.docker.mounts import Mount
 
@@ -30,27 +33,51 @@ _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 @contextlib.contextmanager
 def mounted(
-    environment: Mapping[str, str], access: Access | None = None
+    environment: Mapping[str, str],
+    access: Access | None = None,
+    *,
+    s3: bool = True,
+    http: bool = False,
 ) -> Iterator[tuple[tuple[Mount, ...], dict[str, str]]]:
     """Give what brings the user's keys into a container: mounts, and variables that name them.
 
-    The keys are those of the environment, else what this process itself uses now. They are in
-    private files until the block ends; a container that outlives it keeps what was mounted.
+    The keys are those of the environment, else what this process itself uses now; those of what it
+    does not ask, of `s3` or of `http`, it does not get. They are in private files until the block
+    ends; a container that outlives it keeps what was mounted.
 
     Raises:
         ConfigError: keys cannot be had, or a file is not there.
         StorageUnavailable: whoever gives the keys did not answer.
     """
-    chosen = access if access is not None else _current_access()
-    keys = _keys_of(environment) or chosen.keys
+    authorization = settings.source_authorization() if http else ""
+    if not s3 and not authorization:
+        yield (), {}
+        return
     with _private_folder() as folder:
-        given = [
-            _written(folder / "credentials", "AWS_SHARED_CREDENTIALS_FILE", keys),
-            _written(folder / "config", "AWS_CONFIG_FILE", chosen.profile),
-            _copied(folder / "ca-bundle.pem", chosen.ca_bundle),
-        ]
+        given = _for_s3(folder, environment, access) if s3 else []
+        given.append(_header(folder / "source-authorization", authorization))
         found = [each for each in given if each is not None]
         yield tuple(mount for _, mount in found), {name: mount.target for name, mount in found}
+
+
+def _for_s3(
+    folder: Path, environment: Mapping[str, str], access: Access | None
+) -> list[tuple[str, Mount] | None]:
+    chosen = access if access is not None else _current_access()
+    keys = _keys_of(environment) or chosen.keys
+    return [
+        _written(folder / "credentials", "AWS_SHARED_CREDENTIALS_FILE", keys),
+        _written(folder / "config", "AWS_CONFIG_FILE", chosen.profile),
+        _copied(folder / "ca-bundle.pem", chosen.ca_bundle),
+    ]
+
+
+def _header(path: Path, authorization: str) -> tuple[str, Mount] | None:
+    if not authorization:
+        return None
+    path.touch(mode=0o600)
+    path.write_text(authorization, encoding="utf-8")
+    return settings.AUTHORIZATION_FILE, Mount(str(path), f"{_FOLDER}/{path.name}")
 
 
 def _current_access() -> Access:

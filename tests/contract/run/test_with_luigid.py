@@ -156,5 +156,5 @@ def test_no_luigid_at_the_address_is_said_after_a_while(tmp_path, server):
     assert ended.code == 2
     assert ended.lines[-2:] == [
         f"Error: {server.url}: no luigid answers: [Errno 111] Connection refused",
-        "Hint: start `luigid`, mend --luigid, or leave it out to run without",
+        "Hint: start `luigid --address 127.0.0.1`, mend --luigid, or leave it out to run without",
     ]

@@ -87,7 +87,8 @@ HTTP_REFUSALS = [
         Reply(status=403),
         2,
         "no permission: the server answered 403 Forbidden",
-        "a name and a password go into the URL: https://user:password@host/…",
+        "if it wants a password or a token, set TAC_SOURCE_AUTHORIZATION, such as 'Bearer …';"
+        " on Kubernetes it is a key of the Secret tac-s3",
     ),
     (Reply(status=400), 2, "cannot be read: the server answered 400 Bad Request", None),
     (
@@ -125,7 +126,7 @@ def test_what_a_server_answers_has_its_exit_code(tmp_path, server, reply, code, 
     url = server.url.replace("http://", "http://anna:secret@")
     result = fetch(tmp_path, "--source", url + "/{date}.parquet")
 
-    where = f"{server.url}/2023-03-01.parquet"
+    where = f"{server.url.replace('http://', 'http://***@')}/2023-03-01.parquet"
     assert (result.returncode, result.stderr) == (code, refusal(f"{where}: {message}", hint))
     assert list(tmp_path.iterdir()) == []
 

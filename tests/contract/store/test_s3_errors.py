@@ -223,7 +223,9 @@ def test_credentials_in_s3s_address_are_refused_and_not_shown(
 
     with pytest.raises(ConfigError) as raised:
         stat(bucket.address("a"))
-    assert raised.value.message == "http://…@127.0.0.1:1: credentials do not belong in S3's address"
+    assert (
+        raised.value.message == "http://***@127.0.0.1:1: credentials do not belong in S3's address"
+    )
 
 
 @pytest.mark.parametrize("ask", ALL)

@@ -32,9 +32,9 @@ def test_a_redirect_leads_to_http_or_https(url, location, target):
 @pytest.mark.parametrize(
     ("url", "location", "shown"),
     [
-        ("https://a/x.csv", "http://a/x.csv?sig=secret", "from https:// to 'http://a/x.csv'"),
+        ("https://a/x.csv", "http://a/x.csv?sig=secret", "from https:// to 'http://a/x.csv?***'"),
         ("http://a/x.csv", "file:///etc/passwd", "from http:// to 'file:///etc/passwd'"),
-        ("http://a/x.csv", "ftp://me:secret@b/x.csv", "from http:// to 'ftp://b/x.csv'"),
+        ("http://a/x.csv", "ftp://me:secret@b/x.csv", "from http:// to 'ftp://***@b/x.csv'"),
         ("http://a/x.csv", "gopher://b/\x1b]0;x\x07", "from http:// to 'gopher://b/%1B]0;x%07'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Templates of addresses, and what of an address may be shown."""
+"""Templates of addresses, and what a table of flights must be."""
 
 import datetime
 
@@ -6,7 +6,6 @@ import pytest
 
 from tac.errors import ConfigError, DataError
 from tac.flights.day import check_day, read_day, refuse_duplicates
-from tac.flights.download import without_secrets
 from tac.flights.source import address_of
 from tests.support.flights import DAY, encode, flight, flights, plan_of
 
@@ -43,19 +42,6 @@ def test_what_is_no_template_is_refused(template, why):
         f"--source {template!r}: cannot be filled in: {why}",
         "write it like --source 's3://bucket/{date}.parquet'",
     )
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("https://anna:pa:ss@word@host:8443/a.csv?sig=secret#x", "https://host:8443/a.csv"),
-        ("https://token@host/a/b.csv", "https://host/a/b.csv"),
-        ("s3://bucket/a@b/c.csv", "s3://bucket/a@b/c.csv"),
-        ("data/a.csv", "data/a.csv"),
-    ],
-)
-def test_messages_show_no_secret_of_an_address(address, shown):
-    assert without_secrets(address) == shown
 
 
 def test_a_day_is_read_from_files_of_either_kind(tmp_path):

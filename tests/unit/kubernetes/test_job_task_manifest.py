@@ -161,3 +161,15 @@ def test_a_pod_that_cannot_be_sent_is_refused_by_the_place_of_what_is_wrong():
         "which a manifest cannot hold",
         "write it as text or as a number",
     )
+
+
+def test_a_password_in_a_pod_that_is_described_tells_no_job_apart():
+    def with_url(url):
+        container = {**POD["containers"][0], "command": ["curl", url]}
+        return changed(pod={"containers": [container]})
+
+    names = [
+        name_of(with_url(url))
+        for url in ("http://me:a@host/x?sig=a", "http://me:b@host/x?sig=b", "http://me:a@host/y")
+    ]
+    assert names[0] == names[1] != names[2]

@@ -113,6 +113,26 @@ def test_nothing_secret_is_in_a_manifest_or_in_what_an_error_may_show():
     assert "hush" not in f"{build_job(ALL_WORK, ALL_TERMS)} {ALL_WORK!r}"
 
 
+SIGNED = "https://bob:{0}@host/{{date}}.parquet?X-Amz-Date={0}&X-Amz-Signature={0}&versionId=3"
+
+
+def test_what_is_signed_anew_or_has_another_password_is_the_same_job():
+    once, again = (
+        Work("fetch-x", ("python", SIGNED.format(each)), output=OUTPUT) for each in ("a", "b")
+    )
+    other = Work("fetch-x", ("python", SIGNED.format("a").replace("=3", "=4")), output=OUTPUT)
+
+    assert work_digest(once, TERMS) == work_digest(again, TERMS) != work_digest(other, TERMS)
+
+
+def test_no_annotation_holds_a_secret_of_an_address():
+    job = build_job(Work("fetch-x", ("python", SIGNED.format("hush"))), TERMS)
+
+    assert job["metadata"]["annotations"]["tac/command"] == (
+        "python 'https://***@host/{date}.parquet?***'"
+    )
+
+
 def test_numbering_an_attempt_leaves_the_manifest_as_it_was():
     job = build_job(WORK, TERMS)
 

@@ -185,6 +185,8 @@ def test_the_name_tells_apart_what_is_different_work_and_nothing_else(tmp_path):
     same = name(*ARGV)
     assert name(*ARGV, user="7:7", memory="1Gi") == same
     assert name(*ARGV, attempt=2) == same[:-1] + "2"
+    signed = "https://bob:{0}@host/x.parquet?X-Amz-Date={0}&X-Amz-Signature={0}"
+    assert name(signed.format("a")) == name(signed.format("b")) != same
     others = [
         name(*ARGV, "more"),
         name(*ARGV, image="tac:2"),
@@ -208,6 +210,7 @@ def test_a_container_is_told_nothing_that_is_secret_or_of_this_machine_alone(tmp
         "HTTPS_PROXY": "http://me:hush@proxy",
         "http_proxy": "http://proxy",
         "OMP_NUM_THREADS": "1",
+        "TAC_SOURCE_AUTHORIZATION": "hush",
         "TZ": "UTC",
     }
     terms = Terms(image="tac", user="0:0", s3_endpoint_url="http://as-seen-there")

@@ -100,3 +100,28 @@ def test_who_has_no_keys_gets_none():
 
 def test_keys_are_not_shown():
     assert "hush" not in repr(Access(FOUND))
+
+
+def test_a_source_over_http_gets_its_header_in_a_file_and_nothing_of_s3(temporary, monkeypatch):
+    monkeypatch.setenv("TAC_SOURCE_AUTHORIZATION", "Bearer hush")
+
+    with mounted(KEYS, s3=False, http=True) as ([mount], variables):
+        path = Path(mount.source)
+        assert path.read_text() == "Bearer hush"
+        modes = [each.stat().st_mode & 0o777 for each in (path, path.parent)]
+        assert [oct(mode) for mode in modes] == ["0o600", "0o700"]
+        assert (mount.target, mount.writable) == ("/run/tac/source-authorization", False)
+        assert variables == {"TAC_SOURCE_AUTHORIZATION_FILE": mount.target}
+
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("header", ["", "Bearer hush"])
+def test_who_asks_nothing_over_http_gets_no_header(temporary, monkeypatch, header):
+    monkeypatch.setenv("TAC_SOURCE_AUTHORIZATION", header)
+
+    with mounted(KEYS, Access(FOUND)) as (_, variables):
+        assert variables == CREDENTIALS
+    with mounted(KEYS, s3=False, http=not header) as given:
+        assert given == ((), {})
+        assert list(temporary.iterdir()) == []

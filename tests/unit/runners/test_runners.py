@@ -29,8 +29,9 @@ def test_a_process_has_one_runner_until_another_is_used():
     assert runners.shared() is first
 
 
-def test_a_command_shows_nothing_of_its_environment(tmp_path):
-    command = Command("x", ("true",), {"AWS_SECRET_ACCESS_KEY": "hush"}, tmp_path / "x.log")
+def test_a_command_shows_nothing_of_its_environment_nor_of_its_words(tmp_path):
+    argv = ("fetch", "--source", "https://bob:hush@host/x")
+    command = Command("x", argv, {"AWS_SECRET_ACCESS_KEY": "hush"}, tmp_path / "x.log")
 
     assert "hush" not in repr(command)
 
