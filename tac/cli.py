@@ -190,7 +190,9 @@ def run(ctx: click.Context, /, **options: Any) -> None:
         for mistake in line.mistakes:
             raise mistake
         way = _Way.from_options(options)
-        ctx.exit(_run(_tasks(task, line.pairs, options), way, options))
+        with _warnings_once():
+            code = _run(_tasks(task, line.pairs, options), way, options)
+        ctx.exit(code)
 
 
 main.add_command(run)
@@ -218,8 +220,9 @@ def evaluate(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
             raise ConfigError(f"--from {first} --to {last}: the last day is before the first")
         every = options.pop("every")
         way = _Way.from_options(options)
-        tasks: list[luigi.Task] = [_evaluation(first, last, every)]
-        code = _run(tasks, way, {"results": False})
+        with _warnings_once():
+            tasks: list[luigi.Task] = [_evaluation(first, last, every)]
+            code = _run(tasks, way, {"results": False})
         if code == 0:
             _show_evaluation(tasks[0], as_json=as_json)
         ctx.exit(code)
@@ -239,6 +242,12 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is not None:
         terminal.show(kind(main, {}, "tac", "_TAC_COMPLETE").source())
+
+
+def _warnings_once() -> contextlib.AbstractContextManager[None]:
+    from tac.run import warnings_once
+
+    return warnings_once(terminal.say)
 
 
 def _tasks(

@@ -9,7 +9,7 @@ Nothing is printed here: who wants to see something passes observers.
 import contextlib
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from luigi.task_status import DONE, PENDING
 from tac import runners, settings
 from tac.run.outcome import FailedTask, Outcome, outcome_of
 from tac.run.signals import Terminated, interrupted_again, orderly
+from tac.run.warned import warnings_once
 from tac.run.words import place_of
 from tac.scheduler import LocalScheduler
 from tac.step_task import StepTask
@@ -28,7 +29,16 @@ from tac.worker.chatter import silence_luigi
 from tac.worker.luigid import PatientScheduler
 from tac.worker.observer import Observers
 
-__all__ = ["Options", "Outcome", "WorkerFactory", "build", "orderly", "plan_of", "results_of"]
+__all__ = [
+    "Options",
+    "Outcome",
+    "WorkerFactory",
+    "build",
+    "orderly",
+    "plan_of",
+    "results_of",
+    "warnings_once",
+]
 
 _EVERY_STEP = ("tac.step",)
 _STEPS_ON_S3 = ("tac.store.s3",)
@@ -114,8 +124,13 @@ def build(plan: Plan, options: Options) -> Outcome:
     record = _Record()
     factory = WorkerFactory((record, *options.observers), options.verbose)
     began = time.monotonic()
-    with orderly(), _runner(plan) as runner:
-        if where := runner.where():
+    steps = [
+        node.task
+        for node in plan.missing()
+        if isinstance(node.task, StepTask) and node.failure is None and not node.external
+    ]
+    with orderly(), _runner(steps) as runner:
+        if steps and (where := runner.where(step.output().path for step in steps)):
             Observers(options.observers).notice(where)
         worker = factory.create_worker(_scheduler(factory, options.luigid), options.workers)
         stopped, running = _work_through(worker, plan, runner, Observers(options.observers))
@@ -177,14 +192,13 @@ def _ask_again(worker: TacWorker, plan: Plan) -> None:
             worker.statuses[root.task_id] = DONE
 
 
-def _runner(plan: Plan) -> contextlib.AbstractContextManager[runners.Runner]:
+def _runner(steps: Sequence[StepTask]) -> contextlib.AbstractContextManager[runners.Runner]:
     """Have the runner while this run lasts; the local one keeps the steps' libraries loaded."""
     name = settings.current().runner
     if name != "local":
         return runners.using(runners.runner_named(name))
     from tac.runners.local import LocalRunner
 
-    steps = [node.task for node in plan.missing() if isinstance(node.task, StepTask)]
     here = LocalRunner(preload=_preload(steps)) if steps else LocalRunner()
     return runners.using(here.start() if steps else here)
 

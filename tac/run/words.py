@@ -135,12 +135,12 @@ def explanation(outcome: Outcome, command: str) -> Iterator[str]:
         left = "goes on without us" if outcome.left else "runs no more"
         yield f"{outcome.stopped_by.name}: stopped; {running} was running, and {left}"
     yield from _failures([*outcome.broken, *outcome.failed], outcome)
-    for name in outcome.missing[:_MOST_FAILURES]:
-        yield f"Error: {name}: is not there, and comes from elsewhere"
-        yield from _held_up(name, outcome)
-    for name, worker in list(outcome.elsewhere.items())[:_MOST_FAILURES]:
-        yield f"Error: {name}: is run by another worker, {worker}"
-        yield from _held_up(name, outcome)
+    missing = ((name, "is not there, and comes from elsewhere") for name in outcome.missing)
+    yield from _not_ours(dict(missing), outcome)
+    yield from _not_ours(
+        {name: f"is run by another worker, {who}" for name, who in outcome.elsewhere.items()},
+        outcome,
+    )
     if outcome.elsewhere:
         yield (
             "Hint: wait for it; luigid forgets a worker that died after "
@@ -148,6 +148,14 @@ def explanation(outcome: Outcome, command: str) -> Iterator[str]:
         )
     if outcome.exit_code:
         yield f"What is done stays done. To go on: {command}"
+
+
+def _not_ours(tasks: dict[str, str], outcome: Outcome) -> Iterator[str]:
+    for name, what in itertools.islice(tasks.items(), _MOST_FAILURES):
+        yield f"Error: {name}: {what}"
+        yield from _held_up(name, outcome)
+    if (more := len(tasks) - _MOST_FAILURES) > 0:
+        yield f"The same: {more} more"
 
 
 def _failures(tasks: list[FailedTask], outcome: Outcome) -> Iterator[str]:
@@ -169,7 +177,7 @@ def _alike(tasks: list[FailedTask]) -> list[list[FailedTask]]:
     """Bring those together that failed for one reason, such as an engine that does not run."""
     groups: dict[object, list[FailedTask]] = {}
     for task in tasks:
-        said = _STEP.sub("", task.failure.message)
+        said = _STEP.sub("", task.failure.message.removeprefix(f"{task.name}: "))
         groups.setdefault((said, task.failure.hint, task.failure.details), []).append(task)
     return list(groups.values())
 

@@ -16,7 +16,7 @@ from tac import settings
 from tac.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tac.progress import Location
@@ -83,11 +83,13 @@ class Runner(Protocol):
     def leave(self) -> None:
         """Let what runs go on, if it can, whatever the settings say."""
 
-    def where(self) -> str:
+    def where(self, addresses: Iterable[str] = ()) -> str:
         """Say where commands run, for the first line of a run; nothing: here.
 
+        `addresses` are what they will write.
+
         Raises:
-            ConfigError: they cannot run there with these settings.
+            ConfigError: they cannot run there with these settings, or not on these addresses.
         """
 
     def close(self) -> None:

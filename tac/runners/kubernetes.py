@@ -29,7 +29,7 @@ from tac.store import store_of
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tac.kubernetes.client import Place
     from tac.log_file import Log
@@ -50,9 +50,10 @@ class KubernetesRunner(OutlivingRunner):
         self._shared: Shared | None = None
         self._terms: Terms | None = None
 
-    def where(self) -> str:
+    def where(self, addresses: Iterable[str] = ()) -> str:
         """Say where commands run: see `tac.runners.Runner`."""
-        self._check_store(self._settings.store)
+        for address in addresses:
+            self._check_store(address)
         place = self._meet()[0].client.place
         self._refuse_secrets(place, self._settings.source)
         return f"kubernetes: context {place.context}, namespace {place.namespace}, {place.server}"
@@ -161,8 +162,8 @@ class KubernetesRunner(OutlivingRunner):
         is_here = bool(address) and (not separator or scheme == "file")
         if is_here and not self._settings.kubernetes_pod_patch:
             raise ConfigError(
-                f"store {address}: is a directory of this machine, which pods do not see",
-                hint="keep it on S3 (`--store s3://bucket/prefix`)",
+                f"{address}: is on this machine, which pods do not see",
+                hint="keep the store on S3 (`--store s3://bucket/prefix`)",
             )
 
 

@@ -22,7 +22,7 @@ from tac.runners.log import not_started, open_log
 from tac.runners.server_process import ServerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tac.log_file import Log
     from tac.runners import Command
@@ -87,7 +87,7 @@ class LocalRunner:
     def leave(self) -> None:
         """Let what runs go on, if it can: it cannot."""
 
-    def where(self) -> str:
+    def where(self, addresses: Iterable[str] = ()) -> str:  # noqa: ARG002 - all are here
         """Say where commands run: see `tac.runners.Runner`."""
         return ""
 

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 import traceback
+import warnings
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
@@ -44,17 +45,32 @@ class Assignment:
 def failure_of_run(task: luigi.Task, error: BaseException) -> Failure:
     """Say why run() failed, or why its end was none."""
     if isinstance(error, TaskException):  # the only one that TaskProcess.run raises
-        return Failure(
-            f"{task}: ended without an error, and its output is not there",
-            hint="run() has to make what output() names",
-        )
+        return _not_complete(task)
     return failure_of(str(task), error)
+
+
+def _not_complete(task: luigi.Task) -> Failure:
+    ended = f"{task}: ended without an error, and"
+    if luigi.task.flatten(task.output()):
+        return Failure(
+            f"{ended} its output is not there", hint="run() has to make what output() names"
+        )
+    if type(task).complete is luigi.Task.complete:
+        return Failure(
+            f"{ended} has no output() that tells that it is done",
+            hint="return a target from output(), or give it a complete() of its own",
+        )
+    return Failure(
+        f"{ended} its complete() says that it is not done",
+        hint="complete() has to return True once run() has ended",
+    )
 
 
 def main(theirs: Connection, pickled: bytes) -> None:
     """Run the task, tell the result, and end."""
     os.setpgid(0, 0)
     driver = _Driver(theirs)
+    warnings.showwarning = driver.warn  # type: ignore[assignment]  # nobody names its arguments
     driver.listen()
     try:
         assignment: Assignment = pickle.loads(pickled)  # noqa: S301 - from the driver that started us
@@ -103,6 +119,12 @@ class _Driver:
     def tell(self, *words: Any) -> None:
         with self._speaking:
             self._connection.send(words)
+
+    def warn(
+        self, message: Warning | str, _: object, filename: str, lineno: int, *__: object
+    ) -> None:
+        """Let the driver show a warning: it knows what others have said already."""
+        self.tell("warning", str(message), filename, lineno)
 
     def add_scheduler_message_response(self, *values: Any) -> None:
         self.tell("report", "respond", values)

@@ -15,6 +15,7 @@ import queue
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import connection, context, get_context
@@ -256,6 +257,9 @@ class ProcessHandle(ThreadHandle):
     def _hear(self, kind: str, words: list[Any]) -> None:
         if kind == "failure":
             self.failure = words[0]
+        elif kind == "warning":
+            text, filename, line = words
+            warnings.showwarning(text, UserWarning, filename, line)
         elif kind == "report" and not self.stopped.is_set():
             method, values = words
             getattr(self.status_reporter, method)(*values)

@@ -98,6 +98,7 @@ class Observers(Observer):
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
         self._observers = tuple(observers)
         self._one_at_a_time = threading.RLock()
+        self._failed: set[tuple[str, int]] = set()
 
     def planned(self, tasks: Sequence[Planned]) -> None:
         """Pass it on."""
@@ -137,4 +138,6 @@ class Observers(Observer):
                 try:
                     getattr(observer, event)(*values, **named)
                 except Exception:  # who only watches must not end the run
-                    logger.exception("%s of %r failed", event, observer)
+                    if (event, id(observer)) not in self._failed:  # a run has thousands of events
+                        self._failed.add((event, id(observer)))
+                        logger.exception("%s of %r failed", event, observer)

@@ -38,6 +38,7 @@ class StatusHub:
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._refused = False
 
     def post(self, key: str, kind: str, send: Callable[[], object]) -> None:
         """Have `send` called soon, unless a newer word of this kind comes first."""
@@ -89,7 +90,9 @@ class StatusHub:
         try:
             send()
         except (rpc.RPCError, OSError):
-            logger.warning("the scheduler was not told the %s of %s", kind, key, exc_info=True)
+            level = logging.DEBUG if self._refused else logging.WARNING  # each task tells something
+            self._refused = True
+            logger.log(level, "the scheduler was not told the %s of %s", kind, key, exc_info=True)
         finally:
             with self._changed:
                 self._sending.discard(key)

@@ -215,7 +215,8 @@ def test_a_container_that_is_restarted_in_its_place_may_succeed(at):
     assert len(at.jobs()) == len(at.pods()) == 1
 
 
-def test_without_an_output_luigis_own_example_runs_under_tac_too(at):
+@pytest.mark.parametrize("words", [[], ["--runner", "kubernetes", "--store", "here"]])
+def test_without_an_output_luigis_own_example_runs_under_tac_too(at, words):
     (at.path / "pipeline.py").write_text(
         f"{OURS}\n"
         "class Pi(KubernetesJobTask):\n"
@@ -225,7 +226,7 @@ def test_without_an_output_luigis_own_example_runs_under_tac_too(at):
         f"    spec_schema = {at.spec('echo 3.14')!r}\n"
     )
 
-    ended = at.run(at.tac("Pi"))
+    ended = at.run(at.tac("Pi", *words))  # no pod sees the store, and none has to
 
     assert ended.code == 0, ended.err
     assert ended.err.splitlines()[-1].startswith("1 ran, 0 were there already")

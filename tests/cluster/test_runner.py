@@ -66,8 +66,8 @@ def test_an_output_that_pods_do_not_see_is_refused(at, address):
     verdict = at.sh("true", output=address)
 
     assert message(verdict) == (
-        f"step/x: could not be started: store {address}: is a directory of this machine, "
-        "which pods do not see\nHint: keep it on S3 (`--store s3://bucket/prefix`)"
+        f"step/x: could not be started: {address}: is on this machine, "
+        "which pods do not see\nHint: keep the store on S3 (`--store s3://bucket/prefix`)"
     )
     assert at.jobs() == []
 

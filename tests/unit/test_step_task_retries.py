@@ -49,7 +49,7 @@ class Ready:
 
     def leave(self): ...
 
-    def where(self):
+    def where(self, addresses=()):
         return ""
 
     def close(self): ...

@@ -30,7 +30,7 @@ from tac.runners.outliving import OutlivingRunner, refuse_secrets
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tac.log_file import Log
     from tac.runners import Command
@@ -53,7 +53,7 @@ class DockerRunner(OutlivingRunner):
         self._abilities = Abilities()
         self._warned = False
 
-    def where(self) -> str:
+    def where(self, addresses: Iterable[str] = ()) -> str:  # noqa: ARG002 - all can be mounted
         """Say where commands run: see `tac.runners.Runner`."""
         _refuse_secrets(self._settings.source)
         return f"docker: image {self._settings.image}"

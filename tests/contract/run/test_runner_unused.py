@@ -1,0 +1,67 @@
+"""A runner asks for what its steps need, and a plan without steps needs nothing of it."""
+
+import pytest
+
+from tests.support.runs import tac, tac_run
+
+PIPELINE = """
+import luigi
+from tac.step_task import StepTask
+from tac.target import in_store
+
+class Step(StepTask):
+    step = "somebody.step"
+    def output(self):
+        return in_store("step.csv")
+
+class Needs(luigi.Task):
+    runs_in_thread = True
+    def requires(self):
+        return Step()
+    def output(self):
+        return luigi.LocalTarget("needs.txt")
+    def run(self):
+        self.output().open("w").close()
+"""
+
+
+@pytest.fixture
+def here(tmp_path):
+    (tmp_path / "pipeline.py").write_text(PIPELINE)
+    return tmp_path
+
+
+@pytest.mark.parametrize("runner", ["kubernetes", "docker"])
+def test_a_plan_without_steps_needs_neither_s3_nor_a_cluster_nor_an_engine(tmp_path, runner):
+    ended = tac_run(
+        tmp_path,
+        *("Mixed", "--runner", runner),
+        KUBECONFIG=f"{tmp_path}/none",
+        DOCKER_HOST=f"unix://{tmp_path}/none",
+    )
+
+    assert (ended.code, ended.out) == (0, f"{tmp_path}/Mixed.txt\n"), ended.err
+    assert ended.lines[-1] == "3 ran, 0 were there already, T s"
+
+
+def test_a_step_that_is_done_needs_nothing_either(here):
+    (here / "store").mkdir()
+    (here / "store" / "step.csv").touch()
+
+    ended = tac(
+        here,
+        *("run", "--module", "pipeline", "Needs", "--runner", "kubernetes"),
+        KUBECONFIG=f"{here}/none",
+    )
+
+    assert (ended.code, ended.out) == (0, "needs.txt\n"), ended.err
+
+
+def test_a_step_whose_output_no_pod_sees_is_refused_before_anything_runs(here):
+    ended = tac(here, "run", "--module", "pipeline", "Needs", "--runner", "kubernetes")
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.lines == [
+        f"Error: {here}/store/step.csv: is on this machine, which pods do not see",
+        "Hint: keep the store on S3 (`--store s3://bucket/prefix`)",
+    ]
