@@ -5,9 +5,11 @@ requirements.txt. A change here wants `make lock`; until then `make check` fails
 """
 
 import re
+import runpy
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 
@@ -25,6 +27,19 @@ def long_description() -> str:
     """Show the README on the package's page."""
     readme = HERE / "README.md"
     return readme.read_text(encoding="utf-8") if readme.exists() else ""
+
+
+class BuildWithDigest(build_py):  # type: ignore[misc]  # it is untyped
+    """Store beside the modules which source they are: what is installed can say so at once."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:  # a checkout changes
+            return
+        module = runpy.run_path(str(HERE / "tac/build_id.py"))
+        package = Path(self.build_lib) / "tac"
+        digest = module["compute_digest"](package)
+        (package / module["STORED"]).write_text(f"{digest}\n", encoding="ascii")
 
 
 setup(
@@ -77,5 +92,6 @@ setup(
     },
     include_package_data=False,
     zip_safe=False,
+    cmdclass={"build_py": BuildWithDigest},
     entry_points={"console_scripts": ["tac = tac.cli:main"]},
 )

@@ -33,7 +33,7 @@ CANCELLED_BY = "tac/cancelled-by"
 """An annotation: the host whose user ended the Job before its time."""
 
 DRIVER_VERSION = "TAC_DRIVER_VERSION"
-"""The variable that tells a step who started it: one of another version refuses."""
+"""The variable that tells a step which build of tac started it: one of another build refuses."""
 
 _WORD_BREAK = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NOT_IN_A_SLUG = re.compile(r"[^a-z0-9]+")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 ON_STOP = ("stop", "leave")
+YES_OR_NO = ("yes", "no")
 _LONGEST_SECONDS = {
     "stop_grace_seconds": 3600,
     "scheduling_seconds": 7 * 24 * 3600,
@@ -105,6 +106,10 @@ class Settings:
     """What happens to the containers that run when the driver is told to stop: `stop` ends them,
     `leave` lets them go on, and the next run of the same command comes back to them."""
 
+    check_build: str = "yes"
+    """Whether a step in a container refuses a driver of another build of tac than its image has.
+    `no` is for who edits tac itself, and does not want to build an image for each change."""
+
     docker_network: str = ""
     """The network of a step's container, such as `host`; without one, the engine's own default."""
 
@@ -167,6 +172,11 @@ class Settings:
     def cpu_of(self, family: str = "") -> str:
         """Return the processors that are set for a family of tasks, or for all; "": none are."""
         return amount_for(self.cpu, family)
+
+    @property
+    def checks_build(self) -> bool:
+        """Tell whether a step is told the driver's build, to refuse another."""
+        return self.check_build == "yes"
 
     @property
     def log_directory(self) -> Path:
@@ -270,8 +280,9 @@ def read_settings(environment: Mapping[str, str], paths: Iterable[Path] = ()) ->
             raise ConfigError(
                 f"{name}: is set to nothing", hint=f"unset TAC_{name.upper()}, or give it a value"
             )
-    if values.get("on_stop", "stop") not in ON_STOP:
-        raise ConfigError(f"on_stop: {values['on_stop']!r} is neither {' nor '.join(ON_STOP)}")
+    for name, choices in (("on_stop", ON_STOP), ("check_build", YES_OR_NO)):
+        if values.get(name, choices[0]) not in choices:
+            raise ConfigError(f"{name}: {values[name]!r} is neither {' nor '.join(choices)}")
     _check_log_url(values.get("log_url", ""))
     _check_endpoints(values)
     numbers = {name: _seconds(name, values[name]) for name in _LONGEST_SECONDS if name in values}

@@ -24,8 +24,8 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self, TextIO
 
 import click
 
-import tac
 from tac import names, settings, terminal
+from tac.build_id import build_id
 from tac.errors import ConfigError, StorageFull, TacError
 from tac.limits import check_input_bytes
 from tac.plain import plain
@@ -195,14 +195,14 @@ class Step(PlainUsage):
     """A click command with the exit codes that runners understand."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the command line, if it was written by a driver of this version.
+        """Read the command line, if it was written by a driver of this build.
 
-        Before that nothing is certain: another version may mean something else by the same words,
-        or by the same output. So an output that is there already changes nothing, and two versions
+        Before that nothing is certain: another build may mean something else by the same words,
+        or by the same output. So an output that is there already changes nothing, and two builds
         that do not belong together show at the first step, not at the first that has work to do.
         """
         try:
-            _check_version(settings.variable(names.DRIVER_VERSION))
+            _check_build(settings.variable(names.DRIVER_VERSION))
         except ConfigError as error:
             raise Failure(error) from error
         return super().parse_args(ctx, args)
@@ -242,13 +242,13 @@ class Step(PlainUsage):
         return "csv" if "csv" in names else str(names[0])
 
 
-def _check_version(of_driver: str | None) -> None:
-    if of_driver and of_driver != tac.__version__:
+def _check_build(of_driver: str | None) -> None:
+    if of_driver and of_driver != build_id():
         raise ConfigError(
-            f"tac {tac.__version__} runs this step, and tac {of_driver} asked for it: "
-            "they must be one version",
-            hint="build the image from the driver's checkout (`make image`), name another "
-            f"(`--image`), or install tac {tac.__version__} where the driver runs",
+            f"tac {build_id()} runs this step, and tac {of_driver} asked for it: "
+            "they must be one build",
+            hint="build the image from the driver's checkout (`make image`), on Kubernetes load or "
+            "push it too, or name another (`--image`); TAC_CHECK_BUILD=no is for who edits tac",
         )
 
 

@@ -68,10 +68,15 @@ class Terms:
     cpu: str = ""
     stop_grace_seconds: float = 10.0
     pod_patch: PodPatch | None = None
+    build: str = ""
+    """The build of tac that a step must be of; nothing: any."""
 
 
-def terms_of(chosen: settings.Settings, pod_patch: PodPatch | None) -> Terms:
-    """Return the terms that the settings set; the file of the patch has been read."""
+def terms_of(chosen: settings.Settings, pod_patch: PodPatch | None, build: str) -> Terms:
+    """Return the terms that the settings set; the file of the patch has been read.
+
+    `build` is the driver's.
+    """
     return Terms(
         image=chosen.image,
         config_map=chosen.kubernetes_config_map,
@@ -82,6 +87,7 @@ def terms_of(chosen: settings.Settings, pod_patch: PodPatch | None) -> Terms:
         cpu=chosen.cpu_of(),
         stop_grace_seconds=chosen.stop_grace_seconds,
         pod_patch=pod_patch,
+        build=build if chosen.checks_build else "",
     )
 
 
@@ -201,7 +207,7 @@ def _environment(work: Work, terms: Terms) -> list[dict[str, str]]:
         **settings.passed_on(work.environment, elsewhere=True),
         **endpoint,
         "HOME": _HOME,
-        names.DRIVER_VERSION: tac.__version__,
+        **({names.DRIVER_VERSION: terms.build} if terms.build else {}),
     }
     return [{"name": name, "value": _literal(value)} for name, value in sorted(whole.items())]
 

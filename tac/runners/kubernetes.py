@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from tac import names, settings, verdict
+from tac.build_id import build_id
 from tac.errors import ConfigError, TacError
 from tac.kubernetes.client import Client
 from tac.kubernetes.job import Attempt, Order
@@ -100,7 +101,7 @@ class KubernetesRunner(OutlivingRunner):
                 chosen = self._settings
                 patch = chosen.kubernetes_pod_patch
                 self._terms = replace(
-                    terms_of(chosen, read_patch(patch)),
+                    terms_of(chosen, read_patch(patch), build_id()),
                     stop_grace_seconds=self._grace_seconds,
                 )
                 client = Client(

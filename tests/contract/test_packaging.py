@@ -12,6 +12,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 import tac
+from tac.build_id import STORED, build_id, compute_digest
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 100
@@ -33,18 +34,31 @@ def run(*command: object, cwd: Path, **variables: str) -> str:
     return done.stdout
 
 
+def sources(folder: Path) -> Path:
+    """Copy what a wheel is built from, over what an earlier build left there."""
+    source = folder / "source"
+    without = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "tac", source / "tac", ignore=without, dirs_exist_ok=True)
+    for name in ("setup.py", "pyproject.toml", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    return source
+
+
+def build(folder: Path) -> Path:
+    """Build the wheel of the sources in a folder."""
+    options = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
+    source = folder / "source"
+    run("-m", "pip", "wheel", *options, "--wheel-dir", folder, source, cwd=folder)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     """The wheel, built from a copy: setuptools leaves its work beside the sources."""
     folder: Path = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    shutil.copytree(ROOT / "tac", source / "tac", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.py", "pyproject.toml", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    options = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
-    run("-m", "pip", "wheel", *options, "--wheel-dir", folder, source, cwd=folder)
-    (built,) = folder.glob("*.whl")
-    return built
+    sources(folder)
+    return build(folder)
 
 
 def test_a_wheel_has_the_name_and_the_version_of_the_code(wheel):
@@ -58,7 +72,30 @@ def test_a_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
         if path.is_file() and "__pycache__" not in path.parts
     }
     packed = set(zipfile.ZipFile(wheel).namelist())
-    assert {name for name in packed if ".dist-info/" not in name} == ours
+    assert {name for name in packed if ".dist-info/" not in name} == ours | {f"tac/{STORED}"}
+
+
+def test_a_wheel_brings_the_digest_of_the_source_that_it_was_built_from(wheel, tmp_path):
+    stored = zipfile.ZipFile(wheel).read(f"tac/{STORED}").decode()
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    own = "import tac.build_id; print(tac.build_id.build_id())"
+
+    assert stored == f"{compute_digest(ROOT / 'tac')}\n"
+    assert run("-c", own, cwd=tmp_path, PYTHONPATH=str(tmp_path)) == f"{build_id()}\n"
+    # It is a file of the package for pip, so what is installed over it replaces it.
+    record = zipfile.ZipFile(wheel).read(f"tac-{tac.__version__}.dist-info/RECORD").decode()
+    assert f"\ntac/{STORED},sha256=" in record
+
+
+def test_a_wheel_built_where_an_earlier_one_was_built_brings_the_digest_of_what_is_in_it(tmp_path):
+    build(sources(tmp_path).parent)
+    with (tmp_path / "source/tac/average.py").open("a") as file:
+        file.write("EDITED = True\n")
+    archive = zipfile.ZipFile(build(tmp_path))
+    archive.extractall(tmp_path / "site")
+
+    stored = archive.read(f"tac/{STORED}").decode()
+    assert stored == f"{compute_digest(tmp_path / 'site/tac')}\n"
 
 
 def test_a_wheel_says_what_it_needs_and_which_command_it_brings(wheel):

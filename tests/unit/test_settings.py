@@ -90,9 +90,10 @@ def test_logs_go_into_a_store_that_is_a_directory_and_beside_one_that_is_not():
 
 SETTINGS = (
     "store, source, runner, logs, luigid, stop_grace_seconds, image, memory, most_memory, cpu, "
-    "on_stop, docker_network, container_s3_endpoint_url, kubernetes_context, kubernetes_namespace, "
-    "kubernetes_config_map, kubernetes_secret, kubernetes_service_account, kubernetes_pod_patch, "
-    "scheduling_seconds, log_url, most_input_bytes, most_table_bytes, download_seconds"
+    "on_stop, check_build, docker_network, container_s3_endpoint_url, kubernetes_context, "
+    "kubernetes_namespace, kubernetes_config_map, kubernetes_secret, kubernetes_service_account, "
+    "kubernetes_pod_patch, scheduling_seconds, log_url, most_input_bytes, most_table_bytes, "
+    "download_seconds"
 )
 
 
@@ -147,6 +148,12 @@ SETTINGS = (
             {},
             "most_input_bytes: 'much' is not an amount",
             "write it like 512Mi or 2Gi",
+        ),
+        (
+            "[tac]\ncheck_build = maybe\n",
+            {},
+            "check_build: 'maybe' is neither yes nor no",
+            None,
         ),
         (
             "[tac]\non_stop = kill\n",

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 import tac
+from tac.build_id import build_id
 from tac.errors import DataError, StorageUnavailable
 from tac.step import Output, format_size, progress, say, step
 
@@ -59,10 +60,11 @@ def test_an_output_that_is_there_is_left_alone(tmp_path):
 @pytest.mark.parametrize(
     "command", [("{out}", "well"), ("{out}", "--new-option"), ("{there}", "well")]
 )
-def test_a_driver_of_another_version_is_refused_before_its_command_is_read(
-    tmp_path, monkeypatch, command
+@pytest.mark.parametrize("asked", ["7.8.9", tac.__version__, f"{tac.__version__}+0123456789ab"])
+def test_a_driver_of_another_build_is_refused_before_its_command_is_read(
+    tmp_path, monkeypatch, command, asked
 ):
-    monkeypatch.setenv("TAC_DRIVER_VERSION", "7.8.9")
+    monkeypatch.setenv("TAC_DRIVER_VERSION", asked)
     out, there = tmp_path / "out.csv", tmp_path / "there.csv"
     there.write_text("first", encoding="utf-8")
 
@@ -70,17 +72,17 @@ def test_a_driver_of_another_version_is_refused_before_its_command_is_read(
 
     assert (result.exit_code, result.stderr) == (
         2,
-        f"Error: tac {tac.__version__} runs this step, and tac 7.8.9 asked for it: "
-        "they must be one version\n"
-        "Hint: build the image from the driver's checkout (`make image`), name another (`--image`),"
-        f" or install tac {tac.__version__} where the driver runs\n",
+        f"Error: tac {build_id()} runs this step, and tac {asked} asked for it: "
+        "they must be one build\n"
+        "Hint: build the image from the driver's checkout (`make image`), on Kubernetes load or "
+        "push it too, or name another (`--image`); TAC_CHECK_BUILD=no is for who edits tac\n",
     )
     assert list(tmp_path.iterdir()) == [there]
 
 
-@pytest.mark.parametrize("version", [tac.__version__, ""])
-def test_a_driver_of_this_version_is_obeyed(tmp_path, monkeypatch, version):
-    monkeypatch.setenv("TAC_DRIVER_VERSION", version)
+@pytest.mark.parametrize("asked", [build_id(), ""])
+def test_a_driver_of_this_build_is_obeyed(tmp_path, monkeypatch, asked):
+    monkeypatch.setenv("TAC_DRIVER_VERSION", asked)
 
     assert run(str(tmp_path / "out.csv"), "well").exit_code == 0
 

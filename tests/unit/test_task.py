@@ -60,7 +60,7 @@ def test_the_step_of_a_task_understands_its_command_line(task):
 
 
 @pytest.mark.parametrize("task", TASKS, ids=str)
-def test_the_step_of_a_task_refuses_the_driver_of_another_version(task, monkeypatch):
+def test_the_step_of_a_task_refuses_the_driver_of_another_build(task, monkeypatch):
     monkeypatch.setenv("TAC_DRIVER_VERSION", "7.8.9")
     main = importlib.import_module(task.step).main
 

@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, ClassVar
 
 from tac import settings
+from tac.build_id import build_id
 from tac.errors import TacError
 from tac.runners.docker import keys
 from tac.runners.docker.attempt import Attempt, Shared, not_begun
@@ -146,6 +147,7 @@ class DockerRunner(OutlivingRunner):
             memory=chosen.memory_of(),
             cpu=chosen.cpu_of(),
             abilities=abilities,
+            build=build_id() if chosen.checks_build else "",
         )
 
 

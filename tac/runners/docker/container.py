@@ -10,7 +10,6 @@ import urllib.parse
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import tac
 from tac import names, settings
 from tac.errors import ConfigError
 from tac.names import ATTEMPT, MANAGED, OUTPUT, STEP, WORK
@@ -85,6 +84,8 @@ class Terms:
     """The user's other groups, by which a store may be shared."""
 
     abilities: Abilities = field(default_factory=Abilities)
+    build: str = ""
+    """The build of tac that the step must be of; nothing: any."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def _output(address: str, terms: Terms) -> dict[str, str]:
 def _environment(given: Mapping[str, str], terms: Terms, sight: Sight) -> list[str]:
     endpoint = {"AWS_ENDPOINT_URL_S3": terms.s3_endpoint_url} if terms.s3_endpoint_url else {}
     passed = settings.passed_on(given)
-    own = {"HOME": HOME, names.DRIVER_VERSION: tac.__version__}
+    own = {"HOME": HOME, **({names.DRIVER_VERSION: terms.build} if terms.build else {})}
     whole = {**passed, **_past_the_proxy(passed, terms), **endpoint, **own, **sight.variables}
     return sorted(f"{name}={value}" for name, value in whole.items())
 

@@ -25,7 +25,8 @@ MANIFESTS = Path(__file__).parent / "manifests"
 
 OUTPUT = "s3://tac/flights/2023-03-01.parquet"
 WORK = Work("fetch-data-5d2f8a3b9c1e", ("python", "-m", "tac.fetch", OUTPUT), output=OUTPUT)
-TERMS = Terms(image="tac")
+BUILD = "1.2.3+0123456789ab"
+TERMS = Terms(image="tac", build=BUILD)
 
 ALL_WORK = Work(
     WORK.name,
@@ -52,6 +53,7 @@ ALL_TERMS = Terms(
     memory="1Gi",
     cpu="2",
     stop_grace_seconds=2.5,
+    build=BUILD,
 )
 PATCH = PodPatch(
     "pod.yaml",
@@ -198,7 +200,14 @@ def test_the_terms_are_those_of_the_settings():
         s3_endpoint_url="http://as-seen-here",
     )
 
-    assert terms_of(chosen, PATCH) == changed(ALL_TERMS, pod_patch=PATCH)
+    assert terms_of(chosen, PATCH, BUILD) == changed(ALL_TERMS, pod_patch=PATCH)
+
+
+def test_a_driver_that_is_being_edited_does_not_say_which_build_it_is():
+    terms = terms_of(Settings(image="tac", check_build="no"), None, BUILD)
+    (container,) = build_job(WORK, terms)["spec"]["template"]["spec"]["containers"]
+
+    assert [variable["name"] for variable in container["env"]] == ["HOME"]
 
 
 @pytest.mark.parametrize(
