@@ -25,7 +25,7 @@ DEVS = $(VENV)/.develops
 
 .DEFAULT_GOAL := menu
 .DELETE_ON_ERROR:
-.PHONY: menu setup run test unit contract browser-test container-test cluster-test image check format-check lint type arch \
+.PHONY: menu setup run test unit contract browser-test container-test cluster-test install-test image check format-check lint type arch \
         spell repository fmt cover bench bench-year bench-dag lock wheel clean cluster cluster-down
 
 menu:
@@ -55,6 +55,9 @@ container-test: $(DEVS) ## the image, and steps in containers (needs Docker; as 
 
 cluster-test: $(DEVS) ## the pipeline on the Kubernetes of KUBECONFIG, whichever that is (make cluster starts one)
 	$(BIN)/pytest --tier cluster $(ARGS)
+
+install-test: $(DEVS) ## what is locked, and nothing else, installed by the oldest pip of each Python (takes minutes)
+	$(BIN)/pytest --tier install $(ARGS)
 
 check: format-check lint type arch spell repository ## everything that can be judged without running tac
 

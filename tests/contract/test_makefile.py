@@ -8,28 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.make import OPTIONS, make
+
 REPOSITORY = Path(__file__).parents[2]
-OPTIONS = ("PYTHON", "DATE", "STORE", "ARGS", "NODES")
-# make tells a make that it calls what it was told itself, and this test may run under one.
-OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "GNUMAKEFLAGS")
-
-
-def make(folder: Path, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Run make in a shell that holds these variables, and no other of the Makefile's options."""
-    own = {
-        name: value
-        for name, value in os.environ.items()  # noqa: TID251 # a child's environment
-        if name not in {*OPTIONS, *OF_MAKE}
-    }
-    return subprocess.run(
-        ["make", *words],
-        cwd=folder,
-        env={**own, **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -68,9 +49,9 @@ def test_an_option_may_be_an_environment_variable_and_the_command_line_wins(
 ):
     lines = [f"{option}={value} (environment)", command]
 
-    by_environment = make(clone, "-n", target, **{option: value}).stdout.splitlines()
+    by_environment = make(clone, "-n", target, variables={option: value}).stdout.splitlines()
     by_command_line = make(clone, "-n", target, f"{option}={value}").stdout.splitlines()
-    by_both = make(clone, "-n", target, f"{option}={value}", **{option: "another"})
+    by_both = make(clone, "-n", target, f"{option}={value}", variables={option: "another"})
 
     assert [by_environment[0], by_environment[-1]] == lines
     assert by_command_line == by_environment[1:]
@@ -86,14 +67,17 @@ def test_the_menu_names_every_option_and_says_that_the_environment_counts(clone)
         "Environment variables of these names count, too; `env -u ARGS make ...` leaves one out.",
     ]
     assert all(f"[{option}=" in shown[0] for option in OPTIONS)
-    assert make(clone, ARGS="-x").stdout.splitlines() == ["ARGS=-x (environment)", *shown]
+    assert make(clone, variables={"ARGS": "-x"}).stdout.splitlines() == [
+        "ARGS=-x (environment)",
+        *shown,
+    ]
 
 
 def test_what_make_calls_its_own_things_is_not_taken_from_the_environment(clone):
     names = ("VENV", "BIN", "PIP", "LOCKED", "RUNS", "DEVS", "OPTIONS")
 
     plain = make(clone, "-n", "setup")
-    disturbed = make(clone, "-n", "setup", **dict.fromkeys(names, "elsewhere"))
+    disturbed = make(clone, "-n", "setup", variables=dict.fromkeys(names, "elsewhere"))
 
     assert (disturbed.returncode, disturbed.stdout) == (0, plain.stdout)
 
@@ -140,7 +124,8 @@ def git(folder: Path, *words: str) -> str:
 
 def built(folder: Path, path: str) -> list[str]:
     """What `make image` asks Docker for."""
-    ended = make(folder, "image", PATH=path, GIT_CEILING_DIRECTORIES=str(folder.parent))
+    ceiling = {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    ended = make(folder, "image", variables={"PATH": path, **ceiling})
     assert (ended.returncode, ended.stderr) == (0, "")
     return (folder / "asked").read_text().splitlines()
 
