@@ -41,13 +41,13 @@ from luigi.target import (
 )
 
 from tac import settings
-from tac.errors import ConfigError
+from tac.errors import ConfigError, StorageError
 from tac.store import Store, local_path, store_of
 from tac.store.presence import Presence
 from tac.store.removal import DOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
 
@@ -108,16 +108,15 @@ class StoreFileSystem(FileSystem):
         Raises:
             FileAlreadyExists: something stands at `dest`; it is not changed.
         """
-        for source, target in self._pairs(path, dest):
-            if not _copy(source, target):
-                raise FileAlreadyExists(target)
+        _copy_all(self._pairs(path, dest))
 
     def move(self, path: str, dest: str) -> None:
-        """Copy, then delete what was copied; of a link the link.
+        """Copy, then remove what was copied; of a link the link.
 
         Raises:
             FileAlreadyExists: something stands at `dest`; it is not changed.
             ConfigError: `path` is never removed, or `dest` lies in it; nothing was changed.
+            StorageError: others have published in `path` meanwhile; nothing was removed.
         """
         store_of(path).require_removable(path)
         if self.isdir(path) and _lies_in(dest, path):
@@ -125,7 +124,13 @@ class StoreFileSystem(FileSystem):
                 f"{dest}: lies in {path}, which cannot be moved into itself",
                 hint="move it to another place first, or copy it",
             )
-        self.copy(path, dest)
+        pairs = self._pairs(path, dest)
+        _copy_all(pairs)
+        if self._pairs(path, dest) != pairs:
+            raise StorageError(
+                f"{path}: changed while it was copied to {dest}; nothing of it was removed",
+                hint="move what is new in it by its name, then remove it",
+            )
         self.remove(path)
 
     def rename_dont_move(self, path: str, dest: str) -> None:
@@ -290,6 +295,12 @@ def _lies_in(path: str, folder: str) -> bool:
 def _parts_of(path: str) -> tuple[str, ...]:
     local = local_path(path)
     return PurePosixPath(path).parts if local is None else local.resolve().parts
+
+
+def _copy_all(pairs: Sequence[tuple[str, str]]) -> None:
+    for source, target in pairs:
+        if not _copy(source, target):
+            raise FileAlreadyExists(target)
 
 
 def _copy(source: str, target: str) -> bool:

@@ -34,6 +34,11 @@ _CHUNK_BYTES = 1024**2
 _READS = 5
 """Times a body is asked for, each time from where the last connection broke."""
 
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+_PAGE_KEYS = 1000
+_FIRST_KEYS = 2
+"""Keys that are looked at first of a folder: its marker, and most often something that is in it."""
+
 _FOLDER_MARK = "_$folder$"
 """How names end that Hadoop gives to empty objects beside the folders they stand for."""
 
@@ -135,8 +140,10 @@ class S3:
     def is_folder(self, address: str, *, or_empty: bool = False) -> bool:  # noqa: ARG002 - S3 has none
         """Tell whether any output lies below this address."""
         place = _folder_of(address)
-        pages = _pages(connection(), place)
-        return any(_is_output(key[len(place.key) :]) for page in pages for key, _ in page)
+        first = next(_pages(connection(), place, keys=_FIRST_KEYS))
+        if len(first) < _FIRST_KEYS or _holds_output(place, first):
+            return _holds_output(place, first)
+        return any(_holds_output(place, page) for page in _pages(connection(), place))
 
     def list(self, prefix: str, *, most: int | None = None) -> Iterator[Entry]:
         """Yield the objects whose key starts with the prefix."""
@@ -207,13 +214,19 @@ def _folder_of(address: str) -> Place:
     return place_of(f"{address.rstrip('/')}/", prefix=True)
 
 
-def _pages(here: Connection, place: Place) -> Iterator[list[tuple[str, int]]]:
+def _pages(
+    here: Connection, place: Place, *, keys: int = _PAGE_KEYS
+) -> Iterator[list[tuple[str, int]]]:
     """Yield all keys that begin with the place's, and their sizes, as they are listed."""
     with here.explaining(place):
         for page in here.client.get_paginator("list_objects_v2").paginate(
-            Bucket=place.bucket, Prefix=place.key
+            Bucket=place.bucket, Prefix=place.key, PaginationConfig={"PageSize": keys}
         ):
             yield [(each["Key"], each["Size"]) for each in page.get("Contents", [])]
+
+
+def _holds_output(folder: Place, page: list[tuple[str, int]]) -> bool:
+    return any(_is_output(key[len(folder.key) :]) for key, _ in page)
 
 
 def _is_output(key: str) -> bool:

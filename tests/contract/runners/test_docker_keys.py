@@ -3,6 +3,10 @@
 import os
 import subprocess
 import sys
+import tempfile
+
+from tac.runners.docker.keys import PREFIX, mounted
+from tac.store.s3_access import Access
 
 # Four drivers with four threads each; they are forked, as the stock `luigi` forks.
 MANY = """
@@ -55,3 +59,21 @@ def test_drivers_and_their_threads_never_take_each_others_keys_away(tmp_path):
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_driver_left_goes_and_nothing_that_a_link_leads_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    kept = tmp_path / "elsewhere/kept"
+    kept.parent.mkdir()
+    kept.write_text("kept")
+    left, link = tmp_path / f"{PREFIX}left", tmp_path / f"{PREFIX}link"
+    left.mkdir()
+    (left / "credentials").write_text("hush")
+    (left / "inputs").symlink_to(kept.parent)
+    link.symlink_to(kept.parent)
+
+    with mounted({"AWS_ACCESS_KEY_ID": "known", "AWS_SECRET_ACCESS_KEY": "hush"}, Access()):
+        assert not left.exists()
+
+    assert kept.read_text() == "kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", link.name]

@@ -14,7 +14,7 @@ from tac.errors import ConfigError, TacError
 from tac.store import store_of
 from tac.target import StoreFileSystem, StoreTarget
 from tests.support.faults import Answer, running_proxy
-from tests.support.homes import FilesHome, Home, S3Home, publish
+from tests.support.homes import FilesHome, Home, S3Home, publish, start_python
 from tests.support.s3 import Bucket, point_tac_at
 
 FS = StoreFileSystem()
@@ -179,6 +179,37 @@ def test_a_folder_is_not_moved_into_itself(home: Home):
             f"{home.address(dest)}: lies in {home.address('d')}, which cannot be moved into itself"
         )
     assert home.contents() == {"d/a": b"1"}
+
+
+MOVE = """
+import sys
+from pathlib import Path
+from tac.errors import StorageError
+from tac.target import StoreFileSystem
+source, dest = sys.argv[1:]
+def publish_meanwhile(name, arguments):
+    if name == "os.link":
+        Path(source, "new").write_text("2")
+sys.addaudithook(publish_meanwhile)
+try:
+    StoreFileSystem().move(source, dest)
+except StorageError as error:
+    print(error.message)
+"""
+
+
+def test_what_is_published_while_a_folder_is_moved_is_not_lost(files_home: FilesHome):
+    publish(files_home.address("d/a"), b"1")
+    source, dest = files_home.address("d"), files_home.address("e")
+
+    process = start_python(MOVE, source, dest, environment={})
+    out, err = process.communicate(timeout=60)
+
+    assert (out, err) == (
+        f"{source}: changed while it was copied to {dest}; nothing of it was removed\n",
+        "",
+    )
+    assert files_home.contents() == {"d/a": b"1", "d/new": b"2", "e/a": b"1"}
 
 
 def test_directories_are_the_same_by_their_url(files_home: FilesHome):
