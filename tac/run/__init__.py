@@ -15,9 +15,11 @@ from typing import Any
 
 import luigi
 from luigi.configuration import get_config
+from luigi.rpc import RPCError
 from luigi.task_status import DONE, PENDING
 
 from tac import runners, settings
+from tac.run.not_run import SchedulerState, why_not_run
 from tac.run.outcome import FailedTask, Outcome, outcome_of
 from tac.run.signals import Terminated, interrupted_again, orderly
 from tac.run.warned import warnings_once
@@ -45,6 +47,9 @@ _STEPS_ON_S3 = ("tac.store.s3",)
 
 _AGAIN_SECONDS = 5.0
 """How long a second Ctrl-C is waited for."""
+
+_ASK_SECONDS = 10.0
+"""How long luigid is asked in the end why it did not hand out a task."""
 
 _RETRY_SECONDS = 10.0
 """After this a task with a `retry_count` is tried again; luigid has a configuration of its own."""
@@ -132,16 +137,33 @@ def build(plan: Plan, options: Options) -> Outcome:
     with orderly(), _runner(steps) as runner:
         if steps and (where := runner.where(step.output().path for step in steps)):
             Observers(options.observers).notice(where)
-        worker = factory.create_worker(_scheduler(factory, options.luigid), options.workers)
+        scheduler = _scheduler(factory, options.luigid)
+        worker = factory.create_worker(scheduler, options.workers)
         stopped, running = _work_through(worker, plan, runner, Observers(options.observers))
         left = runner.leaves()
     _ask_again(worker, plan)
-    outcome = outcome_of(worker.nodes, worker.statuses, worker.run_elsewhere, record.failures)
+    refusals = {} if stopped else _refusals(worker, scheduler)
+    outcome = outcome_of(
+        worker.nodes, worker.statuses, worker.run_elsewhere, record.failures, refusals
+    )
     outcome.stopped_by = stopped
     outcome.left = left
     outcome.running = [str(worker.nodes[key].task) for key in running if key in worker.nodes]
     outcome.seconds = time.monotonic() - began
     return outcome
+
+
+def _refusals(
+    worker: TacWorker, scheduler: LocalScheduler | PatientScheduler
+) -> dict[str, Failure]:
+    def ask() -> SchedulerState:
+        if isinstance(scheduler, PatientScheduler):
+            scheduler.patience_seconds = _ASK_SECONDS
+        with contextlib.suppress(RPCError):  # the run is over: what luigid knew is not waited for
+            return SchedulerState.of(scheduler, driver_disabled=worker.takes_no_more)
+        return SchedulerState(getattr(scheduler, "url", ""))
+
+    return why_not_run(worker.nodes, worker.statuses, ask)
 
 
 def _scheduler(factory: WorkerFactory, luigid: str) -> LocalScheduler | PatientScheduler:

@@ -47,6 +47,8 @@ class Outcome:
     elsewhere: dict[str, str] = field(default_factory=dict)
     """Run by other workers: name to worker."""
     not_run: list[str] = field(default_factory=list)
+    refused: list[FailedTask] = field(default_factory=list)
+    """Those of them that nothing held up but the scheduler, and why."""
     held_up: dict[str, list[str]] = field(default_factory=dict)
     """What went wrong, and what was not run because of it."""
     running: list[str] = field(default_factory=list)
@@ -79,6 +81,7 @@ def outcome_of(
     statuses: Mapping[str, str],
     run_elsewhere: Mapping[str, str],
     failures: Mapping[str, FailedTask],
+    refusals: Mapping[str, Failure],
 ) -> Outcome:
     """Sort the tasks by what became of them."""
     outcome = Outcome()
@@ -104,8 +107,18 @@ def outcome_of(
             outcome.not_run.append(name)
             continue
         held_up_by[key] = name
-    _find_held_up(outcome, nodes, held_up_by)
+    _find_held_up(outcome, nodes, held_up_by | _note_refused(outcome, nodes, refusals))
     return outcome
+
+
+def _note_refused(
+    outcome: Outcome, nodes: Mapping[str, Node], refusals: Mapping[str, Failure]
+) -> dict[str, str]:
+    not_run = set(outcome.not_run)
+    names = {key: str(nodes[key].task) for key in refusals}
+    refused = {key: name for key, name in names.items() if name in not_run}
+    outcome.refused = [FailedTask(name, refusals[key]) for key, name in refused.items()]
+    return refused
 
 
 def _find_held_up(outcome: Outcome, nodes: Mapping[str, Node], causes: Mapping[str, str]) -> None:
@@ -120,7 +133,7 @@ def _find_held_up(outcome: Outcome, nodes: Mapping[str, Node], causes: Mapping[s
         waiting = [cause]
         while waiting:
             for key in dependents.get(waiting.pop(), ()):
-                if key not in found and str(nodes[key].task) in not_run:
+                if key != cause and key not in found and str(nodes[key].task) in not_run:
                     found[key] = None
                     waiting.append(key)
         outcome.held_up[name] = [str(nodes[key].task) for key in found]

@@ -134,7 +134,7 @@ def explanation(outcome: Outcome, command: str) -> Iterator[str]:
         running = names(outcome.running) or "nothing"
         left = "goes on without us" if outcome.left else "runs no more"
         yield f"{outcome.stopped_by.name}: stopped; {running} was running, and {left}"
-    yield from _failures([*outcome.broken, *outcome.failed], outcome)
+    yield from _failures([*outcome.broken, *outcome.failed, *outcome.refused], outcome)
     missing = ((name, "is not there, and comes from elsewhere") for name in outcome.missing)
     yield from _not_ours(dict(missing), outcome)
     yield from _not_ours(

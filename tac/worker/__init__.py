@@ -131,6 +131,11 @@ class TacWorker(luigi_worker.Worker):
             self._give_up(handle.task)
         return False
 
+    @property
+    def takes_no_more(self) -> bool:
+        """Whether somebody told this worker to ask for no more work."""
+        return self._stop_requesting_work
+
     def running(self) -> list[str]:
         """Return the keys of the tasks that run now."""
         return [key for key, handle in self._running_tasks.items() if handle.is_alive()]

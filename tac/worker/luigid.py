@@ -48,6 +48,11 @@ class PatientScheduler(rpc.RemoteScheduler):
         self.patience_seconds = float("inf")
         """How long a request is tried again."""
 
+    @property
+    def url(self) -> str:
+        """The address, without a password."""
+        return str(self._url)
+
     def meet(self) -> None:
         """Make sure that a luigid answers at the address.
 
