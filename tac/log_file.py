@@ -30,6 +30,37 @@ _TAIL_BYTES = 1 << 14
 """What of the end of a log is looked at for last words: some two hundred lines."""
 
 
+class BoundedLine:
+    """A line that is read in pieces: its beginning, and at its end how much was left out."""
+
+    def __init__(self, most_bytes: int, whole_is: str) -> None:
+        self._most_bytes, self._whole_is = most_bytes, whole_is
+        self._kept = bytearray()
+        self._left_out = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._kept)
+
+    def add(self, piece: bytes) -> None:
+        """Add what was read of it."""
+        kept = piece[: self._most_bytes - len(self._kept)]
+        self._kept += kept
+        self._left_out += len(piece) - len(kept)
+
+    def end(self) -> bytes:
+        """Return it, and begin the next; a line that was cut says so."""
+        line = bytes(self._kept)
+        if self._left_out:
+            line += f"… (and {self._left_out} bytes more, {self._whole_is})".encode()
+        self.clear()
+        return line
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._kept.clear()
+        self._left_out = 0
+
+
 class Log:
     """One attempt's part of a log file."""
 
@@ -37,9 +68,7 @@ class Log:
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._begin = begin
         self._read = begin
-        self._line = bytearray()
-        self._left_out = 0
-        """How many bytes of the line were read and not kept."""
+        self._line = BoundedLine(_LONGEST_LINE_BYTES, "in the log file")
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +91,7 @@ class Log:
         while self._read < size and self.follow(tell):
             pass
         if self._line:
-            tell(self._end_line())
+            tell(_text(self._line.end()))
 
     def tail(self) -> list[str]:
         """Read the last lines of the attempt."""
@@ -73,22 +102,9 @@ class Log:
     def _lines(self, piece: bytes) -> Iterator[str]:
         *whole, rest = piece.split(b"\n")
         for part in whole:
-            self._add(part)
-            yield self._end_line()
-        self._add(rest)
-
-    def _add(self, part: bytes) -> None:
-        kept = part[: _LONGEST_LINE_BYTES - len(self._line)]
-        self._line += kept
-        self._left_out += len(part) - len(kept)
-
-    def _end_line(self) -> str:
-        text = _text(self._line)
-        if self._left_out:
-            text = f"{text}… (and {self._left_out} bytes more, in the log file)"
-        self._line.clear()
-        self._left_out = 0
-        return text
+            self._line.add(part)
+            yield _text(self._line.end())
+        self._line.add(rest)
 
 
 class LogWriter:
@@ -176,5 +192,5 @@ def begin_log(path: Path, headline: str) -> Log:
     return Log(path, begin)
 
 
-def _text(line: bytes | bytearray) -> str:
+def _text(line: bytes) -> str:
     return line.decode("utf-8", errors="replace").removesuffix("\r")

@@ -248,9 +248,15 @@ class Client:
             "timestamps": "true" if timestamps else "",
             "follow": "true",
         }
-        request = self._log(pod, wanted)
+        return self._stream(self._log(pod, wanted), _FOLLOW_SILENT_SECONDS)
+
+    def stream_log(self, pod: str, container: str, *, since_time: str = "") -> LogStream:
+        """Return what a container has said until now, with times, in pieces: it may be much."""
+        wanted = {"container": container, "sinceTime": since_time, "timestamps": "true"}
+        return self._stream(self._log(pod, wanted), SILENT_SECONDS)
+
+    def _stream(self, request: Request, silence: float) -> LogStream:
         own = OwnConnection()
-        silence = _FOLLOW_SILENT_SECONDS
         return LogStream(
             request.asked, own, lambda: self._sender.send(request, own, silence), silence
         )

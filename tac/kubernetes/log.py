@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING
 
 from tac.errors import NotFound, TacError
 from tac.kubernetes.pauses import LAST_SECONDS, Pauses
+from tac.log_file import BoundedLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from tac.kubernetes.client import Client, LogStream
 
 STREAMS = 100
 """How many containers are listened to at once; a further one is read when it has ended, or when
 another has. A stream is a connection of its own, here, at the API server and at the kubelet."""
+
+LONGEST_LINE_BYTES = 1 << 20
+"""Of a longer line the beginning is copied: a container may write gigabytes without an end of a
+line, which has to be known for what is read again after a cut."""
 
 _QUIET_START_SECONDS = 0.3
 """A container that is over sooner is read once, which costs a third of a stream."""
@@ -42,7 +47,7 @@ class Lines:
 
     def __init__(self, tell: Callable[[bytes], None]) -> None:
         self._tell = tell
-        self._rest = bytearray()
+        self._rest = BoundedLine(LONGEST_LINE_BYTES, "in the log of its pod")
         self._last = self._zone = b""
         self._told = 0
         """How many lines of the last second, and later, were told."""
@@ -66,13 +71,17 @@ class Lines:
     def add(self, piece: bytes) -> None:
         """Tell the whole lines of a piece that were not told before."""
         *lines, rest = piece.split(b"\n")
-        if lines:
-            lines[0] = bytes(self._rest) + lines[0]
-            self._rest.clear()
-        self._rest += rest
-        new = b"".join(text + b"\n" for line in lines if (text := self._new(line)) is not None)
+        new = b"".join(self._new_lines(lines))
+        self._rest.add(rest)
         if new:
             self._tell(new)
+
+    def _new_lines(self, lines: Sequence[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            self._rest.add(line)
+            text = self._new(self._rest.end())
+            if text is not None:
+                yield text + b"\n"
 
     def end(self) -> None:
         """Tell the last line, which may have no end."""
@@ -132,11 +141,12 @@ class LogFollower:
         # The rest is not waited for: a kubelet notices up to five seconds late that a container has
         # ended (kubelet's stateCheckPeriod). What the stream still hears is not told.
         if read_rest:
-            rest = self._client.read_log(
-                self._pod, self._container, since_time=self._lines.since, timestamps=True
-            )
-            self._lines.begin()
-            self._lines.add(rest)
+            with self._client.stream_log(
+                self._pod, self._container, since_time=self._lines.since
+            ) as rest:
+                self._lines.begin()
+                for piece in rest:
+                    self._lines.add(piece)
             self._lines.end()
 
     def _run(self) -> None:

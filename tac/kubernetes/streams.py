@@ -34,6 +34,8 @@ NO_ANSWER = (
 """What the libraries raise when a connection does not bring what it should."""
 
 _PIECE_BYTES = 1 << 16
+_LONGEST_EVENT_BYTES = 1 << 24
+"""An object has 1.5 MiB at most (etcd's --max-request-bytes); what goes on is no event."""
 
 
 class Stream:
@@ -144,6 +146,11 @@ class Watch(Stream):
         rest = b""
         while (piece := self._piece()) is not None:
             *lines, rest = (rest + piece).split(b"\n")
+            if len(rest) > _LONGEST_EVENT_BYTES:
+                self.close()
+                raise ApiUnavailable(
+                    f"{self._asked.subject}: an event has more than {_LONGEST_EVENT_BYTES} bytes"
+                )
             for line in lines:
                 if self._closed.is_set():
                     return

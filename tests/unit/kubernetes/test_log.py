@@ -2,7 +2,7 @@
 
 import pytest
 
-from tac.kubernetes.log import Lines
+from tac.kubernetes.log import LONGEST_LINE_BYTES, Lines
 
 S1, S2, S3 = (f"2023-03-01T00:00:0{second}" for second in (1, 2, 3))
 
@@ -132,4 +132,23 @@ def test_a_long_line_takes_time_in_proportion(lines, told):
         lines.add(piece)
     lines.add(b"\n")
 
-    assert [len(each) for each in told] == [1 << 26]
+    assert [each.lstrip(b"x").decode() for each in told] == [
+        "… (and 66060319 bytes more, in the log of its pod)"
+    ]
+
+
+def test_a_line_that_was_cut_is_told_once(lines, told):
+    long = line(S1, 5, "x" * LONGEST_LINE_BYTES)
+    lines.add(long + line(S1, 6, "a"))
+    lines.begin()
+    lines.add(long + line(S1, 6, "a") + line(S1, 7, "b"))
+
+    assert [each[:1] for each in told] == [b"x", b"a", b"b"]
+
+
+def test_a_cut_in_a_line_that_is_too_long_leaves_nothing_of_it_behind(lines, told):
+    lines.add(line(S1, 5, "x" * LONGEST_LINE_BYTES)[:-1])
+    lines.begin()
+    lines.add(line(S1, 5, "short"))
+
+    assert told == [b"short"]
