@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from tac.plain import plain_line
@@ -26,6 +27,7 @@ _LONGEST_LINE_BYTES = 1 << 16
 """Of a longer line those who follow hear the beginning: a step may write gigabytes without an end
 of a line, and memory has one. The file has it all."""
 
+_LINE_END = re.compile(r"\r\n|\n|\r")  # and none of the others that Unicode knows
 _TAIL_BYTES = 1 << 14
 """What of the end of a log is looked at for last words: some two hundred lines."""
 
@@ -97,7 +99,8 @@ class Log:
         """Read the last lines of the attempt."""
         size = os.fstat(self._file).st_size
         begin = max(self._begin, size - _TAIL_BYTES)
-        return _text(os.pread(self._file, _TAIL_BYTES, begin)).splitlines()
+        end = os.pread(self._file, _TAIL_BYTES, begin).removesuffix(b"\n")
+        return _LINE_END.split(_text(end)) if end else []
 
     def _lines(self, piece: bytes) -> Iterator[str]:
         *whole, rest = piece.split(b"\n")

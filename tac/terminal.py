@@ -104,5 +104,6 @@ def _show_warning(
     file: IO[str] | None = None,
     line: str | None = None,
 ) -> None:
-    for words in warnings.formatwarning(message, category, filename, lineno, line).splitlines():
+    text = warnings.formatwarning(plain(str(message)), category, filename, lineno, line)
+    for words in text.splitlines():
         say(words, file=file)

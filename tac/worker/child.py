@@ -22,6 +22,7 @@ import luigi
 from luigi.task_status import FAILED
 from luigi.worker import SchedulerMessage, TaskException, TaskProcess
 
+from tac import terminal
 from tac.errors import cut
 from tac.worker.chatter import silence_luigi
 from tac.worker.defaults import Defaults, set_defaults
@@ -69,6 +70,7 @@ def _not_complete(task: luigi.Task) -> Failure:
 def main(theirs: Connection, pickled: bytes) -> None:
     """Run the task, tell the result, and end."""
     os.setpgid(0, 0)
+    terminal.guard()
     driver = _Driver(theirs)
     warnings.showwarning = driver.warn  # type: ignore[assignment]  # nobody names its arguments
     driver.listen()

@@ -139,6 +139,7 @@ class Reporter(TaskStatusReporter):
 
     def update_tracking_url(self, tracking_url: str) -> None:
         """Show where the log of the task is."""
+        tracking_url = plain(tracking_url)
         self._to.observers.linked(self._task_id, tracking_url)
         # luigid's page comes by http, from which no browser opens a file: the button would be dead.
         if not tracking_url.startswith("file:"):
