@@ -16,7 +16,7 @@ from tests.support import runs
 
 REPOSITORY = Path(__file__).parents[2]
 # What .ci/run would install.
-THERE = ("chromium", "dockerd", "debootstrap", "runc", "openssl", "nsenter")
+THERE = ("chromium", "dockerd", "debootstrap", "runc", "openssl", "nsenter", "ss", "iptables-save")
 MAKE = """\
 #!/usr/bin/env bash
 printf 'make %s%s\\n' "${DATE-}${ARGS-}${STORE-}${NODES-}${PYTHON-}" "$*" >>"$RAN"
