@@ -1,7 +1,9 @@
 """Log files, and following them: every line once, while somebody still writes.
 
 The file is the truth. It is read from where the attempt began, so nothing that is in it gets lost,
-however fast it was written and whatever bytes it holds.
+however fast it was written and whatever bytes it holds. It is opened once, as an ordinary file and
+through no link (`tac.real_path`), so what a step puts in its place is not written to. It may have
+more than one name: a backup may be made of hard links, and a container can make none.
 """
 
 from __future__ import annotations
@@ -9,13 +11,14 @@ from __future__ import annotations
 import logging
 import os
 import re
-from typing import TYPE_CHECKING, Self, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
 
 from tac.plain import plain_line
+from tac.real_path import open_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tac.progress import Location
 
@@ -64,10 +67,11 @@ class BoundedLine:
 
 
 class Log:
-    """One attempt's part of a log file."""
+    """One attempt's part of a log file, which is closed with it."""
 
-    def __init__(self, path: Path, begin: int) -> None:
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    def __init__(self, path: Path, descriptor: int, begin: int) -> None:
+        self.path = path
+        self._file = descriptor
         self._begin = begin
         self._read = begin
         self._line = BoundedLine(_LONGEST_LINE_BYTES, "in the log file")
@@ -77,6 +81,19 @@ class Log:
 
     def __exit__(self, *exception: object) -> None:
         os.close(self._file)
+
+    def again(self) -> Log:
+        """Return the same part of the file, to be read from its beginning."""
+        return Log(self.path, os.dup(self._file), self._begin)
+
+    def identity(self) -> tuple[int, int]:
+        """Return what tells the file from every other one, by whatever name it is opened."""
+        found = os.fstat(self._file)
+        return found.st_dev, found.st_ino
+
+    def writer(self) -> BinaryIO:
+        """Return another descriptor of the same file, to add to its end; the caller closes it."""
+        return os.fdopen(os.dup(self._file), "ab", buffering=0)
 
     def follow(self, tell: Callable[[str], None]) -> bool:
         """Tell the whole lines of one more piece of the log; False: there was nothing more."""
@@ -115,12 +132,11 @@ class LogWriter:
 
     def __init__(
         self,
-        path: Path,
         log: Log,
         tell: Callable[[str], None],
         located: Callable[[Location], None] | None = None,
     ) -> None:
-        self._file = path.open("ab", buffering=0)
+        self._file = log.writer()
         self._log = log
         self._listener, self._located = tell, located
         self._ours: set[str] = set()
@@ -138,7 +154,7 @@ class LogWriter:
         try:
             self._file.write(data)
         except OSError as error:  # a full disk here says nothing about the work
-            _log.warning("%s: not written: %s", self._file.name, error.strerror)
+            _log.warning("%s: not written: %s", self._log.path, error.strerror)
 
     def say(self, line: str) -> None:
         """Add a line of our own that reads like one of what is followed."""
@@ -180,19 +196,35 @@ class LogWriter:
         return [line for line in self._log.tail() if line not in self._ours]
 
 
+def open_to_append(path: Path) -> int:
+    """Open a log file to add to its end and to read it; it is made with its directories.
+
+    Raises:
+        ConfigError: a part of its path is a link, or something else than a file stands there.
+        OSError: it cannot be made.
+    """
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - it takes `..` out
+    return open_file(absolute, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+
+
 def begin_log(path: Path, headline: str) -> Log:
     """Open a log for something that is about to begin; others' parts of the file stay before it.
 
     Raises:
-        OSError: the file cannot be made.
+        ConfigError: a part of its path is a link, or something else than a file stands there.
+        OSError: it cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
-            file.write(b"\n")
-        file.write(f"{headline}\n".encode(errors="surrogateescape"))
-        begin = file.tell()
-    return Log(path, begin)
+    descriptor = open_to_append(path)
+    try:
+        size = os.fstat(descriptor).st_size
+        between = b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
+        with os.fdopen(os.dup(descriptor), "ab") as file:
+            file.write(between + f"{headline}\n".encode(errors="surrogateescape"))
+            file.flush()
+            return Log(path, descriptor, file.tell())
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def _text(line: bytes) -> str:

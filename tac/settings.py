@@ -22,8 +22,13 @@ from tac.redaction import holds_secret, redacted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+OWN_FOLDER = "_tac"
+"""The folder of a store that is tac's own: logs, what was learned, black boxes."""
+
 ON_STOP = ("stop", "leave")
 YES_OR_NO = ("yes", "no")
+_FILE = "file://"
+_LOGS_ELSEWHERE = "tac-logs"
 _LONGEST_SECONDS = {
     "stop_grace_seconds": 3600,
     "scheduling_seconds": 7 * 24 * 3600,
@@ -178,12 +183,28 @@ class Settings:
         """Tell whether a step is told the driver's build, to refuse another."""
         return self.check_build == "yes"
 
-    @property
+    @functools.cached_property
+    def store_directory(self) -> Path | None:
+        """Where a store of files really is, whatever its links lead to later; None: it is on S3."""
+        if "://" in self.store.removeprefix(_FILE):
+            return None
+        return Path(os.path.realpath(self.store.removeprefix(_FILE)))
+
+    @functools.cached_property
     def log_directory(self) -> Path:
-        """Where the log of a step goes."""
-        if self.logs:
-            return Path(self.logs)
-        return Path("tac-logs") if "://" in self.store else Path(self.store) / "_tac" / "logs"
+        """Where the log of a step really goes.
+
+        A link below the store is not followed, because a step may have made it.
+        """
+        store = self.store_directory
+        named = Path(os.path.abspath(self.logs or _LOGS_ELSEWHERE))  # noqa: PTH100 - without `..`
+        if store is None:
+            return Path(os.path.realpath(named))
+        if not self.logs:
+            return store / OWN_FOLDER / "logs"
+        spelled = Path(os.path.abspath(self.store.removeprefix(_FILE)))  # noqa: PTH100 - the same
+        inside = named.is_relative_to(spelled)
+        return store / named.relative_to(spelled) if inside else Path(os.path.realpath(named))
 
 
 def _names() -> list[str]:
@@ -329,8 +350,10 @@ def _seconds(name: str, text: str) -> float:
 
 @functools.cache
 def current() -> Settings:
-    """Return the settings of this process, read once."""
-    return read_settings(os.environ, _configuration_files(os.environ))  # noqa: TID251  # the one reader
+    """Return the settings of this process, read once; and what links in their paths mean."""
+    found = read_settings(os.environ, _configuration_files(os.environ))  # noqa: TID251  # the one reader
+    _ = found.store_directory, found.log_directory
+    return found
 
 
 def override(**values: str | float | None) -> None:

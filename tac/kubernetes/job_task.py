@@ -29,13 +29,14 @@ from tac.kubernetes.foreign import READ, Foreign, build_foreign_job, foreign_rem
 from tac.kubernetes.job import Attempt, Order
 from tac.kubernetes.lease import Door, lent
 from tac.kubernetes.objects import finished
-from tac.log_file import Log, LogWriter, begin_log
+from tac.log_file import LogWriter, begin_log
 from tac.luigi_task import StoppableTask
 from tac.plain import plain_line
 from tac.signals import stopped_by_signals
 
 if TYPE_CHECKING:
     from tac.kubernetes.shared import Shared
+    from tac.log_file import Log
     from tac.progress import Location
     from tac.verdict import Verdict
 
@@ -183,7 +184,6 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
     def _attempt(self, shared: Shared, order: Order, number: int, stop: threading.Event) -> Verdict:
         path = Path(order.log)
         log = _begin(path, f"job/{order.name}" + (f"  # attempt {number}" if number > 1 else ""))
-        begin = path.stat().st_size
         _log.info("job/%s: its log is %s", order.name, path)
         self.tell(f"log: {path}")
         self.link(path.as_uri())
@@ -194,10 +194,11 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
         def located(location: Location) -> None:
             self.tell_place(location, path)
 
-        with log, LogWriter(path, log, follow, located) as writer, self.last_word_told():
-            ended = Attempt(shared, order, writer, stop).run()
-        if self.print_pod_logs_on_exit:
-            _print(path, begin)
+        with log:
+            with LogWriter(log, follow, located) as writer, self.last_word_told():
+                ended = Attempt(shared, order, writer, stop).run()
+            if self.print_pod_logs_on_exit:
+                _print(log)
         return ended
 
     def _check_outputs(self, ended: Verdict, order: Order) -> None:
@@ -260,9 +261,9 @@ def _begin(path: Path, headline: str) -> Log:
         ) from error
 
 
-def _print(path: Path, begin: int) -> None:
-    with Log(path, begin) as log:
-        log.finish(lambda line: _log.info("%s", plain_line(line, limit=None)))
+def _print(log: Log) -> None:
+    with log.again() as whole:
+        whole.finish(lambda line: _log.info("%s", plain_line(line, limit=None)))
 
 
 def _failure(ended: Verdict, order: Order) -> StepFailed:

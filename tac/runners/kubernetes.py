@@ -63,7 +63,7 @@ class KubernetesRunner(OutlivingRunner):
         self, command: Command, log: Log, follow: Callable[[str], None], stop: threading.Event
     ) -> Verdict:
         try:
-            opened = LogWriter(command.log, log, follow, command.located)
+            opened = LogWriter(log, follow, command.located)
         except OSError as error:
             return not_started(error, str(command.log))
         with opened as writer:

@@ -18,6 +18,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tac import exits, settings, verdict
+from tac.errors import TacError
 from tac.runners.log import not_started, open_log
 from tac.runners.server_process import ServerProcess
 
@@ -100,7 +101,8 @@ class LocalRunner:
         try:
             request = self._request(command)
             log = open_log(command)
-        except OSError as error:
+            request["log_is"] = log.identity()
+        except (TacError, OSError) as error:
             return not_started(error, str(command.log))
         began = time.monotonic()
         with log:

@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from tac import verdict
+from tac.errors import TacError
 from tac.log_file import begin_log
 from tac.redaction import redacted
 
@@ -32,7 +33,8 @@ def open_log(command: Command) -> Log:
     """Open the log of a command that is about to begin, headed by what would run it by hand.
 
     Raises:
-        OSError: the file cannot be made.
+        ConfigError: a part of its path is a link, or something else than a file stands there.
+        OSError: it cannot be made.
     """
     again = f"  # attempt {command.attempt}" if command.attempt > 1 else ""
     return begin_log(command.log, f"$ {shown(command.argv)}{again}")
@@ -43,7 +45,9 @@ def shown(argv: Iterable[str]) -> str:
     return shlex.join(map(redacted, argv))
 
 
-def not_started(error: OSError, log: str) -> Verdict:
-    """Conclude from what the system refused before a command began."""
+def not_started(error: OSError | TacError, log: str) -> Verdict:
+    """Conclude from what was refused before a command began."""
+    if isinstance(error, TacError):
+        return verdict.cannot_start(error.message, log=log, remedy=error.hint)
     conclude = verdict.refused if error.errno in _NO_ROOM else verdict.cannot_start
     return conclude(str(error), log=log)

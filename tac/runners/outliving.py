@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tac import settings, verdict
-from tac.errors import ConfigError
+from tac.errors import ConfigError, TacError
 from tac.redaction import holds_secret
 from tac.runners.log import not_started, open_log
 
@@ -53,7 +53,7 @@ class OutlivingRunner(ABC):
             return verdict.stopped_before_start()
         try:
             log = open_log(command)
-        except OSError as error:
+        except (TacError, OSError) as error:
             return not_started(error, str(command.log))
         with log, self._counted():
             return self._attempt(command, log, follow, stop)

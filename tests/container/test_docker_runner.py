@@ -40,7 +40,15 @@ def test_a_container_gets_no_more_rights_than_it_needs(at):
         "options": ["no-new-privileges"],
         "temporary": {"/tmp": ""},
         "privileged": False,
-        "mounts": [{"Type": "bind", "Source": store, "Target": store}],
+        "mounts": [
+            {"Type": "bind", "Source": store, "Target": store},
+            {
+                "Type": "bind",
+                "Source": f"{store}/_tac",
+                "Target": f"{store}/_tac",
+                "ReadOnly": True,
+            },
+        ],
     }
 
 
@@ -119,21 +127,18 @@ def test_relative_paths_mean_what_they_mean_here_and_inputs_cannot_be_written(at
     assert (at.path / "out" / "x.csv").read_text() == "out\n"
 
 
-def test_an_input_behind_a_link_a_folder_and_a_sentence_are_what_they_are_here(at):
-    (at.path / "elsewhere").mkdir()
-    (at.path / "elsewhere" / "day.csv").write_text("so\n")
+def test_an_input_behind_a_link_in_the_store_a_folder_and_a_sentence_are_what_they_are_here(at):
     store = at.path / "store"
-    store.mkdir()
-    (store / "day.csv").symlink_to("../elsewhere/day.csv")
+    (store / "of").mkdir(parents=True)
+    (store / "of" / "day.csv").write_text("so\n")
+    (store / "day.csv").symlink_to("of/day.csv")
     sentence = f"SELECT 1/2 {'x' * 300}."
 
-    script = 'cat "$1"; echo no > "$1" || echo kept; echo "$2"; echo "$3"'
-    words = ("sh", "-c", script, "sh", f"{store}/day.csv", f"{store}/parts/", sentence)
-    verdict = at.run(*words)
+    words = ("sh", "-c", 'cat "$1"; echo "$2"; echo "$3"', "sh")
+    verdict = at.run(*words, f"{store}/day.csv", f"{store}/parts/", sentence)
 
     assert verdict.reason is Reason.DONE, verdict.message("x")
-    assert set(at.words.splitlines()) > {"so", "kept", f"{store}/parts/", sentence}
-    assert (store / "day.csv").read_text() == "so\n"
+    assert at.words.splitlines() == ["so", f"{store}/parts/", sentence]
 
 
 def test_only_the_temporary_directory_can_be_written_beside_the_store(at):

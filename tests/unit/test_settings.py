@@ -1,7 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tac import settings
 from tac.errors import ConfigError
 from tac.settings import Settings, child_environment, current, passed_on, read_settings
 
@@ -19,9 +21,9 @@ def test_without_files_and_variables_every_setting_has_its_default():
 def test_a_file_sets_and_the_environment_wins_over_it(tmp_path):
     path = write(tmp_path, "luigi.cfg", "[tac]\nstore = s3://a/b\nstop-grace-seconds = 2.5\n")
 
-    settings = read_settings({"TAC_STORE": "elsewhere"}, [path])
+    found = read_settings({"TAC_STORE": "elsewhere"}, [path])
 
-    assert settings == Settings(store="elsewhere", stop_grace_seconds=2.5)
+    assert found == Settings(store="elsewhere", stop_grace_seconds=2.5)
 
 
 def test_a_later_file_wins_over_an_earlier_one(tmp_path):
@@ -32,9 +34,9 @@ def test_a_later_file_wins_over_an_earlier_one(tmp_path):
 
 
 def test_settings_that_are_numbers_are_read_as_numbers():
-    settings = read_settings({"TAC_STOP_GRACE_SECONDS": "0", "TAC_SCHEDULING_SECONDS": "1.5"})
+    found = read_settings({"TAC_STOP_GRACE_SECONDS": "0", "TAC_SCHEDULING_SECONDS": "1.5"})
 
-    assert settings == Settings(stop_grace_seconds=0.0, scheduling_seconds=1.5)
+    assert found == Settings(stop_grace_seconds=0.0, scheduling_seconds=1.5)
 
 
 def test_settings_that_are_sizes_are_read_as_kubernetes_writes_them():
@@ -59,9 +61,9 @@ def test_a_step_is_told_of_the_bounds_that_a_file_sets(tmp_path, monkeypatch):
 
 
 def test_pods_can_be_given_no_config_map_and_no_secret():
-    settings = read_settings({"TAC_KUBERNETES_CONFIG_MAP": "", "TAC_KUBERNETES_SECRET": ""})
+    found = read_settings({"TAC_KUBERNETES_CONFIG_MAP": "", "TAC_KUBERNETES_SECRET": ""})
 
-    assert settings == Settings(kubernetes_config_map="", kubernetes_secret="")
+    assert found == Settings(kubernetes_config_map="", kubernetes_secret="")
 
 
 def test_the_address_of_s3_comes_from_luigis_own_section(tmp_path):
@@ -80,12 +82,46 @@ def test_a_value_may_name_an_environment_variable(tmp_path):
     assert read_settings({"BUCKET": "flights"}, [path]).store == "s3://flights/x"
 
 
-def test_logs_go_into_a_store_that_is_a_directory_and_beside_one_that_is_not():
-    assert [
-        Settings(store="data").log_directory,
-        Settings(store="s3://bucket/prefix").log_directory,
-        Settings(store="s3://bucket/prefix", logs="/var/log/tac").log_directory,
-    ] == [Path("data/_tac/logs"), Path("tac-logs"), Path("/var/log/tac")]
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        (Settings(store="data"), "data/_tac/logs"),
+        (Settings(store="file://{here}/data"), "data/_tac/logs"),
+        (Settings(store="s3://bucket/prefix"), "tac-logs"),
+        (Settings(store="s3://bucket/prefix", logs="/var/log/tac"), "/var/log/tac"),
+        (Settings(store="data", logs="logs"), "logs"),
+        # What a person links is followed, and what a step may have linked is not.
+        (Settings(store="link"), "real/_tac/logs"),
+        (Settings(store="data", logs="link/logs"), "real/logs"),
+        (Settings(store="link", logs="link/inside"), "real/inside"),
+    ],
+)
+def test_logs_go_into_a_store_that_is_a_directory_and_beside_one_that_is_not(
+    tmp_path, monkeypatch, chosen, expected
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real" / "inside").symlink_to("/etc")
+    chosen = replace(chosen, store=chosen.store.format(here=tmp_path))
+
+    assert chosen.log_directory == tmp_path / expected
+
+
+def test_what_a_link_in_a_setting_means_is_decided_when_the_settings_are_read(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.setenv("TAC_STORE", str(tmp_path / "link"))
+    settings.current.cache_clear()
+    chosen = settings.current()
+    settings.current.cache_clear()
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to("/etc")
+
+    assert chosen.store_directory == tmp_path / "real"
+    assert chosen.log_directory == tmp_path / "real" / "_tac" / "logs"
 
 
 SETTINGS = (

@@ -26,7 +26,7 @@ from tac.runners.docker.container import (
 from tac.runners.docker.engine import Engine
 from tac.runners.docker.leftovers import Sweeper
 from tac.runners.docker.log import Copy
-from tac.runners.docker.mounts import find_mounts
+from tac.runners.docker.mounts import Places, find_mounts
 from tac.runners.outliving import OutlivingRunner, refuse_secrets
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class DockerRunner(OutlivingRunner):
     ) -> Verdict:
         with contextlib.ExitStack() as stack:
             try:
-                attempt = self._prepare(command, Copy(command.log, log, follow), stop, stack)
+                attempt = self._prepare(command, Copy(log, follow), stop, stack)
             except (TacError, OSError) as error:
                 return not_begun(error, command)
             return attempt.run()
@@ -104,8 +104,11 @@ class DockerRunner(OutlivingRunner):
         """Find what the container needs of this machine; `stack` gives back what is lent to it."""
         stack.enter_context(copy)
         _refuse_secrets(*command.argv)
+        chosen = self._settings
         argv, mounts = find_mounts(
-            [str(word) for word in command.argv], store=self._settings.store, output=command.output
+            [str(word) for word in command.argv],
+            Places(chosen.store, chosen.store_directory, command.log.absolute().parent),
+            output=command.output,
         )
         shared = self._meet()
         terms = self._terms(command)
@@ -118,6 +121,7 @@ class DockerRunner(OutlivingRunner):
             command.environment,
             s3=on_s3,
             http=any("http://" in word or "https://" in word for word in argv),
+            beside=mounts,
         )
         mounts_of_keys, variables = stack.enter_context(given)
         sight = Sight((*mounts, *mounts_of_keys), variables)

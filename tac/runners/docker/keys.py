@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from tac import settings
 from tac.errors import ConfigError
-from tac.runners.docker.mounts import Mount
+from tac.runners.docker.mounts import Mount, check_private
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tac.store.s3_access import Access
 
@@ -38,6 +38,7 @@ def mounted(
     *,
     s3: bool = True,
     http: bool = False,
+    beside: Iterable[Mount] = (),
 ) -> Iterator[tuple[tuple[Mount, ...], dict[str, str]]]:
     """Give what brings the user's keys into a container: mounts, and variables that name them.
 
@@ -46,13 +47,15 @@ def mounted(
     ends; a container that outlives it keeps what was mounted.
 
     Raises:
-        ConfigError: keys cannot be had, or a file is not there.
+        ConfigError: keys cannot be had, a file is not there, or the files would lie where the
+            container, by what is mounted `beside` them, may write.
         StorageUnavailable: whoever gives the keys did not answer.
     """
     authorization = settings.source_authorization() if http else ""
     if not s3 and not authorization:
         yield (), {}
         return
+    check_private(Path(tempfile.gettempdir()), beside)
     with _private_folder() as folder:
         given = _for_s3(folder, environment, access) if s3 else []
         given.append(_header(folder / "source-authorization", authorization))

@@ -16,7 +16,6 @@ from tac.runners.docker.engine import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tac.log_file import Log
     from tac.runners.docker.engine import Engine, Stream
@@ -76,8 +75,8 @@ class LiveLog:
 class Copy(LogWriter):
     """The part of a step's log file that one container's words are copied to."""
 
-    def __init__(self, path: Path, log: Log, tell: Callable[[str], None]) -> None:
-        super().__init__(path, log, tell)
+    def __init__(self, log: Log, tell: Callable[[str], None]) -> None:
+        super().__init__(log, tell)
         self._copied = 0
         self._ahead = 0
 

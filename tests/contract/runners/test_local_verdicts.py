@@ -67,8 +67,8 @@ def test_a_log_that_cannot_be_made_is_why_a_step_did_not_start(at):
     verdict = at.runner.run(command, follow=ignore, stop=at.stop)
 
     assert verdict.message("x") == (
-        f"step/x: could not be started: [Errno 17] File exists: '{at.path}/file'\n"
-        f"Hint: mend what it names and run the same command again; log: {at.path}/file/x.log"
+        f"step/x: could not be started: {at.path}/file: is a file, not a directory\n"
+        f"Hint: `ls -ld {at.path}/file`, then remove it or move it away"
     )
 
 

@@ -31,8 +31,8 @@ def test_a_log_that_cannot_be_made_is_why_a_step_did_not_start(runner, tmp_path)
     verdict = run(runner, tmp_path / "file" / "x.log")
 
     assert verdict.message("x") == (
-        f"step/x: could not be started: [Errno 17] File exists: '{tmp_path}/file'\n"
-        f"Hint: mend what it names and run the same command again; log: {tmp_path}/file/x.log"
+        f"step/x: could not be started: {tmp_path}/file: is a file, not a directory\n"
+        f"Hint: `ls -ld {tmp_path}/file`, then remove it or move it away"
     )
 
 

@@ -9,7 +9,7 @@ from tac.runners.log import open_log
 def copied(tmp_path):
     command = Command("x", ("true",), {}, tmp_path / "x.log")
     told: list[str] = []
-    with open_log(command) as log, Copy(command.log, log, told.append) as copy:
+    with open_log(command) as log, Copy(log, told.append) as copy:
         yield copy, told, lambda: command.log.read_text().partition("\n")[2]
 
 
