@@ -73,6 +73,11 @@ class User:
     impersonation: Mapping[str, str] = field(default_factory=dict)
     """Headers that name whom to act as."""
 
+    @property
+    def has_secret(self) -> bool:
+        """Whether a request says what lets in whoever reads it; a certificate does not."""
+        return bool(self.token or self.token_file or self.username or self.plugin)
+
 
 @dataclass(frozen=True)
 class Access:

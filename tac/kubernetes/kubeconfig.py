@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,7 +176,7 @@ def _of_context(files: _Files, name: str, namespace: str, chosen: str) -> Access
             server,
             kubeconfig=str(Path(chosen).expanduser()) if chosen else "",
         ),
-        user=_user(name, user_path, user, cluster),
+        user=_sent(name, server, _user(name, user_path, user, cluster)),
         authority=_material(cluster_path, cluster, "certificate-authority"),
         verify=not cluster.get("insecure-skip-tls-verify"),
         server_name=str(cluster.get("tls-server-name") or ""),
@@ -189,6 +190,35 @@ def _server(name: str, cluster: Mapping[str, Any]) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
         raise ConfigError(f"context {name!r}: its server is not an address like https://HOST:PORT")
     return server.rstrip("/")
+
+
+def _sent(context: str, server: str, user: User) -> User:
+    """Return who we are as far as it may be said to this server: over http everybody reads along.
+
+    kubectl says nothing over http, and is a stranger there. That is right on this machine, where
+    `kubectl proxy` says who we are; elsewhere the refusal that follows would explain nothing.
+
+    Raises:
+        ConfigError: a credential would be sent over http to another machine.
+    """
+    parts = urlsplit(server)
+    if parts.scheme == "https" or not user.has_secret:
+        return user
+    if _is_this_machine(parts.hostname or ""):
+        return User(impersonation=user.impersonation)
+    raise ConfigError(
+        f"context {context!r}: its server {server} speaks http, over which a token or a password "
+        "is not sent",
+        hint="name its https:// address: `kubectl config set-cluster … --server https://…`; for "
+        "`kubectl proxy`, its address on this machine",
+    )
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _material(path: Path, entry: Mapping[str, Any], key: str) -> bytes | Path | None:

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tac.kubernetes.access import Plugin
+from tac.kubernetes.access import Plugin, User
 from tests.support.kubeconfigs import SERVER, document, machine
 
 __all__ = ["machine"]
@@ -96,3 +96,44 @@ def test_no_credential_is_shown(machine):
     machine.write(".kube/config", document(user=user, cluster=cluster))
 
     assert "secret" not in repr(machine.access())
+
+
+CREDENTIALS = [
+    {"token": "hush"},
+    {"tokenFile": "hush"},
+    {"username": "me", "password": "hush"},
+    {"exec": {"apiVersion": V1, "command": "hush"}},
+]
+
+
+@pytest.mark.parametrize("user", CREDENTIALS)
+@pytest.mark.parametrize("server", ["http://one.example:8080", "http://10.0.0.1", "http://[::2]"])
+def test_no_token_and_no_password_goes_over_http_to_another_machine(machine, user, server):
+    machine.write(".kube/config", document(user=user, cluster={"server": server}))
+
+    assert machine.refusal() == (
+        f"context 'one': its server {server} speaks http, over which a token or a password is not"
+        " sent",
+        "name its https:// address: `kubectl config set-cluster … --server https://…`; for"
+        " `kubectl proxy`, its address on this machine",
+    )
+
+
+@pytest.mark.parametrize("user", CREDENTIALS)
+@pytest.mark.parametrize(
+    "server", ["http://127.0.0.1:8001", "http://127.8.0.1", "http://localhost:8001", "http://[::1]"]
+)
+def test_a_proxy_of_this_machine_is_asked_without_them_as_kubectl_does(machine, user, server):
+    machine.write(".kube/config", document(user={**user, "as": "a"}, cluster={"server": server}))
+
+    assert machine.access().user == User(impersonation={"Impersonate-User": "a"})
+
+
+@pytest.mark.parametrize(
+    "user",
+    [{}, {"as": "a"}, {"client-certificate-data": "aHVzaA==", "client-key-data": "aHVzaA=="}],
+)
+def test_who_shows_nothing_that_others_could_show_may_ask_over_http(machine, user):
+    machine.write(".kube/config", document(user=user, cluster={"server": "http://one.example"}))
+
+    assert machine.access().user == machine.user(**user)
