@@ -103,7 +103,9 @@ def _run_options(function: Any) -> Any:
         click.option("--namespace", help="The namespace of the Jobs (default: the context's)"),
         click.option("--source", help="Where flights come from: bundled, or a URL template"),
         click.option(
-            "--luigid", metavar="URL", help="Luigi's central scheduler, for its dashboard"
+            "--luigid",
+            metavar="URL",
+            help="Luigi's central scheduler, for its dashboard: `luigid --address 127.0.0.1`",
         ),
         click.option("--quiet", is_flag=True, help="Say only what went wrong, and the results"),
         click.option("--verbose", is_flag=True, help="Show what Luigi logs"),
@@ -174,7 +176,7 @@ def run(ctx: click.Context, /, **options: Any) -> None:
       tac run MakePredictions --date 2023-03-01 --store s3://bucket/prefix --runner kubernetes
       tac run MakePredictions --from 2023-01-11 --to 2023-12-31 --workers 4
       tac run FetchData --date 2023-03-01 --force --dry-run
-      tac run --module my_pipeline.task MyTask --number 7 --luigid http://localhost:8082
+      tac run --module my_pipeline.task MyTask --number 7 --luigid http://127.0.0.1:8082
     """  # noqa: D301 - click's mark for a paragraph to leave alone
     words = options["words"]
     if not words:

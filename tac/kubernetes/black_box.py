@@ -2,16 +2,19 @@
 
 One object of the store, published whole: `_tac/attempts/JOB/UID.json` holds the Job, its pods,
 their events, the last words of every container, and the verdict. Who is first has collected it.
+A file is its owner's alone, because a step says in its log what it likes.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import tac
 from tac.errors import ApiError, ApiUnavailable
 from tac.kubernetes.objects import has_begun
+from tac.redaction import MARK, redacted
 from tac.store import store_of
 
 if TYPE_CHECKING:
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 LINES, BYTES = 1000, 1 << 20
 """How much of each container's log is kept."""
 
+
+_SECRET_VARIABLE = re.compile(r"(?i)passw|secret|token|credential|authorization|_key(_|$)")
+"""What a variable is called, in a container's `env`, whose value nobody wants to keep."""
 
 _NOT_ASKED = "(not read: its node does not answer)"
 
@@ -60,9 +66,28 @@ def collect(
             for name in _that_began(pod)
         },
     }
-    with store_of(address).create(address) as draft:
-        draft.file.write(json.dumps(box, indent=1).encode())
+    with store_of(address).create(address, private=True) as draft:
+        draft.file.write(json.dumps(without_secrets(box), indent=1).encode())
     return address
+
+
+def without_secrets(box: Any) -> Any:
+    """Return it without what is secret in the addresses in it, and the values of secret variables.
+
+    tac's own Jobs name their secrets by reference. The pod of a task that describes its own, and
+    what a step says, hold what somebody wrote there.
+    """
+    if isinstance(box, str):
+        return redacted(box)
+    if isinstance(box, list):
+        return [without_secrets(each) for each in box]
+    if not isinstance(box, dict):
+        return box
+    secret = isinstance(box.get("value"), str) and _SECRET_VARIABLE.search(str(box.get("name")))
+    return {
+        key: MARK if secret and key == "value" else without_secrets(value)
+        for key, value in box.items()
+    }
 
 
 def _told(verdict: Verdict) -> dict[str, Any]:

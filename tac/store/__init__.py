@@ -82,8 +82,10 @@ class Store(Protocol):
             InputMissing: nothing is there.
         """
 
-    def create(self, address: str) -> AbstractContextManager[Draft]:
+    def create(self, address: str, *, private: bool = False) -> AbstractContextManager[Draft]:
         """Write `address`: published whole when the block ends well, not at all when it raises.
+
+        A `private` file is its owner's alone from its first byte; an object is what its bucket is.
 
         The first writer wins. Losing the race is success: `published` stays False and nothing
         changes.

@@ -49,6 +49,7 @@ VERSION_ATTRIBUTE = "user.tac.version"
 """The extended attribute that says which tac made a file, where the file system has such."""
 
 _SCHEME = "file://"
+_PRIVATE, _AS_THE_UMASK_SAYS = 0o600, 0o666
 # link(2): what file systems without hard links, or with too many to this file, answer.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
@@ -91,13 +92,13 @@ class Files:
             return file
 
     @contextlib.contextmanager
-    def create(self, address: str) -> Iterator[Draft]:
+    def create(self, address: str, *, private: bool = False) -> Iterator[Draft]:
         """Write a file aside, and link it into its place when the block ends well."""
         path = _path(address)
         with explaining(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             require_file_or_nothing(path)
-            aside = _Aside(path)
+            aside = _Aside(path, _PRIVATE if private else _AS_THE_UMASK_SAYS)
         try:
             draft = Draft(aside.file)
             try:
@@ -159,10 +160,11 @@ class Files:
 class _Aside:
     """A file that is being written, and has no name yet that anybody looks for."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mode: int) -> None:
         self._path = path
+        self._mode = mode
         self._partial: Path | None = None
-        nameless = _open_nameless(path.parent)
+        nameless = _open_nameless(path.parent, mode)
         self._descriptor = self._open_partial() if nameless is None else nameless
         # The user's file has a descriptor of its own: a text wrapper that goes away closes what
         # it wraps.
@@ -201,7 +203,7 @@ class _Aside:
         # 255 bytes are the longest name of nearly every file system.
         name = self._path.name.encode()[:200].decode(errors="ignore")
         self._partial = self._path.with_name(f".{name}.{secrets.token_hex(8)}.partial")
-        return os.open(self._partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        return os.open(self._partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, self._mode)
 
     def _publish_without_links(self) -> bool:
         partial = self._partial or self._copy_to_partial()
@@ -239,13 +241,13 @@ class _Aside:
         return False
 
 
-def _open_nameless(directory: Path) -> int | None:
+def _open_nameless(directory: Path, mode: int) -> int | None:
     """Open a file without a name; None where there is no such thing, or no way to name it later."""
     flag = getattr(os, "O_TMPFILE", None)
     if flag is None or not Path("/proc/self/fd").is_dir():
         return None
     try:
-        return os.open(directory, flag | os.O_RDWR, 0o666)
+        return os.open(directory, flag | os.O_RDWR, mode)
     except OSError as error:
         # open(2): kernels that do not know O_TMPFILE say EISDIR, file systems that do not say
         # EOPNOTSUPP.

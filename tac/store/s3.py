@@ -88,7 +88,12 @@ class S3:
         return cast("BinaryIO", file)
 
     @contextlib.contextmanager
-    def create(self, address: str) -> Iterator[Draft]:
+    def create(
+        self,
+        address: str,
+        *,
+        private: bool = False,  # noqa: ARG002 - its bucket's policy decides
+    ) -> Iterator[Draft]:
         """Write a body aside, and publish it when the block ends well."""
         place = place_of(address)
         here = connection()

@@ -62,3 +62,19 @@ def test_the_step_of_your_own_has_the_help_of_the_page(words):
 
     assert "Count the words of TEXTS into OUT." in ended.stdout
     assert "  python -m words.count counts.csv a.txt s3://bucket/b.txt\n" in ended.stdout
+
+
+def test_whoever_is_told_to_start_luigid_is_told_where_it_is_to_listen():
+    told = [
+        *REPOSITORY.glob("docs/*.md"),
+        *REPOSITORY.glob("*.md"),
+        *REPOSITORY.glob("tac/**/*.py"),
+    ]
+    starts = [
+        (path.name, found[0])
+        for path in told
+        for found in re.finditer(r"start `luigid[^`]*`", path.read_text(encoding="utf-8"))
+    ]
+
+    assert {name for name, _ in starts} >= {"pipeline.md", "luigid.py"}
+    assert [start for start in starts if not start[1].endswith(" --address 127.0.0.1`")] == []

@@ -161,13 +161,18 @@ class Deployment:
             process.kill()
             process.communicate()
 
+    def secret(self, name: str) -> dict[str, str]:
+        """What a Secret holds."""
+        encoded = self.read("secret", name)["data"]
+        return {key: base64.b64decode(value).decode() for key, value in encoded.items()}
+
     @contextlib.contextmanager
-    def s3(self) -> Iterator[Any]:
-        """A client of the S3 in the cluster, with the keys of its Secret."""
-        encoded = self.read("secret", "tac-s3")["data"]
-        keys = {name: base64.b64decode(value).decode() for name, value in encoded.items()}
+    def s3(self, keys: tuple[str, str] | None = None) -> Iterator[Any]:
+        """A client of the S3 in the cluster, with the keys of its Secret or others."""
+        own = self.secret("tac-s3")
         session = boto3.session.Session(
-            keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1"
+            *(keys or (own["AWS_ACCESS_KEY_ID"], own["AWS_SECRET_ACCESS_KEY"])),
+            region_name="us-east-1",
         )
         with self.forwarded("service/s3", 8333) as url:
             # While it starts its answer is 500: try again, as every client of S3 does.

@@ -15,7 +15,7 @@ from tac.errors import (
     StorageFull,
     TacError,
 )
-from tac.store import store_of
+from tac.store import files, store_of
 from tests.support.homes import FilesHome, publish, read, start_python
 
 NOBODY = 65534
@@ -195,3 +195,21 @@ def test_what_cannot_be_a_path_is_refused(address: str, message: str):
     with pytest.raises(ConfigError) as error:
         store_of(address).stat(address)
     assert error.value.message == message
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_a_private_file_is_its_owners_alone_from_its_first_byte(tmp_path, monkeypatch, nameless):
+    if not nameless:
+        monkeypatch.setattr(files, "_open_nameless", lambda *_: None)
+    before = os.umask(0)
+    try:
+        with store_of(str(tmp_path)).create(f"{tmp_path}/private", private=True) as draft:
+            meanwhile = os.fstat(draft.file.fileno()).st_mode
+            draft.file.write(b"x")
+        with store_of(str(tmp_path)).create(f"{tmp_path}/open") as draft:
+            draft.file.write(b"x")
+    finally:
+        os.umask(before)
+
+    modes = [meanwhile, *((tmp_path / name).stat().st_mode for name in ("private", "open"))]
+    assert [oct(mode & 0o777) for mode in modes] == ["0o600", "0o600", "0o666"]
