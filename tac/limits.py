@@ -29,13 +29,13 @@ def check_input_bytes(name: str, size: int, most: int | None, *, verb: str = "is
 
 
 def check_table_bytes(name: str, what: str, size: int, most: int) -> None:
-    """Refuse a table that takes `size` bytes when it is read; `what` says why so many.
+    """Refuse a table of which a part, `what` with its verb, takes `size` bytes of memory.
 
     Raises:
         DataError: it takes more than `most`.
     """
     if size > most:
         raise DataError(
-            f"{name}: {what}: {size} bytes when it is read, and at most {most} are",
+            f"{name}: {what} {size} bytes of memory; at most {most} are taken by one table",
             hint=f"if it is what it must be, set {TABLE} (now {format_bytes(most)})",
         )

@@ -56,7 +56,23 @@ def check_day(name: str, table: Table, day: datetime.date) -> None:
             f"{name}: is not {day}: {len(wrong)} of {len(dates)} rows are of other days,"
             f" first {found} in row {wrong[0]}"
         )
+    _refuse_other_moments(name, table, day)
     refuse_duplicates(name, table)
+
+
+def _refuse_other_moments(name: str, table: Table, day: datetime.date) -> None:
+    """Refuse the moments of another time: a source may have counted them in another unit.
+
+    A neighbour of the day is not another time: sources write moments of New York and of UTC.
+    """
+    moments = table.column("time_hour")
+    # As dates: pyarrow loads pandas to show moments.
+    for row, date in enumerate(moments.cast("date32").to_pylist()):
+        if abs((date - day).days) > 1:
+            raise DataError(
+                f"{name}: column 'time_hour' is {moments[row].as_py()} in row {row + 1} of"
+                f" {table.num_rows}; it must be a moment of {day}"
+            )
 
 
 def refuse_duplicates(name: str, table: Table) -> None:

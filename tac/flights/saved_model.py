@@ -73,7 +73,7 @@ def load(address: str) -> Model:
     """
     import joblib
 
-    description = json.loads(read_bytes(f"{address}.json"))
+    description = _read_description(f"{address}.json")
     body = read_bytes(address)
     if (digest := _digest(body)) != description["sha256"]:
         raise DataError(
@@ -89,6 +89,23 @@ def load(address: str) -> Model:
             )
     model: Model = joblib.load(io.BytesIO(body))
     return model
+
+
+def _read_description(address: str) -> dict[str, Any]:
+    """Return the digest and the versions of a description.
+
+    Raises:
+        DataError: it is no such description.
+    """
+    try:
+        found = json.loads(read_bytes(address))
+        if isinstance(found["sha256"], str) and isinstance(found["versions"], dict):
+            return {"sha256": found["sha256"], "versions": found["versions"]}
+    except (ValueError, LookupError, TypeError, RecursionError):
+        pass
+    raise DataError(
+        f"{address}: is no description of a model", hint="--save-model writes one beside a model"
+    )
 
 
 def _describe(name: str, model: Model, features: Table, body: bytes) -> dict[str, Any]:

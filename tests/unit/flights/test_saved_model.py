@@ -110,6 +110,23 @@ def test_another_version_is_named(saved):
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"\xff", b"[]", b"{}", b'{"sha256": 1, "versions": {}}', b"[" * 100_000, b"null"],
+)
+def test_what_is_no_description_is_bad_data(saved, text):
+    path = saved.with_name("m.joblib.json")
+    path.write_bytes(text)
+
+    with pytest.raises(DataError) as caught:
+        load(str(saved))
+
+    assert (caught.value.message, caught.value.hint) == (
+        f"{path}: is no description of a model",
+        "--save-model writes one beside a model",
+    )
+
+
 def test_the_address_of_a_model_ends_in_joblib():
     check_address("s3://bucket/m.joblib")
     with pytest.raises(ConfigError) as caught:

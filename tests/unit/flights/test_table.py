@@ -170,12 +170,13 @@ BAD_BYTES = [
         b"year,month",
         "x.parquet: is not Parquet: 10 bytes that begin with b'year,mon', not b'PAR1'",
     ),
-    ("x.parquet", b"", "x.parquet: is not Parquet: 0 bytes that begin with b'', not b'PAR1'"),
-    ("x.csv", b"", "x.csv: cannot be read as CSV: Empty CSV file"),
+    ("x.parquet", b"", "x.parquet: is empty: 0 bytes"),
+    ("x.csv", b"", "x.csv: is empty: 0 bytes"),
     (
-        "x.csv",
-        b"a,b\n1,2\n1,2,3\n",
-        "x.csv: cannot be read as CSV: CSV parse error: Row #3: Expected 2 columns, got 3: 1,2,3",
+        "x.parquet",
+        PARQUET[:-8] + b"\xff\xff\xff\x7f" + b"PAR1",  # the length of the footer
+        "x.parquet: cannot be read as Parquet: its footer of 2147483647 bytes is longer than the"
+        f" file, {len(PARQUET)} bytes",
     ),
 ]
 
@@ -186,13 +187,6 @@ def test_what_is_no_table_is_shown(name, data, message):
         read_table(name, data, FLIGHTS)
 
     assert caught.value.message == message
-
-
-def test_a_broken_footer_is_bad_data_not_a_crash():
-    broken = PARQUET[:-8] + b"\xff\xff\xff\x7f" + b"PAR1"  # the length of the footer
-
-    with pytest.raises(DataError, match=r"^x\.parquet: cannot be read as Parquet: "):
-        read_table("x.parquet", broken, FLIGHTS)
 
 
 def test_a_schedule_with_an_outcome_is_refused():
