@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from tac.errors import ConfigError
@@ -117,10 +118,11 @@ def _refuse_if_not(wanted: int, directory: int, part: str, path: Path) -> None:
     if stat.S_ISLNK(found):
         raise ConfigError(
             f"{path}: is a symbolic link, and what a step may have made is not followed",
-            hint=f"`ls -l {path}` shows where it leads; remove it, or put there what it leads to",
+            hint=f"`ls -l {quote(str(path))}` shows where it leads; remove it, "
+            "or put there what it leads to",
         )
     if stat.S_IFMT(found) != wanted:
         raise ConfigError(
             f"{path}: is {kind(found)}, not {_KINDS[wanted]}",
-            hint=f"`ls -ld {path}`, then remove it or move it away",
+            hint=f"`ls -ld {quote(str(path))}`, then remove it or move it away",
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from tac.errors import StepFailed, cut
@@ -163,7 +164,8 @@ def no_image(image: str, why: str) -> Verdict:
         reason=Reason.NO_IMAGE,
         detail=f"could not be started: there is no image {image!r} here, "
         f"and pulling it failed: {cut(why)}",
-        remedy=f"`docker build --tag {image} .` makes it from a checkout; `--image` names another",
+        remedy=f"`docker build --tag {quote(image)} .` makes it from a checkout; "
+        "`--image` names another",
     )
 
 

@@ -18,6 +18,7 @@ from tac.flights.page_day import build_day, heat
 from tac.flights.page_past import build_past
 from tac.flights.page_tables import build_flights, build_past_days, read_names
 from tac.flights.page_words import AIRPORTS, long_date, percent, plural, sentence, short_date
+from tac.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,7 @@ def render_page(day: Day, past: Past | None, airlines: Mapping[str, str]) -> str
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_plain,
     )
     environment.filters.update(
         decimals=_decimals,
@@ -75,6 +77,11 @@ def render_page(day: Day, past: Past | None, airlines: Mapping[str, str]) -> str
         style=Markup(_template("page.css").strip()),  # noqa: S704
         script=Markup(_template("page.js").strip()),  # noqa: S704
     )
+
+
+def _plain(value: object) -> object:
+    """Make a text plain at the page's one door; what is escaped already is ours."""
+    return plain(value, limit=None, lines=True) if type(value) is str else value
 
 
 def _template(name: str) -> str:

@@ -43,7 +43,7 @@ class Place:
     @property
     def kubectl_here(self) -> str:
         """How one begins that is about something in the namespace."""
-        return f"{self.kubectl} --namespace {self.namespace}"
+        return f"{self.kubectl} --namespace {shlex.quote(self.namespace)}"
 
 
 @dataclass(frozen=True)

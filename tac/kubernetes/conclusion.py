@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from tac import exits, verdict
@@ -145,9 +146,9 @@ def _remedy(diagnosis: Diagnosis, *, name: str, place: Place) -> str:
         kubectl=place.kubectl,
         kubectl_here=place.kubectl_here,
         namespace=place.namespace,
-        name=name,
-        pod=diagnosis.pod,
-        image=diagnosis.image,
+        name=quote(name),
+        pod=quote(diagnosis.pod),
+        image=quote(diagnosis.image),
         now=f" (now {given})" if given else "",
         now_memory=f" (now {memory})" if memory else "",
         now_cpu=f" (now {cpu})" if cpu else "",
@@ -218,9 +219,9 @@ def conclude(
     facts = {
         "kubectl": place.kubectl,
         "kubectl_here": place.kubectl_here,
-        "job": job,
-        "node": diagnosis.node,
-        "pod": diagnosis.pod,
+        "job": quote(job),
+        "node": quote(diagnosis.node),
+        "pod": quote(diagnosis.pod),
         "image": diagnosis.image,
         "limit": ending.memory_limit,
         "log": log,

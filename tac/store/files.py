@@ -25,6 +25,7 @@ import secrets
 import shutil
 import stat
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, BinaryIO
 
 import tac
@@ -235,7 +236,7 @@ class _Aside:
         if not self._path.exists():
             raise StorageError(
                 f"{self._path}: a symbolic link to nothing stands in its place",
-                hint=f"`ls -l {self._path}`, then remove it",
+                hint=f"`ls -l {quote(str(self._path))}`, then remove it",
             )
         require_file_or_nothing(self._path)
         return False

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from tac.errors import (
@@ -47,18 +48,18 @@ def explaining(path: Path) -> Iterator[None]:
 def explained(error: OSError, path: Path) -> TacError:
     """Return the error for what a file system answered."""
     said = os.strerror(error.errno or 0)
-    folder = path.absolute().parent
+    folder = str(path.absolute().parent)
     if error.errno in NO_ROOM:
         hint = (
             "`ulimit -f` shows the limit"
             if error.errno == errno.EFBIG
-            else f"make room: `df -h {folder}`"
+            else f"make room: `df -h {quote(folder)}`"
         )
         return StorageFull(f"{path}: no room for it: {said}", hint=hint)
     if error.errno in _DENIED:
         return AccessDenied(
             f"{path}: access denied for user {os.geteuid()}: {said}",
-            hint=f"`ls -ld {folder} {path}`",
+            hint=f"`ls -ld {quote(folder)} {quote(str(path))}`",
         )
     if error.errno in _LATER:
         return StorageUnavailable(
@@ -68,20 +69,22 @@ def explained(error: OSError, path: Path) -> TacError:
         return ConfigError(f"{path}: not a usable path: {said}")
     if error.errno in {errno.ENOTDIR, errno.EEXIST}:
         return StorageError(
-            f"{path}: a part of its path is a file, not a directory", hint=f"`ls -ld {folder}`"
+            f"{path}: a part of its path is a file, not a directory",
+            hint=f"`ls -ld {quote(folder)}`",
         )
-    return StorageError(f"{path}: {said}", hint=f"`ls -ld {folder}`")
+    return StorageError(f"{path}: {said}", hint=f"`ls -ld {quote(folder)}`")
 
 
 def missing(path: Path) -> InputMissing:
     """Return the error for a file that was to be read, and is not there."""
-    folder = path.absolute().parent
-    if not folder.is_dir():
+    folder = str(path.absolute().parent)
+    if not path.absolute().parent.is_dir():
         return InputMissing(
             f"{path}: there is no such file, nor its directory {folder}", hint="make it first"
         )
     return InputMissing(
-        f"{path}: there is no such file", hint=f"make it first; `ls {folder}` shows what is there"
+        f"{path}: there is no such file",
+        hint=f"make it first; `ls {quote(folder)}` shows what is there",
     )
 
 
@@ -90,7 +93,7 @@ def is_no_file(path: Path, mode: int) -> StorageError:
     kind = _KINDS.get(stat.S_IFMT(mode), "special file")
     look = "ls" if stat.S_ISDIR(mode) else "ls -l"
     return StorageError(
-        f"{path}: a {kind} stands where the file should be", hint=f"`{look} {path}`"
+        f"{path}: a {kind} stands where the file should be", hint=f"`{look} {quote(str(path))}`"
     )
 
 

@@ -16,6 +16,7 @@ import re
 import shutil
 import stat
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from tac import settings
@@ -95,7 +96,7 @@ def _remove_tree(place: Path, above: int) -> None:
             raise
         raise StorageError(
             f"{place}: became a link while it was to be removed; what it leads to was not touched",
-            hint=f"`ls -ld {place}`",
+            hint=f"`ls -ld {quote(str(place))}`",
         ) from error
 
 

@@ -14,6 +14,7 @@ import itertools
 import tempfile
 import time
 from http import HTTPStatus
+from shlex import quote
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
@@ -289,5 +290,5 @@ def _explaining_room(place: Place) -> Iterator[None]:
         folder = tempfile.gettempdir()
         raise StorageFull(
             f"{place}: no room to keep it aside in {folder}: {error.strerror}",
-            hint=f"make room (`df -h {folder}`), or set TMPDIR",
+            hint=f"make room (`df -h {quote(folder)}`), or set TMPDIR",
         ) from error

@@ -11,6 +11,7 @@ import re
 import threading
 from dataclasses import dataclass
 from http import HTTPStatus
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import boto3.session
@@ -247,7 +248,9 @@ def _answered(error: botocore_errors.ClientError, place: Place) -> TacError:
     status, code = status_of(error), code_of(error)
     cause = _BY_CODE.get(code) or _BY_STATUS.get(status)
     if cause is not None:
-        hint = cause.hint.format(bucket=place.bucket, folder=f"s3://{place.bucket}/{place.folder}")
+        hint = cause.hint.format(
+            bucket=place.bucket, folder=quote(f"s3://{place.bucket}/{place.folder}")
+        )
         return cause.kind(f"{place}: {cause.text}{_fact(cause, status, code)}", hint=hint)
     said = cut(str(error.response.get("Error", {}).get("Message", "")))
     fact = f"{status}" if code == str(status) else f"{status} {code}"

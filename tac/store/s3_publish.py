@@ -16,6 +16,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
+from shlex import quote
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -89,7 +90,7 @@ class Publisher:
         if writer is None:
             raise StorageError(
                 f"{place}: S3 says that it exists ({status_of(error)}), and that it does not (404)",
-                hint=f"on a server with folders it may be one: `aws s3 ls {place}/`",
+                hint=f"on a server with folders it may be one: `aws s3 ls {quote(f'{place}/')}`",
             ) from error
         return writer
 

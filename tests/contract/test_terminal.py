@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from tests.support.faults import Answer, running_proxy
 from tests.support.flights import run_step
 from tests.support.hostile import HOSTILE, IN_XML, answering, unseen
 from tests.support.luigid import luigid
-from tests.support.runs import Ended, tac
+from tests.support.runs import Ended, environment, tac
 from tests.support.s3 import Bucket
 from tests.support.terminal import terminal
 
@@ -79,7 +81,8 @@ def test_a_live_table_writes_what_is_its_own_and_nothing_else(tmp_path, task):
 def test_the_dashboard_gets_plain_and_bounded_text(tmp_path):
     with luigid(tmp_path) as server:
         for task in ("Says", "Raises", "RaisesInProcess"):
-            run(tmp_path, task, "--luigid", server.url)
+            more = {"TAC_LOG_URL": "https://logs.example/{namespace}/{pod}"}
+            run(tmp_path, task, "--luigid", server.url, **more)
         tasks = {task["name"]: task for task in server.tasks().values()}
         errors = {
             task["name"]: server.ask("fetch_error", task_id=key)["error"]
@@ -157,6 +160,22 @@ def test_a_step_shows_what_s3_answers_plain(tmp_path, bucket: Bucket):
     assert ended.returncode != 0
     assert unseen(ended.stderr) == set()
     assert "markup ends" in ended.stderr
+
+
+def test_what_a_step_says_is_plain_in_luigis_own_log_too(tmp_path):
+    words = ["-m", "luigi", "--module", TASKS, "Says", "--local-scheduler"]
+    ended = subprocess.run(
+        [sys.executable, *words, "--lock-pid-dir", str(tmp_path)],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+    shown = ended.stderr.decode()
+    assert unseen(shown) == set()
+    assert f"Hint: begins {SHOWN}" in shown
 
 
 def test_what_stands_in_the_place_of_luigid_is_shown_plain(tmp_path):

@@ -2,9 +2,14 @@
 
 import threading
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from tac.worker.handles import FencedResults, Results
-from tac.worker.status import StatusHub
+from tac.worker.observer import Observer
+from tac.worker.status import Listeners, Reporter, StatusHub
 
 
 def hub_that_sends(word):
@@ -76,3 +81,46 @@ def test_one_result_of_an_attempt_is_taken_and_none_after_it_was_stopped():
 
     assert was_open
     assert (results.get_nowait(), results.empty()) == (("a", "DONE", "", [], []), True)
+
+
+class Heard(Observer):
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.all: list[Any] = []
+
+    def told(self, key, *, percent=None, text=None):
+        self.all.append(percent if text is None else text)
+
+    def linked(self, key, url):
+        self.all.append(url)
+
+
+@pytest.fixture
+def heard():
+    return Heard()
+
+
+@pytest.fixture
+def reporter(heard):
+    hub = StatusHub()
+    scheduler: Any = SimpleNamespace(
+        set_task_status_message=lambda *_: None, set_task_progress_percentage=lambda *_: None
+    )
+    task: Any = SimpleNamespace(task_id="task")
+    yield Reporter(scheduler, task, "worker", None, Listeners(heard, hub, lambda *_: None))
+    hub.close()
+
+
+@pytest.mark.parametrize(("told", "shown"), [(-5, 0), (0, 0), (40.7, 40), (100, 100), (1e9, 100)])
+def test_a_percentage_is_one(reporter, heard, told, shown):
+    reporter.update_progress_percentage(told)
+
+    assert heard.all == [shown]
+
+
+def test_any_tasks_words_are_plain_and_bounded(reporter, heard):
+    reporter.update_status_message("one\x1b]0;title\x07\r\ntwo\n" + "x" * 15_000_000)
+    reporter.update_tracking_url("http://host/\x1b[1mlog\u202e")
+
+    assert heard.all == [f"one\ntwo\n{'x' * 1991}…", "http://host/log"]

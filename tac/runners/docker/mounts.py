@@ -16,6 +16,7 @@ import stat
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from tac.errors import ConfigError
@@ -175,7 +176,7 @@ def _made(path: Path, real: Path) -> Path:
         real.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot be made: {error.strerror}", hint=f"`ls -ld {path.parent}`"
+            f"{path}: cannot be made: {error.strerror}", hint=f"`ls -ld {quote(str(path.parent))}`"
         ) from error
     return real
 
@@ -208,7 +209,8 @@ def _make(place: Path) -> None:
         os.close(open_directory(place, make=True))
     except OSError as error:
         raise ConfigError(
-            f"{place}: cannot be made: {error.strerror}", hint=f"`ls -ld {place.parent}`"
+            f"{place}: cannot be made: {error.strerror}",
+            hint=f"`ls -ld {quote(str(place.parent))}`",
         ) from error
 
 
@@ -336,7 +338,9 @@ def _real(path: Path) -> Path:
                 hint=f"name what it leads to: {to / path.relative_to(link)}",
             )
         path = to / path.relative_to(link)
-    raise ConfigError(f"{path}: leads in a circle of symbolic links", hint=f"`ls -l {path}`")
+    raise ConfigError(
+        f"{path}: leads in a circle of symbolic links", hint=f"`ls -l {quote(str(path))}`"
+    )
 
 
 def _is_the_systems(link: Path) -> bool:

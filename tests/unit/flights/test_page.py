@@ -7,6 +7,7 @@ import pytest
 import tac
 from tac.flights.page import build_page
 from tac.flights.page_tables import History, build_table
+from tests.support.hostile import unseen
 from tests.support.pages import predicted, predictions, some_day, some_history, some_rows
 
 HOSTILE = "<script>alert('&\"')</script>"
@@ -49,6 +50,16 @@ def page_of(rows: list[dict[str, Any]], history: History | None = None) -> str:
 
 def test_the_same_tables_give_the_same_bytes():
     assert build_page(some_day(), some_history()) == build_page(some_day(), some_history())
+
+
+@pytest.mark.parametrize("name", ["carrier", "dest", "origin"])
+def test_no_character_that_is_not_seen_reaches_the_page(name):
+    hidden = "A\x1b[1m\u202e\x00\u200bZ"
+
+    page = page_of([{**predicted(because_carrier=1.0, because_origin=0.9), name: hidden}])
+
+    assert unseen(page) == set()
+    assert "AZ" in page
 
 
 def test_the_order_of_the_rows_does_not_matter():
