@@ -32,6 +32,10 @@ class Asked(NamedTuple):
     def is_log(self) -> bool:
         return "/log?" in self.path
 
+    @property
+    def follows_log(self) -> bool:
+        return self.is_log and "follow=true" in self.path
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -58,6 +62,8 @@ class ApiProxy:
         self._door: socket.socket | None = None
         self._port = 0
         self.asked: list[Asked] = []
+        self.logs_followed = 0
+        """How many logs come through it now that go on for as long as their containers."""
         self.fault: Callable[[Asked], Answer | None] = lambda asked: None
         """Answer in the server's place, or wait before the server is asked."""
         self.mend()
@@ -106,8 +112,21 @@ class ApiProxy:
                 answer = self.fault(asked)
                 if answer is not None:
                     ours.sendall(answer.text)
-                elif not self._pass_on(ours, head[0], body):
+                    continue
+                with self._open(asked):
+                    goes_on = self._pass_on(ours, head[0], body)
+                if not goes_on:
                     return
+
+    @contextlib.contextmanager
+    def _open(self, asked: Asked) -> Iterator[None]:
+        with self._lock:
+            self.logs_followed += asked.follows_log
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.logs_followed -= asked.follows_log
 
     def _pass_on(self, ours: socket.socket, before: bytes, body: bytes) -> bool:
         """Ask the server, and pass on what it says; False: ours has gone meanwhile."""
