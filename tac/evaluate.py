@@ -56,7 +56,8 @@ def main(out: Output, first: str, last: str, every: int, **templates: str) -> No
         with out.create() as file:
             file.write(json.dumps({"every": every, **result}, indent=1).encode() + b"\n")
         bar.advance(out.address)
-    say(show(result))
+    for line in show(result).splitlines():
+        say(line)
 
 
 def _read(date: datetime.date, templates: dict[str, str]) -> Any:
