@@ -5,6 +5,13 @@ START_SECONDS=300
 DRIVERS=app.kubernetes.io/component=driver
 STEPS=app.kubernetes.io/managed-by=tac
 
+# What a terminal obeys and does not show: sequences that set colours or titles, controls, characters
+# that turn the order of reading round or have no width. In bytes, so sed's locale is C.
+UNSEEN=$'s/\x1b\\[[0-?]*[ -\/]*[@-~]//g; s/\x1b\\][^\x1b\x07]*\x07//g'
+UNSEEN+=$';s/\x1b\\][^\x1b\x07]*\x1b\\\\//g'
+UNSEEN+=$';s/[\x01-\x08\x0b-\x1f\x7f]//g; s/\xc2[\x80-\x9f]//g; s/\xef\xbb\xbf//g'
+UNSEEN+=$';s/\xe2\x80[\x8b\x8e\x8f\xa8-\xae]//g; s/\xe2\x81[\xa0-\xaf]//g'
+
 # The Job has the name of its words: who asks for the same again comes back to the one that runs.
 run_driver() { # words of `tac run`...
     local job pod state ask="${KUBECTL[*]} get jobs"
@@ -117,12 +124,23 @@ newest_pod() { # job; prints name, phase, what it or its container waits for
         --output "jsonpath={range .items[*]}$fields{\"\\n\"}{end}" | tail -n 1
 }
 
+# A step's words are anybody's: on a terminal they are shown without what it would obey, and
+# everywhere else byte for byte.
+print_log() { # kubectl's words...
+    if [[ -t 1 ]]; then
+        "${KUBECTL[@]}" logs "$@" | LC_ALL=C sed "$UNSEEN"
+    else
+        "${KUBECTL[@]}" logs "$@"
+    fi
+}
+
 follow_driver() { # job, pod; ends with the driver's exit code
     local code
-    show_and_run "${KUBECTL[@]}" logs --follow "pod/$2" || true
+    show "${KUBECTL[@]}" logs --follow "pod/$2"
+    print_log --follow "pod/$2" || true
     while code=$(exit_code "$2") && [[ $code == running ]]; do
         say "job/$1: the log was cut, the last five seconds come again"
-        "${KUBECTL[@]}" logs --follow --since=5s "pod/$2" || sleep 1
+        print_log --follow --since=5s "pod/$2" || sleep 1
     done
     [[ $code != gone ]] || fail 75 "job/$1: its pod is gone, deleted or with its node" \
         'the same command again comes back to what it has started'
@@ -170,7 +188,8 @@ show_logs() { # [name], kubectl's options...
             [[ $name != pod/ ]] || fail 2 'logs: there is no pod of it' status
             ;;
     esac
-    show_and_run "${KUBECTL[@]}" logs "$name" "$@"
+    show "${KUBECTL[@]}" logs "$name" "$@"
+    print_log "$name" "$@"
 }
 
 # Its steps outlive a driver: whoever runs the same again comes back to them.
