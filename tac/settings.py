@@ -36,8 +36,10 @@ _LONGEST_SECONDS = {
 }
 """The settings that are numbers, and the largest that is no slip of the pen."""
 
-_BYTES = ("most_input_bytes", "most_table_bytes")
-_BOUNDS = (*_BYTES, "download_seconds")
+_COUNTS = {"docker_pids_limit": 1 << 22}  # as many as Linux has: proc(5), /proc/sys/kernel/pid_max
+_BOUNDED_BYTES = ("most_input_bytes", "most_table_bytes")
+_BYTES = (*_BOUNDED_BYTES, "docker_tmp_size")
+_BOUNDS = (*_BOUNDED_BYTES, "download_seconds")
 """The settings that a step itself obeys, so every step is told of them, wherever it runs."""
 
 AUTHORIZATION = "TAC_SOURCE_AUTHORIZATION"
@@ -117,6 +119,15 @@ class Settings:
 
     docker_network: str = ""
     """The network of a step's container, such as `host`; without one, the engine's own default."""
+
+    docker_pids_limit: int = 2048
+    """How many processes and threads a step's container may have at once; 0: any number.
+    As many as Podman allows: some libraries start a thread or more for each processor."""
+
+    docker_tmp_size: int = 1 << 30
+    """How many bytes a step's container may keep in `/tmp`, such as `1Gi`; 0: half of the machine's
+    memory. It is memory, and counts as the container's; a step needs as much as its largest output
+    or input on S3."""
 
     container_s3_endpoint_url: str = ""
     """S3's address as containers see it, where that is not as this process sees it.
@@ -308,7 +319,8 @@ def read_settings(environment: Mapping[str, str], paths: Iterable[Path] = ()) ->
     _check_endpoints(values)
     numbers = {name: _seconds(name, values[name]) for name in _LONGEST_SECONDS if name in values}
     sizes = {name: parse_bytes(name, values[name]) for name in _BYTES if name in values}
-    return Settings(**{**values, **numbers, **sizes})  # type: ignore[arg-type]  # each is of its field's type
+    counts = {name: _count(name, values[name]) for name in _COUNTS if name in values}
+    return Settings(**{**values, **numbers, **sizes, **counts})  # type: ignore[arg-type]  # each is of its field's type
 
 
 def _check_endpoints(values: Mapping[str, str]) -> None:
@@ -335,6 +347,13 @@ def _check_log_url(template: str) -> None:
             f"log_url: {template!r} is no template",
             hint="write it like https://logs.example/{namespace}/{pod}",
         ) from error
+
+
+def _count(name: str, text: str) -> int:
+    most = _COUNTS[name]
+    if not text.isascii() or not text.isdecimal() or int(text) > most:
+        raise ConfigError(f"{name}: {text!r} is not a number from 0 to {most}")
+    return int(text)
 
 
 def _seconds(name: str, text: str) -> float:

@@ -38,7 +38,7 @@ def test_a_container_gets_no_more_rights_than_it_needs(at):
         "dropped": ["ALL"],
         "groups": [str(each) for each in sorted({*os.getgroups()} - {os.getegid()})],
         "options": ["no-new-privileges"],
-        "temporary": {"/tmp": ""},
+        "temporary": {"/tmp": "size=1073741824"},
         "privileged": False,
         "mounts": [
             {"Type": "bind", "Source": store, "Target": store},

@@ -60,6 +60,20 @@ def test_a_step_is_told_of_the_bounds_that_a_file_sets(tmp_path, monkeypatch):
     }
 
 
+def test_the_limits_of_containers_are_read_as_numbers():
+    found = read_settings({"TAC_DOCKER_PIDS_LIMIT": "40", "TAC_DOCKER_TMP_SIZE": "8Mi"})
+
+    assert found == Settings(docker_pids_limit=40, docker_tmp_size=8 << 20)
+
+
+@pytest.mark.parametrize("text", ["-1", "many", "1.5", "", "4194305", "٣"])
+def test_a_limit_that_is_no_number_of_processes_is_refused(text):
+    with pytest.raises(ConfigError) as caught:
+        read_settings({"TAC_DOCKER_PIDS_LIMIT": text})
+
+    assert caught.value.message == f"docker_pids_limit: {text!r} is not a number from 0 to 4194304"
+
+
 def test_pods_can_be_given_no_config_map_and_no_secret():
     found = read_settings({"TAC_KUBERNETES_CONFIG_MAP": "", "TAC_KUBERNETES_SECRET": ""})
 
@@ -126,8 +140,9 @@ def test_what_a_link_in_a_setting_means_is_decided_when_the_settings_are_read(
 
 SETTINGS = (
     "store, source, runner, logs, luigid, stop_grace_seconds, image, memory, most_memory, cpu, "
-    "on_stop, check_build, docker_network, container_s3_endpoint_url, kubernetes_context, "
-    "kubernetes_namespace, kubernetes_config_map, kubernetes_secret, kubernetes_service_account, "
+    "on_stop, check_build, docker_network, docker_pids_limit, docker_tmp_size, "
+    "container_s3_endpoint_url, kubernetes_context, kubernetes_namespace, "
+    "kubernetes_config_map, kubernetes_secret, kubernetes_service_account, "
     "kubernetes_pod_patch, scheduling_seconds, log_url, most_input_bytes, most_table_bytes, "
     "download_seconds"
 )

@@ -150,6 +150,8 @@ class DockerRunner(OutlivingRunner):
             or command.environment.get("AWS_ENDPOINT_URL_S3", ""),
             memory=chosen.memory_of(),
             cpu=chosen.cpu_of(),
+            pids=chosen.docker_pids_limit,
+            tmp_bytes=chosen.docker_tmp_size,
             abilities=abilities,
             build=build_id() if chosen.checks_build else "",
         )

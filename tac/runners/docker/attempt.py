@@ -35,7 +35,7 @@ from tac.runners.docker.engine import (
 )
 from tac.runners.docker.image import Pulls
 from tac.runners.docker.keys import PREFIX
-from tac.runners.docker.log import Copy, LiveLog
+from tac.runners.docker.log import Copy, LiveLog, said
 from tac.runners.log import not_started
 from tac.store import store_of
 from tac.verdict import Reason, Verdict
@@ -58,6 +58,9 @@ _LOOK_SECONDS = 0.25
 _QUIET_SECONDS = 10.0
 """After so long without a word the engine is asked whether the container still runs: a connection
 through a network can die without a sign."""
+
+_KEPT_LINES = 1000
+"""How much of a failure that no driver has read is copied to the log: its last lines."""
 
 _BUFFERS = (
     "take `max-buffer-size` out of `log-opts` in the engine's daemon.json: "
@@ -231,9 +234,9 @@ class Attempt:
                 f"an earlier run left container {state.id[:12]}, which ended with exit code "
                 f"{state.exit_code} and said:"
             )
-            with contextlib.suppress(Gone):
-                for line in self._engine.logs(state.id).decode(errors="replace").splitlines():
-                    self._copy.note(line)
+            for message in said(self._engine, state.id, lines=_KEPT_LINES):
+                text = message.partition(b" ")[2].decode(errors="replace")
+                self._copy.note(text.rstrip("\r\n"))
         self._remove(state.id, state.name)
 
     def _start(self, container: str) -> None:
@@ -257,7 +260,7 @@ class Attempt:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             self._copy.rewind()
-            with LiveLog(self._engine, container) as live:
+            with LiveLog(self._engine, container, since=self._copy.since) as live:
                 if not self._drain(live, container):
                     return None
             state = self._patiently(lambda: self._engine.inspect(container))
@@ -275,12 +278,12 @@ class Attempt:
                 if self._shared.leaves():
                     return False
                 self._end(container)
-            piece = live.next(_LOOK_SECONDS)
-            if piece is None:
+            message = live.next(_LOOK_SECONDS)
+            if message is None:
                 return True
             now = time.monotonic()
-            if piece:
-                self._copy.add(piece)
+            if message:
+                self._copy.add(message)
                 heard = now
             elif now - heard > _QUIET_SECONDS:
                 heard, before = now, self._times_away

@@ -5,12 +5,15 @@ Asks the engine nothing; asks the store only whether the output is there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import posixpath
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tac import exits, verdict
 from tac.errors import TacError, TemporaryError
-from tac.quantities import parse_memory
+from tac.quantities import format_bytes, parse_memory
+from tac.runners.docker.keys import HOME
 from tac.store import store_of
 from tac.verdict import Reason
 
@@ -30,6 +33,20 @@ _OF_MEMORY: Mapping[Reason, str] = {
     Reason.OUT_OF_MEMORY: "ran out of memory",
     Reason.PERHAPS_OUT_OF_MEMORY: "was killed, perhaps out of memory",
 }
+_BY_ITSELF = {
+    Reason.BUG,
+    Reason.USAGE,
+    Reason.BAD_DATA,
+    Reason.TRY_AGAIN,
+    Reason.UNKNOWN_EXIT,
+}
+_NO_SPACE = "No space left on device"  # strerror(ENOSPC)
+_NO_PROCESS = re.compile(
+    r"Resource temporarily unavailable"  # strerror(EAGAIN), as fork(2) and clone(2) fail
+    r"|can't start new thread"  # Python
+    r"|pthread_create"  # OpenBLAS, and whoever else names the call
+    r"|Cannot fork"  # dash
+)
 _KILLED, _TERMINATED = 137, 143
 _ENDED_UNSEEN = 255
 """What the engine says of a container whose end nobody saw: the machine, or all that watched over
@@ -79,7 +96,36 @@ def conclude(watched: Watched, state: State, tail: Sequence[str]) -> Verdict:
             log=str(watched.command.log),
             remedy=f"made anew it gets {watched.memory}",
         )
-    return judged
+    met = _limit_met(judged, watched.command, state, exits.last_words(tail))
+    return replace(judged, remedy=f"{met}; log: {watched.command.log}") if met else judged
+
+
+def _limit_met(judged: Verdict, command: Command, state: State, words: exits.Words) -> str:
+    """Say which limit of its container a step has met, and what raises it; nothing: none.
+
+    No engine tells it: what the system answers is all that the step's last words can hold.
+    """
+    if judged.reason not in _BY_ITSELF:
+        return ""
+    in_tmp = HOME in words.text and not _names_a_file_of(command, words.text)
+    if state.tmp_bytes and _NO_SPACE in words.text and (in_tmp or not words.hint):
+        elsewhere = "" if in_tmp else "unless the disk of its output is full (`df -h`): "
+        return (
+            f"{elsewhere}its {HOME} holds {format_bytes(state.tmp_bytes)}, "
+            "which count as its memory; TAC_DOCKER_TMP_SIZE sets how much"
+        )
+    if state.pids and _NO_PROCESS.search(words.text):
+        return (
+            f"it may have {state.pids} processes and threads at once; "
+            "TAC_DOCKER_PIDS_LIMIT sets how many"
+        )
+    return ""
+
+
+def _names_a_file_of(command: Command, text: str) -> bool:
+    """Tell whether a text is of what lies here, where the container has it, and not in its /tmp."""
+    folders = {posixpath.dirname(word) for word in (*command.argv, command.output)}
+    return any(folder in text for folder in folders if folder.startswith(f"{HOME}/"))
 
 
 def conclude_without_it(watched: Watched) -> Verdict:

@@ -31,11 +31,11 @@ _LEAST_CPU = 10_000_000
 _HOST = "host.docker.internal"
 _LOOPBACK = re.compile(r"localhost|127\.[\d.]+|::1")
 
-_WHOLE_LOG = {"max-size": "1024g", "max-file": "1", "compress": "false", "mode": "blocking"}
-"""The engine's own driver of logs may be one that cannot be read; and where it is this one, what is
-not said here is taken from /etc/docker/daemon.json, whose `max-size` lets the engine forget what is
-old while it is read: of 60,000 lines 15,000 were missing. `-1` and `0`, for "any", are refused, and
-so is `compress` of a single file."""
+LOG = {"max-size": "512m", "max-file": "2", "compress": "false", "mode": "blocking"}
+"""How much of a container's log the engine keeps: at most a gigabyte, at least the last half of it.
+Whatever its own driver of logs is, which may be one that cannot be read, or its options, which may
+make it forget what nobody has read yet: with `max-size=20k` of 60,000 lines 15,000 were missing. A
+driver of ours that lags by half a gigabyte has lost lines, and reads ten thousand in a second."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,12 @@ class Terms:
     s3_endpoint_url: str = ""
     memory: str = ""
     cpu: str = ""
+    pids: int = 0
+    """How many processes and threads it may have at once; 0: as many as it likes."""
+
+    tmp_bytes: int = 0
+    """How much it may keep in `/tmp`; 0: half of the machine's memory."""
+
     groups: Sequence[str] = ()
     """The user's other groups, by which a store may be shared."""
 
@@ -131,11 +137,12 @@ def build_container(command: Command, argv: Sequence[str], terms: Terms, sight: 
         "HostConfig": {
             "GroupAdd": list(terms.groups),
             "Mounts": _mounts(sight.mounts),
-            "Tmpfs": {HOME: ""},
+            "Tmpfs": {HOME: f"size={terms.tmp_bytes}" if terms.tmp_bytes else ""},
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
             "SecurityOpt": _security(terms.abilities),
-            "LogConfig": {"Type": "json-file", "Config": _WHOLE_LOG},
+            "LogConfig": {"Type": "json-file", "Config": LOG},
+            **({"PidsLimit": terms.pids} if terms.pids else {}),
             **_limits(memory, command.cpu or terms.cpu, terms.abilities),
             **_network(terms),
             **({"UsernsMode": "host"} if terms.abilities.host_users else {}),

@@ -78,6 +78,10 @@ class State:
     memory: int
     """How many bytes it may use; 0: it is not limited."""
     labels: Mapping[str, str]
+    pids: int = 0
+    """How many processes it may have; 0: any number."""
+    tmp_bytes: int = 0
+    """How much its /tmp may hold; 0: it is not limited."""
 
     @property
     def finished(self) -> bool:
@@ -156,15 +160,28 @@ class Engine:
         with contextlib.suppress(Gone, Taken), self._asked():
             self._api.remove_container(container, v=True)
 
-    def logs(self, container: str) -> bytes:
-        """Return all that it has said."""
-        with self._asked():
-            return bytes(self._api.logs(container, follow=False))
+    def logs(
+        self,
+        container: str,
+        *,
+        since: float | None = None,
+        follow: bool = False,
+        lines: int | None = None,
+    ) -> Stream:
+        """Return what it has said and the engine has kept, or the last `lines`; and what it will.
 
-    def follow_logs(self, container: str) -> Stream:
-        """Return all that it has said and will say. A connection that is cut just ends it."""
+        Each message comes with the moment when it was said before it, and a space. A connection
+        that is cut, or was lost without a sign, is for the caller to notice.
+        """
         with self._asked():
-            stream: Stream = self._api.logs(container, stream=True, follow=True)
+            stream: Stream = self._api.logs(
+                container,
+                stream=True,
+                follow=follow,
+                timestamps=True,
+                since=since,
+                tail="all" if lines is None else lines,
+            )
             return stream
 
     def image_id(self, image: str) -> str:
@@ -294,7 +311,15 @@ def _state(found: Mapping[str, Any]) -> State:
         seconds=_seconds(state["StartedAt"], state["FinishedAt"]),
         memory=found["HostConfig"].get("Memory") or 0,
         labels=found["Config"]["Labels"] or {},
+        pids=max(0, found["HostConfig"].get("PidsLimit") or 0),
+        tmp_bytes=_tmp_bytes(found["HostConfig"].get("Tmpfs") or {}),
     )
+
+
+def _tmp_bytes(mounts: Mapping[str, str]) -> int:
+    options = mounts.get("/tmp", "").split(",")  # noqa: S108 - the container's own
+    sizes = [option.removeprefix("size=") for option in options if option.startswith("size=")]
+    return int(sizes[-1]) if sizes and sizes[-1].isdecimal() else 0
 
 
 def _seconds(started: str, finished: str) -> float:

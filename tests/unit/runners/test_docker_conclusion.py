@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from tac.errors import TacError
@@ -196,3 +198,51 @@ def test_a_container_that_is_gone_is_believed_by_its_output(output):
         "step/x: stopped as asked after 3.0 s\n"
         "Hint: run the same command again: what is finished is kept"
     )
+
+
+TMP = "its /tmp holds 8Mi, which count as its memory; TAC_DOCKER_TMP_SIZE sets how much"
+PIDS = "it may have 40 processes and threads at once; TAC_DOCKER_PIDS_LIMIT sets how many"
+MAYBE = f"unless the disk of its output is full (`df -h`): {TMP}"
+FULL = "No space left on device"
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "expected"),
+    [
+        (1, [f"OSError: [Errno 28] {FULL}: '/tmp/x'"], TMP),
+        (1, [f"cp: error writing '/tmp/x': {FULL}"], TMP),
+        (
+            75,
+            [f"Error: s3://b/x: no room to keep it aside in /tmp: {FULL}", "Hint: make room"],
+            TMP,
+        ),
+        (1, [f"OSError: [Errno 28] {FULL}"], MAYBE),
+        (9, [f"head: error writing 'standard output': {FULL}"], MAYBE),
+        # A store in this machine's own /tmp is not the container's.
+        (75, [f"Error: /tmp/here/x.csv: no room for it: {FULL}", "Hint: make room"], None),
+        (75, [f"Error: /s/x.csv: no room for it: {FULL}", "Hint: make room"], None),
+        (1, [f"OSError: [Errno 28] {FULL}: '/tmp/here/x.csv'"], MAYBE),
+        (2, ["sh: 1: Cannot fork"], PIDS),
+        (1, ["RuntimeError: can't start new thread"], PIDS),
+        (1, ["BlockingIOError: [Errno 11] Resource temporarily unavailable"], PIDS),
+        (1, ["OpenBLAS blas_thread_init: pthread_create failed for thread 3 of 64"], PIDS),
+        (1, ["so"], None),
+        (0, [f"cp: error writing '/tmp/x': {FULL}"], None),
+        (
+            137,
+            [f"cp: error writing '/tmp/x': {FULL}", "RuntimeError: can't start new thread"],
+            None,
+        ),
+    ],
+)
+def test_what_met_a_limit_of_its_container_is_told_what_raises_it(output, code, said, expected):
+    command = Command("x", ("cp", "/tmp/here/in.csv"), {}, output.parent / "x.log")
+    ended = replace(state(code), pids=40, tmp_bytes=8 << 20)
+
+    verdict = conclude(watched(output, command=command), ended, said)
+    unlimited = conclude(watched(output, command=command), state(code), said)
+
+    log = f"; log: {output.parent}/x.log"
+    assert verdict.remedy == (unlimited.remedy if expected is None else expected + log)
+    assert verdict == replace(unlimited, remedy=verdict.remedy)
+    assert "TAC_DOCKER" not in (unlimited.remedy or "")

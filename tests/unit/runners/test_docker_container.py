@@ -37,6 +37,8 @@ def test_a_command_becomes_a_container_with_no_more_rights_than_it_needs(tmp_pat
         groups=["27"],
         memory="1Gi",
         cpu="0.5",
+        pids=2048,
+        tmp_bytes=1 << 30,
         build="1.2.3+0123456789ab",
     )
 
@@ -69,24 +71,32 @@ def test_a_command_becomes_a_container_with_no_more_rights_than_it_needs(tmp_pat
                 {"Type": "bind", "Source": "/s", "Target": "/s", "ReadOnly": False},
                 {"Type": "bind", "Source": "/in", "Target": "/in", "ReadOnly": True},
             ],
-            "Tmpfs": {"/tmp": ""},
+            "Tmpfs": {"/tmp": "size=1073741824"},
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
             "LogConfig": {
                 "Type": "json-file",
                 "Config": {
-                    "max-size": "1024g",
-                    "max-file": "1",
+                    "max-size": "512m",
+                    "max-file": "2",
                     "compress": "false",
                     "mode": "blocking",
                 },
             },
+            "PidsLimit": 2048,
             "Memory": 1 << 30,
             "MemorySwap": 1 << 30,
             "NanoCpus": 500_000_000,
         },
     }
+
+
+def test_what_is_not_limited_is_not_told(tmp_path):
+    built = build_container(command(tmp_path), ARGV, Terms(image="tac", user="0:0"), Sight())
+
+    host = built.manifest["HostConfig"]
+    assert (host["Tmpfs"], "PidsLimit" in host, "Memory" in host) == ({"/tmp": ""}, False, False)
 
 
 def test_a_label_tells_at_which_s3_an_output_is(tmp_path):
@@ -189,7 +199,7 @@ def test_the_name_tells_apart_what_is_different_work_and_nothing_else(tmp_path):
         return build_container(command(tmp_path, attempt=attempt), argv, terms, Sight()).name
 
     same = name(*ARGV)
-    assert name(*ARGV, user="7:7", memory="1Gi") == same
+    assert name(*ARGV, user="7:7", memory="1Gi", pids=7, tmp_bytes=8) == same
     assert name(*ARGV, attempt=2) == same[:-1] + "2"
     signed = "https://bob:{0}@host/x.parquet?X-Amz-Date={0}&X-Amz-Signature={0}"
     assert name(signed.format("a")) == name(signed.format("b")) != same

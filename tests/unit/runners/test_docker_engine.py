@@ -126,7 +126,7 @@ NEVER_STARTED = {
         (
             ENDED,
             {"tac/step": "x"},
-            State("c1", "x-1", "exited", 137, True, 2.5, 48 << 20, {"tac/step": "x"}),
+            State("c1", "x-1", "exited", 137, True, 2.5, 48 << 20, {"tac/step": "x"}, 0, 0),
             True,
         ),
         (
@@ -149,3 +149,21 @@ def test_a_state_is_read_out_of_the_engines_reply(state, labels, expected, finis
     )
 
     assert (found, found.finished) == (expected, finished)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ({}, (0, 0)),
+        ({"PidsLimit": None, "Tmpfs": None}, (0, 0)),
+        ({"PidsLimit": -1, "Tmpfs": {"/tmp": ""}}, (0, 0)),
+        ({"PidsLimit": 40, "Tmpfs": {"/tmp": "noexec,size=8388608"}}, (40, 8 << 20)),
+        ({"PidsLimit": 40, "Tmpfs": {"/tmp": "size=8m", "/run": "size=1"}}, (40, 0)),
+    ],
+)
+def test_the_limits_of_a_container_are_its_own(host, expected):
+    reply = {"Id": "c1", "Name": "/x-1", "State": ENDED, "Config": {"Labels": {}}}
+
+    found = _state({**reply, "HostConfig": host})
+
+    assert (found.pids, found.tmp_bytes) == expected
