@@ -79,7 +79,7 @@ def without_secrets(box: Any) -> Any:
     """
     if isinstance(box, str):
         return redacted(box)
-    if isinstance(box, list):
+    if isinstance(box, list | tuple):
         return [without_secrets(each) for each in box]
     if not isinstance(box, dict):
         return box

@@ -16,6 +16,7 @@ def test_a_black_box_keeps_everything_but_secrets():
     box = {
         "job": {"spec": {"containers": [{"command": command, "env": env}]}, "n": 3, "no": None},
         "logs": {"pod/step": "asked https://me:hush@host/x?token=hush: 403\n"},
+        "pods": ({"status": "http://me:hush@host"},),
     }
 
     assert without_secrets(box) == {
@@ -38,4 +39,5 @@ def test_a_black_box_keeps_everything_but_secrets():
             "no": None,
         },
         "logs": {"pod/step": "asked https://***@host/x?***: 403\n"},
+        "pods": [{"status": "http://***@host"}],
     }
