@@ -11,7 +11,8 @@ under way is not touched.
 
 What a link means, in a store of files: reading follows it, so a listing, and a copy of a folder,
 hold what links lead to, and a loop of links ends. Removing does not: the link goes, and what it
-leads to stays. Of a path that is to be removed the directories above its last part may be links.
+leads to stays. Of a path that is to be removed the directories above its last part may be links,
+unless one in the store leads out of it: a step may have made that.
 Never removed are roots, the home, mount points and the store's root (tac.store.removal).
 
 Nothing heavy is imported here: boto3 is loaded with the first s3:// address.

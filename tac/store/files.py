@@ -121,8 +121,7 @@ class Files:
                 mode = path.lstat().st_mode
                 if stat.S_ISDIR(mode):
                     raise is_no_file(path, mode)
-                if stat.S_ISLNK(mode):
-                    require_removable_path(str(path))
+                require_removable_path(str(path))
                 path.unlink()
             except (FileNotFoundError, NotADirectoryError):
                 return False

@@ -18,6 +18,7 @@ from tac.errors import (
     StorageUnavailable,
     TacError,
 )
+from tac.real_path import kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +28,6 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _MALFORMED = {errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 _LATER = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EMFILE, errno.ENFILE}
-_KINDS = {
-    stat.S_IFDIR: "directory",
-    stat.S_IFIFO: "named pipe",
-    stat.S_IFSOCK: "socket",
-    stat.S_IFCHR: "device",
-    stat.S_IFBLK: "device",
-}
 
 
 @contextlib.contextmanager
@@ -90,10 +84,9 @@ def missing(path: Path) -> InputMissing:
 
 def is_no_file(path: Path, mode: int) -> StorageError:
     """Return the error for something else in a file's place."""
-    kind = _KINDS.get(stat.S_IFMT(mode), "special file")
     look = "ls" if stat.S_ISDIR(mode) else "ls -l"
     return StorageError(
-        f"{path}: a {kind} stands where the file should be", hint=f"`{look} {quote(str(path))}`"
+        f"{path}: {kind(mode)} stands where the file should be", hint=f"`{look} {quote(str(path))}`"
     )
 
 

@@ -1,6 +1,7 @@
 """Removing directories: never what is kept (tac.store.removal), and never through a link.
 
-A path is followed as the system does down to its last part, so a store may lie behind a link.
+A path is followed as the system does down to its last part, so a store may lie behind a link; but
+a link in the store leads no removal out of it, because a step may have made it.
 The last part and all below it are not: of a link the link goes, and what it leads to stays.
 What becomes a link after the look is not followed either: the directory above is opened without
 links, and `shutil.rmtree` works from there.
@@ -20,8 +21,9 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from tac import settings
-from tac.errors import StorageError
-from tac.store import local_path
+from tac.errors import ConfigError, StorageError
+from tac.real_path import open_directory
+from tac.store import is_partial, local_path
 from tac.store.removal import DOTS, Kept, require_removable
 
 if TYPE_CHECKING:
@@ -35,20 +37,38 @@ _LINK_INSTEAD = {None, errno.ENOTDIR}
 """What tells of a link in a directory's place: rmtree's error, without a number, and rmdir's."""
 
 _OCTAL = re.compile(rb"\\([0-7]{3})")
-# A path alone is all that is asked of the directories above: they need not be readable.
-_ABOVE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def require_removable_path(path: str) -> Path:
     """Return where a path is, by a path without links but the last part; a file may always go.
 
     Raises:
-        ConfigError: it is, or holds, what is never removed.
+        ConfigError: it is, or holds, what is never removed, or a link leads it out of the store.
     """
     place = _place_of(path)
+    _require_no_way_out(path, place)
     if not place.is_file() or place.is_symlink():
-        require_removable(path, place.parts, list(_kept(place)), listing=f"ls {place}")
+        require_removable(path, place.parts, list(_kept(place)), listing=f"ls {quote(str(place))}")
     return place
+
+
+def _require_no_way_out(path: str, place: Path) -> None:
+    """Refuse a path of the store that a link in the store leads out of it.
+
+    A step may make such a link. What tac itself put aside has a name that no step knew.
+    """
+    root = local_path(settings.current().store)
+    if root is None or is_partial(place.name):
+        return
+    # As it is spelled: a link is what makes the difference.
+    spelled = Path(os.path.abspath(path))  # noqa: PTH100 - it takes `..` out
+    in_store = spelled.is_relative_to(os.path.abspath(root))  # noqa: PTH100
+    roots = (_place_of(str(root)), _real(str(root)))
+    if in_store and not any(place.is_relative_to(each) for each in roots):
+        raise ConfigError(
+            f"{path}: a link in the store leads out of it, to {place}; nothing is removed there",
+            hint=f"remove {place} by that name, if it is to go",
+        )
 
 
 def remove_folder(path: str) -> bool:
@@ -58,10 +78,9 @@ def remove_folder(path: str) -> bool:
         ConfigError: it is, or holds, what is never removed.
     """
     place = require_removable_path(path)
-    try:
-        above = _open_directory(place.parent)
-    except (FileNotFoundError, NotADirectoryError):
+    if not place.parent.is_dir():
         return False
+    above = open_directory(place.parent)
     try:
         return _remove(place, above)
     finally:
@@ -98,17 +117,6 @@ def _remove_tree(place: Path, above: int) -> None:
             f"{place}: became a link while it was to be removed; what it leads to was not touched",
             hint=f"`ls -ld {quote(str(place))}`",
         ) from error
-
-
-def _open_directory(path: Path) -> int:
-    here = os.open("/", _ABOVE)
-    for part in path.parts[1:]:
-        try:
-            below = os.open(part, _ABOVE, dir_fd=here)
-        finally:
-            os.close(here)
-        here = below
-    return here
 
 
 def _place_of(path: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import posixpath
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -29,7 +30,7 @@ def require_removable_place(address: str) -> None:
         ConfigError: `address` is such a root, or holds one.
     """
     place = place_of(address, prefix=True)
-    listing = f"aws s3 ls {str(place).rstrip('/')}/"
+    listing = f"aws s3 ls {quote(str(place).rstrip('/') + '/')}"
     require_removable(address, parts_of(place), list(_kept(place)), listing=listing)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tac import settings
+from tac.errors import ConfigError
 from tac.store import store_of
 from tac.target import StoreFileSystem, StoreTarget
 from tests.support.homes import FilesHome, publish, read, start_python
@@ -107,6 +109,77 @@ def test_a_folder_behind_a_link_can_be_named(files_home: FilesHome, elsewhere: P
 
     assert files_home.contents() == {}
     assert (files_home.folder / "store").is_symlink()
+
+
+@pytest.fixture
+def store_with_a_way_out(files_home: FilesHome, elsewhere: Path, monkeypatch: pytest.MonkeyPatch):
+    """A store, itself behind a link, in which a link has been made that leads out of it."""
+    publish(files_home.address("disk/store/within/a"), b"2")
+    root = files_home.folder / "store"
+    root.symlink_to("disk/store")
+    (root / "out").symlink_to(elsewhere)
+    (root / "in").symlink_to("within")
+    monkeypatch.setenv("TAC_STORE", str(root))
+    settings.current.cache_clear()
+    yield root
+    monkeypatch.undo()
+    settings.current.cache_clear()
+
+
+REMOVALS: dict[str, Callable[[str], object]] = {
+    "remove": FS.remove,
+    "move": lambda address: FS.move(address, f"{address}-moved"),
+    "target": lambda address: StoreTarget(address).remove(),
+    "folder target": lambda address: StoreTarget(f"{address}/").remove(),
+    "delete": lambda address: store_of(address).delete(address),
+}
+
+
+@pytest.mark.parametrize("key", ["e", "e/kept"])
+@pytest.mark.parametrize("remove", REMOVALS.values(), ids=REMOVALS)
+def test_a_link_in_the_store_leads_no_removal_out_of_it(
+    files_home: FilesHome,
+    store_with_a_way_out: Path,
+    elsewhere: Path,
+    key: str,
+    remove: Callable[[str], object],
+):
+    address = f"{store_with_a_way_out}/out/{key}"
+    if remove is REMOVALS["delete"] and key == "e":
+        address += "/kept"  # it deletes files only
+    spelled = f"{address}/" if remove is REMOVALS["folder target"] else address
+    place = elsewhere / address.removeprefix(f"{store_with_a_way_out}/out/")
+
+    with pytest.raises(ConfigError) as raised:
+        remove(address)
+
+    assert (raised.value.message, raised.value.hint) == (
+        f"{spelled}: a link in the store leads out of it, to {place}; nothing is removed there",
+        f"remove {place} by that name, if it is to go",
+    )
+    assert files_home.contents()["elsewhere/e/kept"] == b"1"
+
+
+def test_links_within_the_store_and_the_links_themselves_may_go(
+    files_home: FilesHome, store_with_a_way_out: Path
+):
+    assert FS.remove(f"{store_with_a_way_out}/in/a")
+    assert FS.remove(f"{store_with_a_way_out}/out")
+    assert FS.remove(f"{store_with_a_way_out}/in/")
+
+    assert files_home.contents() == {"elsewhere/e/kept": b"1"}
+    assert sorted(path.name for path in store_with_a_way_out.iterdir()) == ["within"]
+
+
+def test_what_tac_put_aside_goes_wherever_it_is(files_home: FilesHome, store_with_a_way_out: Path):
+    with StoreTarget(f"{store_with_a_way_out}/out/parts/").temporary_path() as aside:
+        publish(f"{aside}1", b"3")
+
+    assert files_home.contents() == {
+        "elsewhere/e/kept": b"1",
+        "elsewhere/parts/1": b"3",
+        "disk/store/within/a": b"2",
+    }
 
 
 def test_a_temporary_folder_with_links_costs_nothing_that_they_lead_to(

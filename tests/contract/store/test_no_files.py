@@ -22,7 +22,7 @@ def make(files_home: FilesHome) -> Iterator[Callable[[str], Path]]:
     path = files_home.folder / "x"
 
     def make(kind: str) -> Path:
-        if kind == "named pipe":
+        if kind == "FIFO":
             os.mkfifo(path)
         elif kind == "socket":
             listener.bind(str(path))
@@ -37,7 +37,7 @@ def make(files_home: FilesHome) -> Iterator[Callable[[str], Path]]:
         yield make
 
 
-KINDS = {"named pipe": "named pipe", "socket": "socket", "device": "device", "link": "named pipe"}
+KINDS = {"FIFO": "FIFO", "socket": "socket", "device": "device", "link": "FIFO"}
 DOORS: dict[str, Callable[[str], object]] = {
     "open": read,
     "stat": lambda address: store_of(address).stat(address),
@@ -112,7 +112,7 @@ def test_a_file_that_became_a_pipe_is_not_waited_for(files_home: FilesHome):
     out, err = process.communicate(timeout=20)
 
     assert (out, err) == (
-        f"{files_home.address('a')}: a named pipe stands where the file should be\n",
+        f"{files_home.address('a')}: a FIFO stands where the file should be\n",
         "",
     )
 
@@ -129,7 +129,7 @@ def test_a_step_refuses_a_pipe_as_its_input(tmp_path: Path):
         2,
         "",
         [
-            f"Error: {tmp_path}/day.csv: a named pipe stands where the file should be",
+            f"Error: {tmp_path}/day.csv: a FIFO stands where the file should be",
             f"Hint: `ls -l {tmp_path}/day.csv`",
         ],
     )
