@@ -72,6 +72,9 @@ expect() { # output, command...
 
 main() {
     local nodes=${1:-2} node started=$SECONDS work remains
+    refuse_other_state
+    [[ -z $(list_own_processes) ]] ||
+        fail "a Kubernetes is up in $STATE, and this would end it" "make cluster-down"
     work=$(mktemp -d)
     list_things | sort -u >"$work/before"
     "$HERE/up.sh" "$nodes"

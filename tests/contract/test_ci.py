@@ -217,8 +217,8 @@ def test_what_runs_beside_ends_with_a_run_that_is_stopped(machine):
     runs.wait_until(lambda: stays.exists() and stays.read_text(), "the tests begin", 30)
 
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=30)
 
-    assert process.returncode == 143
+    assert (process.returncode, err) == (143, "")
     assert "=== make test, python3.13, beside" in out.splitlines()
     assert not Path(f"/proc/{stays.read_text().strip()}").exists()
