@@ -26,8 +26,9 @@ from tests.support.processes import environment, until
 GRACE_SECONDS = 2.0
 DEADLINE_SECONDS = 90.0
 SELECTOR = ",".join(f"{name}={value}" for name, value in names.MANAGED.items())
-WAITS = "echo begun; until [ -e /tmp/go ]; do sleep 0.1; done; "
-"""The beginning of a script that goes on when it is told to."""
+WAITS = "echo begun; until [ -e /tmp/go ]; do sleep 0.1; done; sleep 0.3; "
+"""The beginning of a script that goes on when it is told to, and when who told it has gone: the
+end of a container is the failure of a `kubectl exec` that is still in it."""
 
 ADDED = ("# ", "[  0 %] ")
 """How lines begin that tac adds; it says what a pod waits for if that takes two seconds or more."""

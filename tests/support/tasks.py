@@ -99,6 +99,16 @@ class Fails(Filed):
         raise DataError("flights/2023-03-01.parquet: is empty.", hint="fetch it again")
 
 
+class WritesAndFails(Filed):
+    """Fails although its output is there by then."""
+
+    runs_in_thread = True
+
+    def run(self):
+        self.write()
+        raise DataError("wrote, and failed.")
+
+
 class FailsInProcess(Fails):
     """The same, in a process."""
 
