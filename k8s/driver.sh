@@ -15,6 +15,7 @@ UNSEEN+=$';s/\xe2\x80[\x8b\x8e\x8f\xa8-\xae]//g; s/\xe2\x81[\xa0-\xaf]//g'
 # The Job has the name of its words: who asks for the same again comes back to the one that runs.
 run_driver() { # words of `tac run`...
     local job pod state ask="${KUBECTL[*]} get jobs"
+    refuse_secrets "$@"
     check_there cronjob/daily
     job=$(job_name "$@")
     # Not to know is not the same as that there is none.
@@ -30,6 +31,19 @@ run_driver() { # words of `tac run`...
     trap 'say "job/$job: goes on; \`logs $job\` shows it, \`cancel $job\` ends it"; exit 130' INT
     pod=$(wait_started "$job")
     follow_driver "$job" "$pod"
+}
+
+# The words become a Job's name and its command. tac/redaction.py looks closer, inside.
+refuse_secrets() { # words...
+    local word user='://([^/[:space:]]*|[^/@[:space:]]*:[^0-9/][^[:space:]]*)@'
+    local key='[?&;]([a-z0-9_.-]*(signature|token|secret|passw|credential|key)[a-z0-9_.-]*|sig)='
+    for word in "$@"; do
+        word=$(tr '[:upper:]' '[:lower:]' <<<"$word")
+        if [[ $word =~ $user || $word == *://* && $word =~ $key ]]; then
+            fail 2 'run: an address has a password or a key in it, and whoever may read Jobs reads it' \
+                'docs/kubernetes.md, "A source that wants a password", says where to put it'
+        fi
+    done
 }
 
 # A Job is over when its driver is: the Job itself says so up to three seconds later.

@@ -59,6 +59,25 @@ def test_options_behind_the_verb_are_not_passed_over(deployment, words):
 
 
 @pytest.mark.parametrize(
+    "word",
+    [
+        *("https://me:hush@host/{date}.csv", "--source=HTTPS://hush@host/x.csv"),
+        *("https://me:hu/sh@host/x.csv", "https://host/x.csv?a=b&X-Amz-Signature=hush"),
+        *("https://host/x.csv?sig=hush", "http://me:hush@luigid:8082"),
+    ],
+)
+def test_a_secret_never_becomes_the_name_or_the_command_of_a_driver(deployment, word):
+    ended = deployment.do("run", "Report", "--date", "2023-03-01", "--source", word)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.splitlines() == [
+        "k8s/deploy.sh: run: an address has a password or a key in it, and whoever may read Jobs"
+        " reads it",
+        'Hint: docs/kubernetes.md, "A source that wants a password", says where to put it',
+    ]
+
+
+@pytest.mark.parametrize(
     ("verb", "what"),
     [("run", "cronjob/daily"), ("dashboard", "service/luigid"), ("s3", "service/s3")],
 )
