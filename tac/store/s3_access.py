@@ -37,7 +37,7 @@ class Access:
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Valid as they are; none where boto3 finds none."""
 
-    profile: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
+    profile: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict, repr=False)
     ca_bundle: str = ""
     """The file of the certificates to trust, where it is not the usual one."""
 
