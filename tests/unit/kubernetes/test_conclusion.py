@@ -168,45 +168,6 @@ def test_what_a_step_says_in_braces_is_no_field_of_a_message():
     )
 
 
-def killed(found, *, limit="64Mi"):
-    """What a node that says `Error` tells of a container with a limit that was killed."""
-    return replace(found, ending=replace(found.ending, memory_limit=limit))
-
-
-def test_a_container_with_a_limit_that_was_killed_for_no_reason_perhaps_ran_out_of_memory():
-    verdict = conclusion(killed(recordings.read("exit-137").diagnose()))
-
-    assert (verdict.phase, verdict.reason) == (Phase.RUNNING, Reason.PERHAPS_OUT_OF_MEMORY)
-    assert always_the_same(verdict.message("x")) == (
-        "step/x: killed by exit code 137 (SIGKILL) in job/story-1 after T s, under a memory limit "
-        "of 64Mi and for no reason that is given, perhaps out of memory: this\n"
-        "Hint: if it ran out, give it more memory, in its task or by TAC_MEMORY (now 64Mi); "
-        f"if not, its node, or somebody, killed it: {EVENTS} pod/POD`; log: {LOG}"
-    )
-
-
-@pytest.mark.parametrize(
-    ("story", "reason"),
-    [
-        ("pod-deleted-deaf", Reason.LOST),
-        ("evicted-api", Reason.EVICTED),
-        ("evicted-disk", Reason.OUT_OF_DISK),
-        ("preempted", Reason.PREEMPTED),
-        ("deadline", Reason.DEADLINE),
-        ("cancelled", Reason.CANCELLED),
-        ("job-deleted-stopped", Reason.LOST),
-    ],
-)
-def test_a_kill_that_somebody_owns_up_to_is_not_taken_for_a_lack_of_memory(story, reason):
-    recording = recordings.read(story)
-    for pod in recording.pods:  # what was told to stop did not, and was killed under a limit
-        pod["spec"]["containers"][0]["resources"] = {"limits": {"memory": "64Mi"}}
-        for status in pod["status"].get("containerStatuses", ()):
-            status["state"] = {"terminated": {**status["state"]["terminated"], "exitCode": 137}}
-
-    assert conclusion(recording.diagnose(later_seconds=60)).reason is reason
-
-
 def test_a_container_without_a_limit_of_memory_died_of_its_nodes_lack_of_it():
     found = recordings.read("oom-killed").diagnose()
     ending = Ending(exit_code=137, oom_killed=True, image=ACTOR)
