@@ -5,7 +5,6 @@ import logging
 import pytest
 
 from tac import learned
-from tac.quantities import parse_memory
 from tac.store import store_of
 
 
@@ -110,12 +109,13 @@ def test_what_is_no_amount_is_passed_over(home):
     assert learned.memory_of("Fit", "256Mi", "", store=home.address("store")) == "512Mi"
 
 
-def test_of_a_folder_that_somebody_has_filled_some_names_are_read(files_home):
-    put(files_home, *range(1001, 4001))
+def test_of_a_folder_that_somebody_has_filled_no_more_names_are_read_than_may_be(
+    s3_home, monkeypatch
+):
+    monkeypatch.setattr(learned, "_MOST_NAMES", 3)
+    put(s3_home, 301, 302, 303, 304, 305)  # S3 lists by name
 
-    begins_with = learned.memory_of("Fit", "256Mi", "8Gi", store=files_home.address("store"))
-
-    assert 1001 <= parse_memory(begins_with) >> 20 <= 4000
+    assert learned.memory_of("Fit", "256Mi", "", store=s3_home.address("store")) == "303Mi"
 
 
 def test_a_store_that_cannot_be_asked_or_written_is_said_and_no_reason_to_fail(tmp_path, caplog):
