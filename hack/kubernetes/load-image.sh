@@ -27,9 +27,12 @@ import_file() { # file
 }
 
 import_from_docker() { # name
-    local file=$STATE/load.tar
+    local file
     docker image inspect "$1" >/dev/null 2>&1 ||
         fail "$1: neither a file nor an image of the Docker engine" "docker build -t $1 ."
+    file=$(mktemp "$STATE/load-XXXXXX.tar") # sessions may share a cluster
+    # shellcheck disable=SC2064 # the name as it is now
+    trap "rm -f '$file'" EXIT
     docker save "$1" -o "$file"
     import_file "$file"
     rm "$file"
