@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import sys
 import time
@@ -42,11 +43,17 @@ SIGINT_EXIT_CODE = 130
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SECONDS_BETWEEN_LINES = 1.0
 _THOUSAND = 1000
+_BAR_WIDTH = 20
+_BESIDE_BAR = 24
+"""Characters of a bar's line: brackets, blanks, the percentage, the time left, and the cursor."""
 
 
 def say(text: str) -> None:
     """Print one line of words; they go to stderr, because stdout is for data."""
-    terminal.say(text)
+    with contextlib.ExitStack() as stack:
+        for bar in _bars:
+            stack.enter_context(bar.away())
+        terminal.say(text)
 
 
 def read(address: str) -> BinaryIO:
@@ -106,20 +113,21 @@ def format_size(size: int) -> str:
     return f"{amount:.3g} GB"
 
 
-def _shown(doing: str | None) -> str:
-    return plain(doing or "")
-
-
 class Bar:
     """Progress through a number of parts: a bar on a terminal, `[ 40 %] …` lines elsewhere."""
 
     def __init__(self, label: str, total: int, stream: TextIO) -> None:
         self._label, self._total, self._done = label, max(total, 1), 0
         self._last_line = float("-inf")
+        self._stream = stream
         # click's bar prints its label once when the stream is no terminal: there our lines stand.
         self._bar = (
             click.progressbar(
-                length=self._total, label=plain(label), file=stream, item_show_func=_shown
+                length=self._total,
+                label=plain(label),
+                file=stream,
+                width=_BAR_WIDTH,
+                item_show_func=self._shown,
             )
             if stream.isatty()
             else None
@@ -128,11 +136,30 @@ class Bar:
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.__enter__()
+            _bars.append(self)
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
+            _bars.remove(self)
             self._bar.__exit__(None, None, None)
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Give the line of the bar to words; the bar is drawn again below them."""
+        if self._bar is None:
+            yield
+            return
+        click.echo("\r\x1b[2K", file=self._stream, nl=False)
+        yield
+        self._bar._last_line = None  # noqa: SLF001 - or click thinks that it is still there
+        self._bar.render_progress()
+
+    def _shown(self, doing: str | None) -> str:
+        """Return as much of it as leaves the bar one line: a second would stay behind for ever."""
+        text = plain(doing or "")
+        room = shutil.get_terminal_size().columns - len(self._label) - _BAR_WIDTH - _BESIDE_BAR
+        return text if len(text) <= room else f"…{text[1 - room :]}" if room > 1 else ""
 
     def advance(self, doing: str = "", *, parts: int = 1) -> None:
         """Count `parts` as done; `doing` names the part."""
@@ -146,6 +173,10 @@ class Bar:
         self._last_line = now
         text = f"{self._label}: {doing}" if doing else self._label
         say(format_progress(Progress(100 * self._done // self._total, text)))
+
+
+_bars: list[Bar] = []
+"""Those that stand on the terminal."""
 
 
 def progress(label: str, *, total: int) -> Bar:

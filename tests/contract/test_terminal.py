@@ -15,7 +15,7 @@ from tests.support.faults import Answer, running_proxy
 from tests.support.flights import run_step
 from tests.support.hostile import HOSTILE, IN_XML, answering, unseen
 from tests.support.luigid import luigid
-from tests.support.runs import Ended, environment, tac
+from tests.support.runs import Ended, command, environment, tac
 from tests.support.s3 import Bucket
 from tests.support.terminal import terminal
 
@@ -69,9 +69,9 @@ def test_the_log_file_keeps_what_a_step_wrote(tmp_path):
 
 @pytest.mark.parametrize("task", ["Says", "Raises"])
 def test_a_live_table_writes_what_is_its_own_and_nothing_else(tmp_path, task):
-    with terminal(tmp_path, TASKS, task) as screen:
+    with terminal(tmp_path, command("run", "--module", TASKS, task)) as screen:
         code = screen.end()
-        text = screen.text()
+        text = screen.text
 
     assert code == 30
     assert unseen(_OURS.sub("", screen.written)) == set()

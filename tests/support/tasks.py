@@ -360,6 +360,21 @@ class TellsAndWaits(Waits):
         super().run()
 
 
+class TellsTwice(Filed):
+    """Says how far it is, and waits each time until it has been seen."""
+
+    runs_in_thread = True
+
+    def run(self):
+        task: Any = self  # Luigi declares both as None
+        for percent in (25, 75):
+            task.set_status_message(f"at {percent}")
+            task.set_progress_percentage(percent)
+            while not self.path().with_suffix(f".{percent}").exists():
+                time.sleep(0.02)
+        self.write()
+
+
 class Undeletable(luigi.Task):
     """Its output is of a kind that knows no deleting."""
 

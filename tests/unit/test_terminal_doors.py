@@ -19,7 +19,7 @@ DOORS = re.compile(
 SANCTIONED = {
     "terminal.py": "the doors themselves",
     "cli.py": "a question in our words, with a number in it; whether there is a terminal; the view",
-    "step.py": "bytes that were asked for, a bar of plain words, a signal handler's own sentence",
+    "step.py": "data, a bar of plain words, what takes it away, a signal handler's own sentence",
     "live.py": "a table of plain texts",
     "run/warned.py": "says warnings once, to those who watch the run",
     "worker/child.py": "sends warnings to the driver",
@@ -31,7 +31,7 @@ SANCTIONED = {
 
 CALLS = {
     "cli.py": {"sys.stderr", "click.confirm", "Console", "rich.console.Console"},
-    "step.py": {"sys.stdout", "sys.stderr", "os.write", "click.progressbar"},
+    "step.py": {"sys.stdout", "sys.stderr", "os.write", "click.progressbar", "click.echo"},
     "live.py": {"rich.console.Console", "self._console.print"},
     "run/warned.py": {"warnings.showwarning"},
     "worker/child.py": {"warnings.showwarning"},
