@@ -17,7 +17,7 @@ import click
 import tac
 from tac import runners, settings, terminal
 from tac.commands import MODULE, USAGE, RunCommand, Tac
-from tac.errors import ConfigError, TacError
+from tac.errors import ConfigError, DataError, TacError
 from tac.runners.log import shown
 from tac.step import Failure
 
@@ -363,14 +363,21 @@ def _force(tasks: "list[luigi.Task]", options: dict[str, Any]) -> bool:
 
 def _show_evaluation(task: "luigi.Task", *, as_json: bool) -> None:
     from tac.run import results_of
-    from tac.store import store_of
+    from tac.step import read_bytes
 
     [address] = results_of([task])
-    with store_of(address).open(address) as file:
-        result = json.load(file)
+    try:
+        text = _format_evaluation(json.loads(read_bytes(address)), as_json=as_json)
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{address}: holds no scores", hint="delete it, and `tac evaluate` makes it anew"
+        ) from error
+    terminal.show(text)
+
+
+def _format_evaluation(result: Any, *, as_json: bool) -> str:
     if as_json:
-        terminal.show(json.dumps(result, indent=2))
-        return
+        return json.dumps(result, indent=2)
     from tac.flights import scores
 
-    terminal.show(scores.show(result))
+    return scores.show(result)

@@ -6,7 +6,7 @@ table. What is announced is looked at first, what arrives is counted all the sam
 
 from __future__ import annotations
 
-from tac.errors import DataError
+from tac.errors import DataError, StorageUnavailable
 from tac.quantities import format_bytes
 
 INPUT = "TAC_MOST_INPUT_BYTES"
@@ -39,3 +39,11 @@ def check_table_bytes(name: str, what: str, size: int, most: int) -> None:
             f"{name}: {what} {size} bytes of memory; at most {most} are taken by one table",
             hint=f"if it is what it must be, set {TABLE} (now {format_bytes(most)})",
         )
+
+
+def too_slow(name: str, seconds: float) -> StorageUnavailable:
+    """Return the error for an input that did not arrive in time."""
+    return StorageUnavailable(
+        f"{name}: was not read within {seconds:g} s (limit {seconds:g} s)",
+        hint=f"if it takes that long, set {SECONDS}",
+    )

@@ -72,8 +72,9 @@ def read_bytes(address: str) -> bytes:
         DataError: it is more.
         InputMissing, BucketMissing, AccessDenied, StorageUnavailable: as the store says.
     """
-    most = settings.current().most_input_bytes
-    with store_of(address).open(address, most_bytes=most) as file:
+    own = settings.current()
+    most, seconds = own.most_input_bytes, own.download_seconds
+    with store_of(address).open(address, most_bytes=most, most_seconds=seconds) as file:
         # A file may grow, or be a device that never ends.
         content = file.read(most + 1)
     check_input_bytes(address, len(content), most, verb="holds at least")

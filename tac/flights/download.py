@@ -32,7 +32,7 @@ from tac.errors import (
     StorageUnavailable,
     cut,
 )
-from tac.limits import SECONDS, check_input_bytes
+from tac.limits import check_input_bytes, too_slow
 from tac.redaction import redacted
 
 if TYPE_CHECKING:
@@ -272,18 +272,11 @@ def _explaining(name: str, bounds: Bounds, deadline: _Deadline) -> Iterator[None
         yield
     except (OSError, http.client.HTTPException, ValueError, StorageUnavailable) as error:
         if deadline.passed:
-            raise _late(name, bounds) from error
+            raise too_slow(name, bounds.seconds) from error
         _explain(name, bounds, error)
     # A connection that is cut may look like the end of a body without a length.
     if deadline.passed:
-        raise _late(name, bounds)
-
-
-def _late(name: str, bounds: Bounds) -> StorageUnavailable:
-    return StorageUnavailable(
-        f"{name}: was not read within {bounds.seconds:g} s (limit {bounds.seconds:g} s)",
-        hint=f"if it takes that long, set {SECONDS}",
-    )
+        raise too_slow(name, bounds.seconds)
 
 
 def _explain(name: str, bounds: Bounds, error: Exception) -> NoReturn:

@@ -75,12 +75,15 @@ class Store(Protocol):
         when not.
         """
 
-    def open(self, address: str, *, most_bytes: int | None = None) -> BinaryIO:
+    def open(
+        self, address: str, *, most_bytes: int | None = None, most_seconds: float | None = None
+    ) -> BinaryIO:
         """Open `address` for reading, seekable, positioned at its start.
 
         Raises:
             DataError: it holds more than `most_bytes`; nothing of it was read then.
             InputMissing: nothing is there.
+            StorageUnavailable: its bytes did not arrive in `most_seconds`.
         """
 
     def create(self, address: str, *, private: bool = False) -> AbstractContextManager[Draft]:

@@ -74,7 +74,13 @@ class Files:
         """Tell whether there is a file at this address, now."""
         return self.stat(address) is not None
 
-    def open(self, address: str, *, most_bytes: int | None = None) -> BinaryIO:
+    def open(
+        self,
+        address: str,
+        *,
+        most_bytes: int | None = None,
+        most_seconds: float | None = None,  # noqa: ARG002 - a file is there at once
+    ) -> BinaryIO:
         """Open a file for reading."""
         path = _path(address)
         with explaining(path):

@@ -12,20 +12,19 @@ import datetime as dt
 import errno
 import itertools
 import tempfile
-import time
 from http import HTTPStatus
 from shlex import quote
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ClientError
 
-from tac.errors import DataError, StorageFull, StorageUnavailable
-from tac.limits import check_input_bytes
+from tac.errors import StorageFull
 from tac.store import Draft, Entry, Stat, is_partial
 from tac.store.presence import Page, Presence
 from tac.store.s3_client import Connection, Place, connection, not_s3, place_of, status_of
 from tac.store.s3_delete import delete_keys, require_removable_place
 from tac.store.s3_publish import LARGEST_PUT_BYTES, MARKER, VERSION_KEY, Publisher, root_of
+from tac.store.s3_read import receive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,14 +73,16 @@ class S3:
         place = place_of(address)
         return self._presence(connection(), place).exists(place.key, fresh=fresh)
 
-    def open(self, address: str, *, most_bytes: int | None = None) -> BinaryIO:
+    def open(
+        self, address: str, *, most_bytes: int | None = None, most_seconds: float | None = None
+    ) -> BinaryIO:
         """Read a whole object aside, and open that."""
         place = place_of(address)
         here = connection()
         file = _Spool(_SPOOL_BYTES)
         try:
             with here.explaining(place), _explaining_room(place):
-                _receive(here, place, file, most_bytes)
+                receive(here, place, file, most_bytes=most_bytes, most_seconds=most_seconds)
         except BaseException:
             file.release()
             raise
@@ -241,43 +242,6 @@ def _is_output(key: str) -> bool:
     unfinished = any(is_partial(name) for name in names)
     marks = not names[-1] or key.endswith(_FOLDER_MARK) or f"/{key}".endswith(f"/{MARKER}")
     return not unfinished and not marks
-
-
-def _receive(here: Connection, place: Place, file: IO[bytes], most_bytes: int | None) -> None:
-    """Read an object into `file`, going on where a connection broke."""
-    target = {"Bucket": place.bucket, "Key": place.key}
-    reply = here.client.get_object(**target)
-    if "ETag" not in reply or "ContentLength" not in reply:
-        reply["Body"].close()
-        raise not_s3(place, here.endpoint)
-    size, version = reply["ContentLength"], reply["ETag"]
-    try:
-        check_input_bytes(str(place), size, most_bytes)
-    except DataError:
-        reply["Body"].close()  # the rest of it is not read
-        raise
-    received, broken = 0, None
-    for number in range(_READS):
-        if number:
-            time.sleep(0.1 * 2**number)  # a server that is being restarted needs seconds
-            reply = here.client.get_object(**target, Range=f"bytes={received}-", IfMatch=version)
-        try:
-            for chunk in _chunks(reply["Body"]):
-                received += file.write(chunk)
-        except (HTTPClientError, IncompleteReadError) as error:
-            broken = error
-        if received == size:
-            return
-    raise StorageUnavailable(
-        f"{place}: the connection broke {_READS} times, after {received} of {size} bytes",
-        hint="try again",
-    ) from broken
-
-
-def _chunks(body: Any) -> Iterator[bytes]:
-    with contextlib.closing(body):
-        while chunk := body.read(_CHUNK_BYTES):
-            yield chunk
 
 
 @contextlib.contextmanager

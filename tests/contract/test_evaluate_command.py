@@ -74,6 +74,41 @@ def test_quiet_leaves_the_scores_and_json_is_all_of_them(first):
     assert ended.out == f"{json.dumps(result, indent=2)}\n"
 
 
+@pytest.mark.parametrize("text", ["", "\x1b]0;owned\x07", "[]", '{"dates": 1}', "[" * 100_000])
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_what_holds_no_scores_is_bad_data_and_is_not_shown(tmp_path, text, words):
+    path = tmp_path / "here" / NAME
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+
+    ended = tac(tmp_path, "evaluate", *DAYS, "--store", "here", "--quiet", *words)
+
+    if words and text.startswith(("[]", "{")):
+        assert (ended.code, ended.out) == (0, f"{json.dumps(json.loads(text), indent=2)}\n")
+        return
+    assert (ended.code, ended.out, ended.err) == (
+        40,  # Luigi's class: an unhandled exception
+        "",
+        f"Error: here/{NAME}: holds no scores\nHint: delete it, and `tac evaluate` makes it anew\n",
+    )
+
+
+def test_an_evaluation_has_a_bound_like_every_input(tmp_path):
+    path = tmp_path / "here" / NAME
+    path.parent.mkdir(parents=True)
+    path.write_text("[" * 5000)
+
+    ended = tac(
+        tmp_path, "evaluate", *DAYS, "--store", "here", "--quiet", TAC_MOST_INPUT_BYTES="4999"
+    )
+
+    assert (ended.code, ended.err) == (
+        40,
+        f"Error: here/{NAME}: is 5000 bytes; at most 4999 are read of one input\n"
+        "Hint: if it is what it must be, set TAC_MOST_INPUT_BYTES (now 4999)\n",
+    )
+
+
 def test_flights_from_elsewhere_are_read_where_the_source_says(tmp_path):
     source = f"file://{tmp_path}/none/{{date:%Y-%m-%d}}.parquet"
 

@@ -226,3 +226,34 @@ def test_a_source_of_another_scheme_is_refused(tmp_path, scheme):
         f"Error: {scheme}://host/2023-03-01.parquet: a source is not read by {scheme.lower()}://\n"
         "Hint: http://, https://, s3:// and file:// work, and a path of this machine\n",
     )
+
+
+OBJECT = (
+    HEAD
+    + b'ETag: "a"\r\nLast-Modified: Wed, 01 Mar 2023 12:00:00 GMT\r\nContent-Length: 999\r\n\r\n'
+)
+
+
+@pytest.mark.parametrize("talk", [trickle(OBJECT, b"x"), silence(OBJECT)], ids=["slow", "silent"])
+def test_an_object_that_does_not_arrive_in_time_is_given_up(tmp_path, talk):
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    with talking_server(talk) as url:
+        result = fetch(tmp_path, "s3://bucket/day.csv", AWS_ENDPOINT_URL_S3=url, **keys, **BOUNDS)
+
+    assert (result.returncode, result.stderr) == (
+        75,
+        f"Error: s3://bucket/day.csv: was not read within 0.5 s (limit 0.5 s)\nHint: {WAIT}\n",
+    )
+
+
+def test_an_answer_without_a_length_is_not_of_s3(tmp_path):
+    talk = trickle(HEAD + b'ETag: "a"\r\n\r\n', b"x" * 100)
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    with talking_server(talk) as url:
+        result = fetch(tmp_path, "s3://bucket/day.csv", AWS_ENDPOINT_URL_S3=url, **keys)
+
+    assert (result.returncode, result.stderr) == (
+        2,
+        f"Error: s3://bucket/day.csv: what answers at {url} does not speak S3\n"
+        "Hint: check AWS_ENDPOINT_URL_S3: it names the S3 API's port, not a web page's\n",
+    )
