@@ -223,7 +223,7 @@ def test_a_source_of_another_scheme_is_refused(tmp_path, scheme):
 
     assert (result.returncode, result.stderr) == (
         2,
-        f"Error: {scheme}://host/2023-03-01.parquet: a source is not read by {scheme.lower()}://\n"
+        f"Error: {scheme}://***@host/2023-03-01.parquet: a source is not read by {scheme.lower()}://\n"
         "Hint: http://, https://, s3:// and file:// work, and a path of this machine\n",
     )
 
