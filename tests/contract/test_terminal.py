@@ -197,7 +197,9 @@ def test_what_a_docker_engine_answers_is_shown_plain(tmp_path):
     assert SHOWN in ended.err
 
 
-def kubeconfig(at: Path, *, user: object, name: str = "one", place: str = "127.0.0.1:1") -> str:
+def kubeconfig(
+    at: Path, *, user: object, name: str = "one", place: str = "http://127.0.0.1:1"
+) -> str:
     context = {"cluster": name, "user": name, "namespace": "n"}
     path = at / "kubeconfig"
     path.write_text(
@@ -205,7 +207,7 @@ def kubeconfig(at: Path, *, user: object, name: str = "one", place: str = "127.0
             {
                 "current-context": name,
                 "contexts": [{"name": name, "context": context}],
-                "clusters": [{"name": name, "cluster": {"server": f"http://{place}"}}],
+                "clusters": [{"name": name, "cluster": {"server": place}}],
                 "users": [{"name": name, "user": user}],
             }
         )
@@ -221,7 +223,9 @@ def test_what_an_exec_plugin_says_is_shown_plain(tmp_path):
         "env": [{"name": "SAID", "value": HOSTILE.replace("\0", "")}],
         "interactiveMode": "Never",
     }
-    ended = run(tmp_path, "Job", KUBECONFIG=kubeconfig(tmp_path, user={"exec": plugin}))
+    # No plugin is asked for a token that would go over plain http.
+    file = kubeconfig(tmp_path, user={"exec": plugin}, place="https://127.0.0.1:1")
+    ended = run(tmp_path, "Job", KUBECONFIG=file)
 
     assert unseen(ended.err) == set()
     assert f"failed: exit code 1: begins {SHOWN}" in ended.err
@@ -231,7 +235,7 @@ def test_what_an_api_server_answers_and_a_kubeconfig_holds_is_shown_plain(tmp_pa
     status = {"kind": "Status", "apiVersion": "v1", "code": 403, "reason": "Forbidden"}
     body = json.dumps(status | {"message": HOSTILE}).encode()
     with answering(b"403 Forbidden", [b"Content-Type: application/json"], body) as place:
-        file = kubeconfig(tmp_path, user={}, name=HOSTILE, place=place)
+        file = kubeconfig(tmp_path, user={}, name=HOSTILE, place=f"http://{place}")
         ended = run(tmp_path, "Job", KUBECONFIG=file)
 
     assert unseen(ended.err) == set()
