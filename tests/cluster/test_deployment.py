@@ -102,7 +102,7 @@ def test_a_run_that_fails_ends_with_the_exit_code_of_its_driver(deployment):
 
     job = job_of(ended.out + ended.err)
     assert ended.code == 2
-    assert ended.out.splitlines()[0].startswith("Error: tac.task: has no task 'FetchDta'; ")
+    assert ended.out.splitlines()[0].startswith("Error: tac.task: there is no task 'FetchDta'; ")
     assert ended.words[-1] == f"job/{job}: ended with exit code 2"
 
 
