@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tac import settings
 from tac.errors import ConfigError, cut
 from tac.flights import download
+from tac.redaction import holds_secret
 
 if TYPE_CHECKING:
     import datetime
@@ -33,10 +34,12 @@ def address_of(template: str, day: datetime.date, option: str = "--source") -> s
     try:
         return template.format(date=day)
     except (LookupError, ValueError, AttributeError) as error:
+        # What the error quotes may be a part of a password with a brace in it.
+        said = "" if holds_secret(template) else f" {cut(str(error))}"
         raise ConfigError(
-            f"{option} {template!r}: cannot be filled in: {type(error).__name__} {cut(str(error))}",
+            f"{option} {template!r}: cannot be filled in: {type(error).__name__}{said}",
             hint=f"write it like {option} 's3://bucket/{{date}}.parquet'",
-        ) from error
+        ) from (error if said else None)
 
 
 def read_source(address: str) -> bytes:

@@ -44,6 +44,16 @@ def test_what_is_no_template_is_refused(template, why):
     )
 
 
+def test_a_password_with_a_brace_in_it_is_not_quoted():
+    with pytest.raises(ConfigError) as caught:
+        address_of("https://me:pre{hush}@host/{date}.csv", DAY_OF_TEMPLATE)
+
+    assert caught.value.message == (
+        "--source 'https://***@host/{date}.csv': cannot be filled in: KeyError"
+    )
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
+
+
 def test_a_day_is_read_from_files_of_either_kind(tmp_path):
     table = flights(flight(flight=17), flight())
     for suffix in (".csv", ".parquet"):
