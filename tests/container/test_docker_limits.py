@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 
 import pytest
 
@@ -177,9 +176,7 @@ def test_no_line_is_lost_that_the_engine_forgets_while_it_is_followed(at, wire, 
     ]
 
 
-def test_what_the_engine_forgot_before_it_was_read_is_said_and_what_it_kept_is_there(
-    at, monkeypatch
-):
+def test_a_driver_that_falls_far_behind_hears_the_end_in_order_and_nothing_twice(at, monkeypatch):
     monkeypatch.setattr(docker_container, "LOG", {**docker_container.LOG, "max-size": "300k"})
     told: list[str] = []
 
@@ -191,11 +188,8 @@ def test_what_the_engine_forgot_before_it_was_read_is_said_and_what_it_kept_is_t
     verdict = at.sh("seq 1 40000; echo end", follow=follow)
 
     assert verdict.reason is Reason.DONE, verdict.message("x")
-    notes = [line for line in told if line.startswith("#")]
-    assert len(notes) == 1
-    assert re.fullmatch(r"# the engine has forgotten what was said before 20\d\d-.*Z", notes[0])
     numbers = [int(line) for line in told if line.isdecimal()]
-    # More is missing: Docker 20.10 passes over files in silence that it rotated meanwhile.
+    # Docker 20.10 passes over files that it rotated twice meanwhile, in silence.
     assert numbers == sorted(set(numbers))
     last = numbers[-1000:]
     assert (told[0], last, told[-1]) == ("1", list(range(39001, 40001)), "end")
