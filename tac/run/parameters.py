@@ -10,6 +10,7 @@ Everything that can be mistyped gets a message of ours, with what there is inste
 import datetime as dt
 import difflib
 import importlib
+import inspect
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -188,9 +189,14 @@ def make_task(task: type[luigi.Task], values: dict[str, Any]) -> luigi.Task:
     """Make the task.
 
     Raises:
-        ConfigError: a parameter is missing, or the task refuses the values.
+        ConfigError: the class is abstract, a parameter is missing, or the task refuses the values.
     """
     family = task.get_task_family()
+    if inspect.isabstract(task):
+        lacks = ", ".join(f"{name}()" for name in sorted(task.__abstractmethods__))
+        raise ConfigError(
+            f"{family}: is abstract: it has no {lacks}", hint="name a task that is made of it"
+        )
     missing = [
         f"--{option} ({kind_of(parameter)})"
         for option, parameter in parameters_of(task).items()

@@ -57,6 +57,16 @@ MISTAKES = [
         "Hint: give one of them a `task_namespace`, and name it as NAMESPACE.TASK",
     ),
     (
+        ["--module", "abstract", "Half"],
+        "Error: Half: is abstract: it has no grind(), sieve()",
+        "Hint: name a task that is made of it",
+    ),
+    (
+        ["--module", "abstract", "Refuses", "--number", "0"],
+        "Error: Refuses: refuses these parameters: ValueError: nothing to grind",
+        "Hint: tac run --module abstract Refuses --help",
+    ),
+    (
         ["--module", "few", "Mint", "--kind", "gold", "--kind", "silver"],
         "Error: --kind: is given twice",
         None,
@@ -152,6 +162,22 @@ def here(tmp_path):
         "    kind = luigi.ChoiceParameter(choices=['gold', 'silver'], default='gold',"
         " description='of which metal')\n"
         "    source = luigi.Parameter(default='a mine')\n"
+    )
+    (tmp_path / "abstract.py").write_text(
+        "import abc, luigi\n"
+        "class Kind(luigi.task_register.Register, abc.ABCMeta):\n"
+        "    pass\n"
+        "class Half(luigi.Task, metaclass=Kind):\n"
+        "    @abc.abstractmethod\n"
+        "    def sieve(self): ...\n"
+        "    @abc.abstractmethod\n"
+        "    def grind(self): ...\n"
+        "class Refuses(luigi.Task):\n"
+        "    number = luigi.IntParameter()\n"
+        "    def __init__(self, *args, **kwargs):\n"
+        "        super().__init__(*args, **kwargs)\n"
+        "        if not self.number:\n"
+        "            raise ValueError('nothing to grind')\n"
     )
     (tmp_path / "imports_few.py").write_text("import few\n")
     (tmp_path / "twins.py").write_text(
