@@ -120,9 +120,9 @@ def test_everything_runs_with_the_oldest_and_the_tests_also_with_the_newest(mach
         "make run PYTHON=python3.11",
         "make setup PYTHON=python3.11",
         "make check PYTHON=python3.11",
+        "check.sh",
         "make browser-test PYTHON=python3.11",
         "make container-test PYTHON=python3.11",
-        "check.sh",
         "make cluster NODES=2",
         "make cluster-test PYTHON=python3.11",
         "make cluster-down",
@@ -165,8 +165,8 @@ def test_what_fails_beside_fails_the_run_and_is_shown_whole(machine):
     ended = machine.run(FAILS="tac-python3.13 test")
 
     assert ended.returncode == 3
-    assert "make container-test PYTHON=python3.11" in machine.ran
-    assert "check.sh" not in machine.ran
+    assert "make cluster-down" in machine.ran
+    assert "make test PYTHON=python3.11" not in machine.ran
     lines = ended.stdout.splitlines()
     shown = lines.index("=== make setup, python3.13, beside")
     assert "tac-python3.13 test PYTHON=" in lines[shown + 5]
