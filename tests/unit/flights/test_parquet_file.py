@@ -66,12 +66,25 @@ def test_a_page_that_unpacks_to_much_is_refused_by_its_own_header(options):
     )
 
 
+def by_a_dictionary(table: pa.Table) -> pa.Table:
+    """The same table, whose file says that its texts are to be a dictionary's in memory too."""
+    return table.set_column(0, "text", table["text"].dictionary_encode())
+
+
 @pytest.mark.parametrize(
-    "options",
-    [{}, {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY"}}],
+    ("table", "options"),
+    [
+        (rows(1000, "x" * 100_000), {}),
+        (by_a_dictionary(rows(1000, "x" * 100_000)), {}),
+        (
+            rows(1000, "x" * 100_000),
+            {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY"}},
+        ),
+    ],
+    ids=["pages", "memory", "prefixes"],
 )
-def test_a_long_text_that_is_said_many_times_is_refused_after_a_few(options):
-    data = packed(rows(1000, "x" * 100_000), **options)
+def test_a_long_text_that_is_said_many_times_is_refused_after_a_few(table, options):
+    data = packed(table, **options)
     assert len(data) < 20_000
 
     error = refused(data)
