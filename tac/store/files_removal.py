@@ -60,10 +60,11 @@ def _require_no_way_out(path: str, place: Path) -> None:
     root = local_path(settings.current().store)
     if root is None or is_partial(place.name):
         return
-    # As it is spelled: a link is what makes the difference.
+    # As it is spelled, for a link makes the difference; the store has other spellings too.
     spelled = Path(os.path.abspath(path))  # noqa: PTH100 - it takes `..` out
-    in_store = spelled.is_relative_to(os.path.abspath(root))  # noqa: PTH100
-    roots = (_place_of(str(root)), _real(str(root)))
+    real = _real(str(root))
+    in_store = any(_real(str(each)) == real for each in spelled.parents)
+    roots = (_place_of(str(root)), real)
     if in_store and not any(place.is_relative_to(each) for each in roots):
         raise ConfigError(
             f"{path}: a link in the store leads out of it, to {place}; nothing is removed there",

@@ -160,6 +160,23 @@ def test_a_link_in_the_store_leads_no_removal_out_of_it(
     assert files_home.contents()["elsewhere/e/kept"] == b"1"
 
 
+@pytest.mark.parametrize("remove", REMOVALS.values(), ids=REMOVALS)
+def test_nor_does_it_by_another_spelling_of_the_store(
+    files_home: FilesHome,
+    store_with_a_way_out: Path,
+    elsewhere: Path,
+    remove: Callable[[str], object],
+):
+    for spelled in (files_home.folder / "another", store_with_a_way_out.resolve()):
+        if not spelled.exists():
+            spelled.symlink_to(store_with_a_way_out)
+
+        with pytest.raises(ConfigError, match="a link in the store leads out of it"):
+            remove(f"{spelled}/out/e/kept")
+
+    assert (elsewhere / "e/kept").read_bytes() == b"1"
+
+
 def test_links_within_the_store_and_the_links_themselves_may_go(
     files_home: FilesHome, store_with_a_way_out: Path
 ):
