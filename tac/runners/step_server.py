@@ -205,7 +205,8 @@ class Server:
             if step.kill_at is not None and step.kill_at <= now:
                 step.stop = "forced"
                 step.kill_at = now + 1  # a process in the middle of a system call may need another
-                _signal_group(step.pid, signal.SIGKILL)
+                # Its reaper kills it, which knows its process: it may have left its group.
+                os.kill(step.reaper.pid, signal.SIGTERM)
 
     def _reap(self) -> None:
         while self._steps:
@@ -323,7 +324,8 @@ def _reaped(pid: int) -> Message:
     while True:
         # Blocked, as all signals are here: each waits until it is asked for.
         if signal.sigwait({signal.SIGCHLD, signal.SIGTERM}) == signal.SIGTERM:
-            _signal_group(pid, signal.SIGKILL)  # the server is gone
+            _signal_group(pid, signal.SIGKILL)  # its time is over, or the server is gone
+            _killed(pid)
         for ended, status, usage in _ended_children():
             if ended == pid:
                 _signal_group(pid, signal.SIGKILL)

@@ -78,6 +78,15 @@ def test_a_daemon_of_a_stopped_step_ends(at):
     assert all(ended(pid) for pid in pids)
 
 
+def test_a_step_that_has_left_its_group_is_stopped(at):
+    with at.running(*A_STEP, "elsewhere", at.path / "pids") as verdicts:
+        pids = until(lambda: pids_in(at.path / "pids"), "the start of the step")
+        at.stop.set()
+
+    assert verdicts[0].reason is Reason.STOPPED
+    assert all(ended(pid) for pid in pids)
+
+
 def test_a_step_that_is_killed_takes_its_daemon_along(at):
     with at.running(*A_STEP, "daemon", at.path / "pids") as verdicts:
         pids = started(at.path / "pids")
@@ -116,6 +125,23 @@ def test_a_driver_that_is_killed_leaves_no_daemon(mode, tmp_path):
             os.kill(pid, signal.SIGKILL)
         until(lambda: not marked(str(tmp_path)), "the end", GRACE_SECONDS + SLACK_SECONDS)
         assert all(ended(pid) for pid in pids)
+    finally:
+        driver.kill()
+        driver.wait()
+        for pid in marked(str(tmp_path)):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_a_driver_that_is_killed_leaves_no_step_that_has_left_its_group(tmp_path):
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.driver", "warm", str(tmp_path), "1", "elsewhere"],
+        cwd=REPOSITORY,
+        env=environment(str(tmp_path)),
+    )
+    try:
+        until(lambda: pids_in(tmp_path / "0.pids"), "the start of the step")
+        driver.kill()
+        until(lambda: not marked(str(tmp_path)), "the end", GRACE_SECONDS + SLACK_SECONDS)
     finally:
         driver.kill()
         driver.wait()
