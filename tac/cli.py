@@ -38,15 +38,15 @@ def _told(*, debug: bool) -> Iterator[None]:
     """Turn every error into a message and an exit code; the traceback only with --debug."""
     try:
         yield
-    except click.exceptions.Exit:
+    except (click.exceptions.Exit, click.ClickException):
+        raise
+    except BrokenPipeError:  # whoever read our words went away (`| head`): click ends us quietly
         raise
     except TacError as error:
         if debug:
             terminal.show_traceback(error)
         usage = isinstance(error, ConfigError)
         raise Failure(error, USAGE if usage else _UNHANDLED) from error
-    except click.ClickException:
-        raise
     except KeyboardInterrupt as interrupt:  # nothing runs yet: what runs is stopped with the run
         terminal.say("stopped; nothing was running")
         raise click.exceptions.Exit(_exit_code_of(interrupt)) from interrupt
@@ -134,6 +134,7 @@ class _Way:
             kubernetes_context=options.pop("context"),
             kubernetes_namespace=options.pop("namespace"),
         )
+        runners.check_name(settings.current().runner)
         here = _PODS if settings.current().runner == "kubernetes" else os.cpu_count() or 1
         workers = options.pop("workers") or here
         return cls(workers, settings.current().luigid, options.pop("quiet"), options.pop("verbose"))
@@ -329,7 +330,7 @@ def _view(way: _Way) -> "Iterator[tuple[Observer, ...]]":
 
     if way.quiet:
         yield ()
-    elif way.verbose or not sys.stderr.isatty():
+    elif way.verbose or not terminal.is_terminal(sys.stderr):
         yield (PlainLines(terminal.say),)
     else:
         from rich.console import Console
@@ -348,7 +349,7 @@ def _force(tasks: "list[luigi.Task]", options: dict[str, Any]) -> bool:
     if options["dry_run"]:
         return False
     if found.delete and not options["yes"]:
-        if not sys.stdin.isatty():
+        if not terminal.is_terminal(sys.stdin):
             raise ConfigError(
                 f"--force: would delete the outputs of {len(found.delete)} tasks, "
                 "and there is no terminal to ask on",

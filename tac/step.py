@@ -130,7 +130,7 @@ class Bar:
                 width=_BAR_WIDTH,
                 item_show_func=self._shown,
             )
-            if stream.isatty()
+            if terminal.is_terminal(stream)
             else None
         )
 
@@ -218,6 +218,8 @@ class PlainUsage(click.Command):
 def _plain_usage() -> Iterator[None]:
     try:
         yield
+    except click.exceptions.NoArgsIsHelpError:  # its message is our own help page
+        raise
     except click.ClickException as error:
         error.__dict__["message"] = plain(error.message)  # click declares it final
         raise

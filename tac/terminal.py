@@ -26,6 +26,11 @@ _LINE_LIMIT = 20_000
 """Characters of one line of words: the names of a thousand tasks, and not a whole screen buffer."""
 
 
+def is_terminal(stream: IO[Any] | None) -> bool:
+    """Tell whether a person is at the other end; a stream that was closed is None to Python."""
+    return stream is not None and stream.isatty()
+
+
 def say(text: str, *, err: bool = True, file: IO[Any] | None = None) -> None:
     """Print one line of words; they go to stderr, because stdout is for data."""
     click.echo(plain_line(text, limit=_LINE_LIMIT), err=err and file is None, file=file)
@@ -38,7 +43,7 @@ def show(text: str) -> None:
 
 def hand_over(address: str) -> None:
     """Print the address of a result on stdout: byte for byte for a program, plain for a person."""
-    if sys.stdout.isatty():
+    if is_terminal(sys.stdout):
         show(address)
     else:
         click.echo(address.encode("utf-8", errors="surrogateescape"))

@@ -158,7 +158,21 @@ def runner_named(name: str) -> Runner:
         from tac.runners.kubernetes import KubernetesRunner
 
         return KubernetesRunner()
-    raise ConfigError(f"runner: there is none called {name!r}", hint=f"use {_choice(NAMES)}")
+    raise _unknown(name)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no runner has, also where nothing is left to run.
+
+    Raises:
+        ConfigError: there is no such runner.
+    """
+    if name not in NAMES:
+        raise _unknown(name)
+
+
+def _unknown(name: str) -> ConfigError:
+    return ConfigError(f"runner: there is none called {name!r}", hint=f"use {_choice(NAMES)}")
 
 
 def _choice(names: Sequence[str]) -> str:

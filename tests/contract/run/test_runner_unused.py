@@ -65,3 +65,15 @@ def test_a_step_whose_output_no_pod_sees_is_refused_before_anything_runs(here):
         f"Error: {here}/store/step.csv: is on this machine, which pods do not see",
         "Hint: keep the store on S3 (`--store s3://bucket/prefix`)",
     ]
+
+
+def test_a_runner_that_nobody_has_is_refused_though_all_is_there(here):
+    (here / "needs.txt").touch()
+
+    ended = tac(here, "run", "--module", "pipeline", "Needs", "--runner", "podman")
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.splitlines() == [
+        "Error: runner: there is none called 'podman'",
+        "Hint: use local, docker or kubernetes",
+    ]
