@@ -33,7 +33,8 @@ _NAMES = (
     r"[\w.-]{0,40}(?:signature|token|secret|passw|credential|api[_-]?key|access[_-]?key)"
     r"[\w.-]{0,40}|sig|pwd|auth|authorization|hmac|(?:key|code)(?==[\w+=%.~-]{20})"
 )
-_SECRET = re.compile(rf"""([?&;](?:{_NAMES})=)[^&;\s"'#]+""", re.IGNORECASE)
+_SECRET = re.compile(rf"""([?&;#](?:{_NAMES})=)[^&;\s"'#]+""", re.IGNORECASE)
+_SECRET_FRAGMENT = re.compile(rf"""#(?:{_NAMES})=[^\s"'#]*""", re.IGNORECASE)
 _SIGNATURE = re.compile(r"[?&;](?:[\w.-]{0,40}signature|sig)=", re.IGNORECASE)
 _OF_A_SIGNATURE = re.compile(
     r"[?&;](?:x-(?:amz|goog|oss)-[\w-]{1,40}|expires|policy|key-pair-id|awsaccesskeyid"
@@ -60,8 +61,11 @@ def holds_secret(text: str) -> bool:
     """Tell whether an address in a text has a password in it, or a signature, or another key."""
     if "://" not in text:
         return False
-    return any(map(_is_secret, _USER.finditer(text))) or any(
-        _SECRET.search(f"?{found[2]}") for found in _QUERY.finditer(text)
+    queries = (f"?{found[2]}" for found in _QUERY.finditer(text))
+    return (
+        any(map(_is_secret, _USER.finditer(text)))
+        or any(map(_SECRET.search, queries))
+        or _SECRET_FRAGMENT.search(text) is not None
     )
 
 
@@ -74,7 +78,7 @@ def without_credentials(text: str) -> str:
     if "://" not in text:
         return text
     text = _USER.sub(lambda found: "" if _is_secret(found) else found[0], text)
-    return _QUERY.sub(_unsigned, text)
+    return _SECRET_FRAGMENT.sub("", _QUERY.sub(_unsigned, text))
 
 
 def _is_secret(user: re.Match[str]) -> bool:

@@ -177,8 +177,11 @@ def _follow(url: str, name: str, bounds: Bounds, deadline: _Deadline) -> http.cl
         except urllib.error.HTTPError as error:
             with error:
                 url = _next(error, url, name)
-        else:
-            return answer
+            continue
+        if answer.status != http.HTTPStatus.OK:  # 206 is a part of a file, 204 none at all
+            with answer:
+                raise _translate(name, answer.status, answer.reason)
+        return answer
     raise StorageError(f"{name}: redirects more than {MOST_REDIRECTS} times")
 
 
@@ -200,8 +203,12 @@ def _next(error: urllib.error.HTTPError, url: str, name: str) -> str:
         raise _translate(name, error.code, error.reason) from error
     # Some servers write spaces and umlauts as they are; headers are read as Latin-1.
     quoted = urllib.parse.quote(location, safe=string.punctuation, encoding="latin-1")
-    target = urllib.parse.urlsplit(urllib.parse.urljoin(url, quoted)).geturl()
-    before, after = (urllib.parse.urlsplit(each).scheme for each in (url, target))
+    try:
+        parts = urllib.parse.urlsplit(urllib.parse.urljoin(url, quoted))
+        target, after, _ = parts.geturl(), parts.scheme, parts.port
+    except ValueError as invalid:
+        raise StorageError(f"{name}: redirects to {cut(quoted)!r}, which is no URL") from invalid
+    before = urllib.parse.urlsplit(url).scheme
     if after not in SCHEMES or (before, after) == ("https", "http"):
         raise StorageError(
             f"{name}: redirects from {before}:// to {cut(target)!r}, which is not followed",

@@ -132,8 +132,12 @@ def explanation(outcome: Outcome, command: str) -> Iterator[str]:
     """Say what went wrong, what was not run because of it, and how to go on."""
     if outcome.stopped_by is not None:
         running = names(outcome.running) or "nothing"
-        left = "goes on without us" if outcome.left else "runs no more"
-        yield f"{outcome.stopped_by.name}: stopped; {running} was running, and {left}"
+        one = len(outcome.running) < 2  # noqa: PLR2004 - the plural begins there
+        left = ("goes" if one else "go") + " on without us"
+        if not outcome.left:
+            left = f"{'runs' if one else 'run'} no more"
+        verb = "was" if one else "were"
+        yield f"{outcome.stopped_by.name}: stopped; {running} {verb} running, and {left}"
     yield from _failures([*outcome.broken, *outcome.failed, *outcome.refused], outcome)
     missing = ((name, "is not there, and comes from elsewhere") for name in outcome.missing)
     yield from _not_ours(dict(missing), outcome)

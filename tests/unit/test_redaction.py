@@ -42,6 +42,11 @@ SECRET = [
     ),
     ("https://host/x?day=1&token=hush", "https://host/x?***", "https://host/x?day=1"),
     ("https://host/x?api_key=hush&day=1", "https://host/x?***", "https://host/x?day=1"),
+    (
+        "https://host/x#access_token=hush&state=1",
+        "https://host/x#access_token=***&state=1",
+        "https://host/x",
+    ),
     (f"https://host/x?key=hush{'A' * 20}", "https://host/x?***", "https://host/x"),
     (
         "curl http://a/?sig=hush http://me:hush@b/y?z#t",
@@ -124,7 +129,7 @@ def test_a_secret_is_left_out_before_a_text_is_cut():
     [
         *("x", "token", "http://", "://a:b", "http://a:b", "http://a?", "?token", "?tokentoken"),
         *("&a=", "://a@", "http://a:b@", "?x-amz-signature=", "http://a:b/@ ", " ://u:p"),
-        *("?sig=&se=1", "http://h?sig=a&se=1&"),
+        *("?sig=&se=1", "#token=", "#token", "http://h?sig=a&se=1&"),
     ],
 )
 @pytest.mark.parametrize("function", [redacted, holds_secret, without_credentials])

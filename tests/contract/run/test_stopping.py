@@ -33,7 +33,7 @@ def test_a_signal_stops_what_runs_and_names_it(tmp_path, number, code, said):
         f"{said}: stopping what runs (3)",
         f"{signal.Signals(number).name}: stopped; Waits(at={tmp_path}), "
         f"WaitsInProcess(at={tmp_path}, number=0), WaitsInProcess(at={tmp_path}, number=1) "
-        "was running, and runs no more",
+        "were running, and run no more",
         "What is done stays done. To go on: "
         f"tac run --module tests.support.tasks AllWait --at {tmp_path} --workers 3",
         "0 ran, 3 stopped, 1 was not run, 0 were there already, T s",

@@ -91,6 +91,14 @@ HTTP_REFUSALS = [
         " on Kubernetes it is a key of the Secret tac-s3",
     ),
     (Reply(status=400), 2, "cannot be read: the server answered 400 Bad Request", None),
+    (Reply(GOOD, status=206), 2, "cannot be read: the server answered 206 Partial Content", None),
+    (
+        Reply(status=302, headers={"Location": "http://[::1"}),
+        2,
+        "redirects to 'http://[::1', which is no URL",
+        None,
+    ),
+    (Reply(status=204), 2, "cannot be read: the server answered 204 No Content", None),
     (
         Reply(status=503),
         75,
