@@ -7,7 +7,7 @@ import traceback
 from tac import __version__
 from tac.errors import ApiError, ApiUnavailable, ConfigError, Forbidden
 from tests.support.cluster import refused
-from tests.support.faults import Answer, running_proxy
+from tests.support.faults import Answer, running_proxy, server_context
 
 
 def test_a_server_that_does_not_know_us(cluster, use, client_of):
@@ -86,9 +86,14 @@ def test_a_page_of_something_else_does_not_mean_that_there_is_no_such_job(use, c
     assert elsewhere.status == 302
 
 
-def test_the_server_sees_who_asks_and_by_what(use, client_of):
-    with running_proxy("http://127.0.0.1:1") as proxy:
-        use(server=proxy.endpoint, user={"username": "u", "password": "p"})
+def test_the_server_sees_who_asks_and_by_what(use, client_of, tmp_path):
+    certificate = tmp_path / "own.pem"
+    with running_proxy("http://127.0.0.1:1", server_context(certificate)) as proxy:
+        authority = {
+            "certificate-authority": str(certificate),
+            "certificate-authority-data": None,
+        }
+        use(server=proxy.endpoint, user={"username": "u", "password": "p"}, **authority)
         proxy.fault = lambda request: Answer(200, b"{}")
         client_of(namespace="x").read("Job", "one")
 

@@ -1,8 +1,6 @@
 """S3 as a step's container reaches it: with the keys, the profile and the trust of its driver."""
 
 import json
-import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,7 @@ from tac import settings
 from tac.store.s3_client import close_connections
 from tac.verdict import Reason
 from tests.support.docker_place import DockerPlace, at, message
-from tests.support.faults import Answer, running_proxy
+from tests.support.faults import Answer, running_proxy, server_context
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, Bucket, bucket, s3_server
 
 __all__ = ["at", "bucket", "s3_server"]
@@ -127,29 +125,10 @@ def test_the_profile_says_in_the_container_too_how_s3_is_spoken_to(s3, bucket, v
     assert s3.words == "eu-west-1 {'addressing_style': 'virtual'}\n"
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A certificate that nobody trusts, and its key, in one file."""
-    path = tmp_path / "own.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9"),
-            *("-subj", "/CN=S3 of a test", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", str(path.with_name("key.pem")), "-out", str(path)),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-    return path
-
-
 @pytest.mark.parametrize("by", ["variable", "profile"])
-def test_certificates_that_are_trusted_here_are_trusted_in_the_container(
-    s3, bucket, certificate, by
-):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+def test_certificates_that_are_trusted_here_are_trusted_in_the_container(s3, bucket, tmp_path, by):
+    certificate = tmp_path / "own.pem"
+    context = server_context(certificate)
     (s3.path / ".aws" / "credentials").write_text(f"[default]\n{CREDENTIALS}")
     if by == "variable":
         s3.set(AWS_CA_BUNDLE=str(certificate))
