@@ -9,7 +9,6 @@ import os
 import shlex
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from click.shell_completion import CompletionItem
 
 from tac import settings
 from tac.errors import ConfigError, TacError
-from tac.step import Failure, PlainUsage
+from tac.step import Failure, PlainUsage, refuse_repeated
 
 if TYPE_CHECKING:
     import luigi
@@ -40,7 +39,7 @@ class StrictCommand(click.Command):
         """Read the command line."""
         if not ctx.resilient_parsing:
             self._refuse_option_as_value(ctx, args)
-            self._refuse_repeated(ctx, args)
+            refuse_repeated(self, ctx, args)
         return super().parse_args(ctx, args)
 
     def options(self, ctx: click.Context) -> dict[str, bool]:
@@ -62,13 +61,6 @@ class StrictCommand(click.Command):
                     hint=f"one that begins with -- is written {word}={value}",
                 )
                 raise Failure(error, USAGE)
-
-    def _refuse_repeated(self, ctx: click.Context, args: Sequence[str]) -> None:
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        options = self.options(ctx)
-        for param, count in Counter(order).items():
-            if count > 1 and options.get(param.opts[0]):
-                raise Failure(ConfigError(f"{param.opts[0]}: is given twice"), USAGE)
 
 
 class Tac(PlainUsage, click.Group):

@@ -19,6 +19,7 @@ import shutil
 import signal
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self, TextIO
@@ -225,6 +226,22 @@ def _plain_usage() -> Iterator[None]:
         raise
 
 
+def refuse_repeated(command: click.Command, ctx: click.Context, args: Sequence[str]) -> None:
+    """Refuse a second value for an option that has one: click takes the last and says nothing.
+
+    Raises:
+        Failure: an option is given twice.
+    """
+    _, _, order = command.make_parser(ctx).parse_args(args=list(args))
+    for param, count in Counter(order).items():
+        if (
+            count > 1
+            and isinstance(param, click.Option)
+            and not (param.multiple or param.is_flag or param.count)
+        ):
+            raise Failure(ConfigError(f"{param.opts[0]}: is given twice"))
+
+
 class Step(PlainUsage):
     """A click command with the exit codes that runners understand."""
 
@@ -239,6 +256,8 @@ class Step(PlainUsage):
             _check_build(settings.variable(names.DRIVER_VERSION))
         except ConfigError as error:
             raise Failure(error) from error
+        if not ctx.resilient_parsing:
+            refuse_repeated(self, ctx, args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -149,3 +149,24 @@ def test_words_go_to_stderr(capsys):
 )
 def test_a_size_reads_well(size, text):
     assert format_size(int(size)) == text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--number", "1", "--number", "2"], "Error: --number: is given twice\n"),
+        (["--number=1", "-n", "1"], "Error: --number: is given twice\n"),
+        (["--number", "1", "--tag", "a", "--tag", "b", "--loud", "--loud"], "1 a b True\n"),
+    ],
+)
+def test_an_option_given_twice_is_refused_unless_it_takes_several(tmp_path, words, said):
+    @step(suffixes=(".txt",))
+    @click.option("--number", "-n", type=int)
+    @click.option("--tag", multiple=True)
+    @click.option("--loud", is_flag=True)
+    def main(out: Output, number: int, tag: tuple[str, ...], loud: bool) -> None:
+        say(f"{number} {' '.join(tag)} {loud}")
+
+    result = CliRunner().invoke(main, [str(tmp_path / "out.txt"), *words])
+
+    assert (result.exit_code, result.stderr) == (0 if "Error" not in said else 2, said)

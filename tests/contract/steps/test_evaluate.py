@@ -37,10 +37,10 @@ def store(tmp_path, tables):
     return tmp_path
 
 
-def score(store, *arguments):
+def score(store, *arguments, first=DATES[0]):
     return run_step(
         "evaluate",
-        *(store / "out.json", "--from", DATES[0], "--to", DATES[1], "--every", 2),
+        *(store / "out.json", "--from", first, "--to", DATES[1], "--every", 2),
         *("--predictions", f"{store}/said-{{date}}.parquet"),
         *("--baseline", f"{store}/rate-{{date:%Y-%m-%d}}.parquet"),
         *("--happened", f"{store}/flights-{{date}}.parquet"),
@@ -90,7 +90,7 @@ def test_predictions_of_another_day_are_named(store, tables):
 
 
 def test_days_the_wrong_way_round_are_a_usage_error(store):
-    result = score(store, "--from", "2023-03-04")
+    result = score(store, first="2023-03-04")
 
     assert (result.returncode, result.stderr) == (
         2,
