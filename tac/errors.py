@@ -143,5 +143,5 @@ class StepFailed(TacError):
 
 
 def cut(text: str, limit: int = SERVER_TEXT_LIMIT) -> str:
-    """Shorten somebody else's text to one plain line of at most `limit` characters."""
+    """Shorten text from elsewhere to one plain line of at most `limit` characters."""
     return plain(text, limit=limit)
