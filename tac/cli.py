@@ -19,15 +19,16 @@ from tac import runners, settings, terminal
 from tac.commands import MODULE, USAGE, RunCommand, Tac
 from tac.errors import ConfigError, DataError, TacError
 from tac.runners.log import shown
-from tac.step import Failure
+from tac.step import StepError
 
 if TYPE_CHECKING:
     import datetime
 
     import luigi
 
+    from tac.observer import Observer
     from tac.run import Outcome
-    from tac.worker import Observer, Plan
+    from tac.worker import Plan
 
 _UNHANDLED = 40  # Luigi's retcode class `unhandled_exception`
 _INTERRUPTED, _TERMINATED = 130, 143  # as a shell says SIGINT and SIGTERM
@@ -46,7 +47,7 @@ def _told(*, debug: bool) -> Iterator[None]:
         if debug:
             terminal.show_traceback(error)
         usage = isinstance(error, ConfigError)
-        raise Failure(error, USAGE if usage else _UNHANDLED) from error
+        raise StepError(error, USAGE if usage else _UNHANDLED) from error
     except KeyboardInterrupt as interrupt:  # nothing runs yet: what runs is stopped with the run
         terminal.say("stopped; nothing was running")
         raise click.exceptions.Exit(_exit_code_of(interrupt)) from interrupt
@@ -56,11 +57,11 @@ def _told(*, debug: bool) -> Iterator[None]:
         unknown = TacError(
             f"{type(error).__name__}: {error}", hint=None if debug else "--debug shows where"
         )
-        raise Failure(unknown, _UNHANDLED) from error
+        raise StepError(unknown, _UNHANDLED) from error
 
 
 def _exit_code_of(interrupt: KeyboardInterrupt) -> int:
-    from tac.run.signals import Terminated
+    from tac.signals import Terminated
 
     return _TERMINATED if isinstance(interrupt, Terminated) else _INTERRUPTED
 
@@ -268,9 +269,9 @@ def _tasks(
 
 
 def _show_task(task: "type[luigi.Task]", options: Iterable[str]) -> None:
-    from tac.run import words
+    from tac.run import messages
 
-    for line in words.task_help(task, options):
+    for line in messages.task_help(task, options):
         terminal.show(line)
 
 
@@ -285,14 +286,14 @@ def _evaluation(first: "datetime.date", last: "datetime.date", every: int) -> "l
 def _run(tasks: "list[luigi.Task]", way: _Way, options: dict[str, Any]) -> int:
     """Do what the options ask for, print what came of it, and return the exit code."""
     from tac import run as runs
-    from tac.run import words
+    from tac.run import messages
 
     with runs.orderly():
         if options.get("force") and not _force(tasks, options):
             return 0
         plan = runs.plan_of(tasks)
         if options.get("dry_run"):
-            for line in words.dry_run(plan):
+            for line in messages.dry_run(plan):
                 terminal.say(line, err=False)
             return 0
         code = _run_plan(plan, way)
@@ -303,17 +304,17 @@ def _run(tasks: "list[luigi.Task]", way: _Way, options: dict[str, Any]) -> int:
 
 
 def _run_plan(plan: "Plan", way: _Way) -> int:
-    from tac.run import words
+    from tac.run import messages
 
     say = (lambda _: None) if way.quiet else terminal.say
     if plan.complete:
         runners.tidy()
-        say(words.all_there(plan))
+        say(messages.all_there(plan))
         return 0
     outcome = _build(plan, way)
-    for line in words.explanation(outcome, shown(["tac", *sys.argv[1:]])):
+    for line in messages.explanation(outcome, shown(["tac", *sys.argv[1:]])):
         terminal.say(line)
-    say(words.summary(outcome))
+    say(messages.summary(outcome))
     return int(outcome.exit_code)
 
 
@@ -341,10 +342,10 @@ def _view(way: _Way) -> "Iterator[tuple[Observer, ...]]":
 
 def _force(tasks: "list[luigi.Task]", options: dict[str, Any]) -> bool:
     """Delete what --force is to delete, if that is wanted; tell whether the run goes on."""
-    from tac.run import redo, words
+    from tac.run import messages, redo
 
     found = redo.to_redo(tasks, options["module"])
-    for line in words.force(found):
+    for line in messages.force(found):
         terminal.say(line, err=not options["dry_run"])
     if options["dry_run"]:
         return False

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
+from tac.observer import Observer, Planned, TaskFailure
 from tac.plain import plain
-from tac.worker.observer import Failure, Observer, Planned
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -175,7 +175,7 @@ class PlainLines(Observer):
         took = self._board.finish(key, self._clock())
         self._line(key, f"done in {seconds_text(took)}")
 
-    def failed(self, key: str, failure: Failure, *, again: bool) -> None:
+    def failed(self, key: str, failure: TaskFailure, *, again: bool) -> None:
         """Say it, with the reason only if the task is tried again: the end tells the others."""
         self._board.fail(key)
         self._line(key, f"failed, and is tried again: {failure.message}" if again else "failed")
@@ -245,7 +245,7 @@ class LiveView(Observer):
         with self._lock:
             self._board.finish(key, time.monotonic())
 
-    def failed(self, key: str, failure: Failure, *, again: bool) -> None:
+    def failed(self, key: str, failure: TaskFailure, *, again: bool) -> None:
         """Leave a line about it above the table."""
         with self._lock:
             self._board.fail(key)

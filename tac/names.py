@@ -64,3 +64,10 @@ def log_name(family: str, task_id: str, *identity: str) -> str:
 def step_of(name: str) -> str:
     """Return what people call the step of a name that `log_name` made, its digest left out."""
     return name.rpartition("-")[0] or name
+
+
+READ = "tac/read"
+"""An annotation of a Job that is over and stays: the host whose driver has told its end."""
+
+TASK_ID = "luigi_task_id"
+"""The label by which Luigi's own class finds its Jobs."""

@@ -4,9 +4,15 @@ Pure. The grammar: https://kubernetes.io/docs/reference/kubernetes-api/common-de
 What Docker's users write beside it is understood too: `2GB` is `2G`, and `64K` is `64k`.
 """
 
+from __future__ import annotations
+
 import re
+from typing import TYPE_CHECKING
 
 from tac.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # So many digits are more than any machine has of anything, and still a number to Python.
 _NUMBER = r"(?P<number>[0-9]{1,18}(?:\.[0-9]{1,18})?)"
@@ -115,3 +121,20 @@ def _amount(name: str, text: str) -> tuple[str, str]:
     if found is None:
         raise ConfigError(f"{name}: {text!r} is not an amount", hint="write it like 512Mi or 2Gi")
     return found["number"], found["unit"] or ""
+
+
+_QUANTITY = re.compile(r"(?P<number>[0-9]{1,20}(?:\.[0-9]{1,20})?)(?P<unit>m|[kMGTPE]i?|Ki)?")
+
+
+def amounts_of(texts: Mapping[str, str]) -> dict[str, int]:
+    """Read thousandths of each amount, such as `500m` or `2Gi`; what is none is left out."""
+    found = {name: _QUANTITY.fullmatch(str(text)) for name, text in texts.items()}
+    return {name: _thousandths(amount) for name, amount in found.items() if amount is not None}
+
+
+def _thousandths(found: re.Match[str]) -> int:
+    number, unit = float(found["number"]), found["unit"] or ""
+    if unit == "m":
+        return round(number)
+    base = 1024 if unit.endswith("i") else 1000
+    return round(1000 * number * float(base ** " kMGTPE".index(unit[:1].replace("K", "k") or " ")))

@@ -186,7 +186,7 @@ def progress(label: str, *, total: int) -> Bar:
     return Bar(label, total, sys.stderr)
 
 
-class Failure(click.ClickException):
+class StepError(click.ClickException):
     """An error of ours as click shows it: the message, then the hint, then the exit code."""
 
     def __init__(self, error: TacError, exit_code: int | None = None) -> None:
@@ -239,7 +239,7 @@ def refuse_repeated(command: click.Command, ctx: click.Context, args: Sequence[s
             and isinstance(param, click.Option)
             and not (param.multiple or param.is_flag or param.count)
         ):
-            raise Failure(ConfigError(f"{param.opts[0]}: is given twice"))
+            raise StepError(ConfigError(f"{param.opts[0]}: is given twice"))
 
 
 class Step(PlainUsage):
@@ -255,7 +255,7 @@ class Step(PlainUsage):
         try:
             _check_build(settings.variable(names.DRIVER_VERSION))
         except ConfigError as error:
-            raise Failure(error) from error
+            raise StepError(error) from error
         if not ctx.resilient_parsing:
             refuse_repeated(self, ctx, args)
         return super().parse_args(ctx, args)
@@ -278,7 +278,7 @@ class Step(PlainUsage):
         except TacError as error:
             if debug:
                 terminal.show_traceback(error)
-            raise Failure(error) from error
+            raise StepError(error) from error
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
@@ -286,7 +286,7 @@ class Step(PlainUsage):
                 f"{error.filename or out.address}: no room left: {error.strerror}",
                 hint="`df -h` shows which disk is full",
             )
-            raise Failure(full) from error
+            raise StepError(full) from error
 
     @staticmethod
     def _default(ctx: click.Context) -> str:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from luigi.task import flatten
 
-from tac import learned, names, runners, settings, verdict
+from tac import memory_history, names, runners, settings, verdict
 from tac.luigi_task import StoppableTask
 from tac.quantities import more_memory
+from tac.runners.command import Command
 from tac.signals import stopped_by_signals
 
 if TYPE_CHECKING:
@@ -106,7 +107,9 @@ class StepTask(StoppableTask):
             ended = self._attempt(name, attempt, memory, stop)
             if ended.next is verdict.Next.ACCEPT:
                 if needed:
-                    learned.keep_memory(self.task_family, needed, store=settings.current().store)
+                    memory_history.keep_memory(
+                        self.task_family, needed, store=settings.current().store
+                    )
                 return
             counts[ended.reason] += 1
             pause = verdict.backoff_seconds(ended, counts[ended.reason])
@@ -146,7 +149,9 @@ class StepTask(StoppableTask):
         own = self._own_memory()
         if not own or chosen.memory_of(self.task_family):  # what a person set is not improved upon
             return own
-        return learned.memory_of(self.task_family, own, chosen.most_memory, store=chosen.store)
+        return memory_history.memory_of(
+            self.task_family, own, chosen.most_memory, store=chosen.store
+        )
 
     def _own_memory(self) -> str:
         """Return how much memory the task asks for, whatever was learned of its family."""
@@ -156,7 +161,7 @@ class StepTask(StoppableTask):
         self, name: str, attempt: int, memory: str, stop: threading.Event
     ) -> verdict.Verdict:
         log = self._log(name)
-        command = runners.Command(
+        command = Command(
             name=name,
             argv=self.command(),
             environment=settings.child_environment(),

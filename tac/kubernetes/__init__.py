@@ -2,7 +2,7 @@
 
 A drop-in: write `from tac.kubernetes import KubernetesJobTask` in the place of
 `from luigi.contrib.kubernetes import KubernetesJobTask`. Only who asks for it loads Luigi, and only
-`client.py` speaks to the API server.
+`client/` speaks to the API server.
 """
 
 from typing import TYPE_CHECKING

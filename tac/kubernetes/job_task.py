@@ -25,17 +25,20 @@ from luigi.task import flatten
 
 from tac import names, settings, verdict
 from tac.errors import ConfigError, Conflict, NotFound, StepFailed, TacError
-from tac.kubernetes.foreign import READ, Foreign, build_foreign_job, foreign_remedy
-from tac.kubernetes.job import Attempt, Order
-from tac.kubernetes.lease import Door, lent
+from tac.kubernetes.attempt.attempt import JobAttempt
+from tac.kubernetes.attempt.context import Order
+from tac.kubernetes.attempt.session_pool import SessionKey, acquire_session
+from tac.kubernetes.diagnosis.verdicts import foreign_remedy
+from tac.kubernetes.manifests.pod_spec_job import PodSpecJob, build_pod_spec_job
 from tac.kubernetes.objects import finished
 from tac.log_file import LogWriter, begin_log
 from tac.luigi_task import StoppableTask
+from tac.names import READ
 from tac.plain import plain_line
 from tac.signals import stopped_by_signals
 
 if TYPE_CHECKING:
-    from tac.kubernetes.shared import Shared
+    from tac.kubernetes.attempt.session import Session
     from tac.log_file import Log
     from tac.progress import Location
     from tac.verdict import Verdict
@@ -82,22 +85,22 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
             StepFailed: it failed, or somebody deleted it.
             ConfigError: the kubeconfig, or the task, cannot be used.
         """
-        with lent(self._door()) as shared:
-            order, stop = self._order(shared), self._stop
-            _pass_over_what_was_read(shared, order.work)
+        with acquire_session(self._session_key()) as session:
+            order, stop = self._order(session), self._stop
+            _pass_over_what_was_read(session, order.work)
             try:
                 with stopped_by_signals(stop):
-                    ended = self._until_success(shared, order, stop)
+                    ended = self._until_success(session, order, stop)
             except StepFailed:
-                _mark_as_read(shared, order.work)
+                _mark_as_read(session, order.work)
                 raise
             self.signal_complete()
-            jobs = shared.reflector.jobs_of(order.work)
-            shared.read.update(job["metadata"]["uid"] for job in jobs)
+            jobs = session.reflector.jobs_of(order.work)
+            session.read.update(job["metadata"]["uid"] for job in jobs)
             if self.delete_on_success:
-                shared.cleaner.clean(order.work)
+                session.cleaner.clean(order.work)
             else:
-                _mark_as_read(shared, order.work)
+                _mark_as_read(session, order.work)
             self._check_outputs(ended, order)
         self._succeeded = self.in_our_worker and not self._can_tell()
 
@@ -110,23 +113,23 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
         self.job_uuid = names.digest(self.name, self.task_id, *outputs)
         self.uu_name = f"{names.slug(self.name)}-{self.job_uuid}"
 
-    def _door(self) -> Door:
+    def _session_key(self) -> SessionKey:
         namespace = str(self.kubernetes_namespace or "")
         if self.auth_method == "service-account":
-            return Door(namespace, in_pod=True)
+            return SessionKey(namespace, in_pod=True)
         if self.auth_method != "kubeconfig":
             raise ConfigError(
                 f"{self.name}: auth_method {self.auth_method!r} is neither kubeconfig "
                 "nor service-account"
             )
         path = str(self.kubeconfig_path)
-        return Door(namespace, kubeconfig="" if path == _LUIGIS_PATH else path)
+        return SessionKey(namespace, kubeconfig="" if path == _LUIGIS_PATH else path)
 
-    def _order(self, shared: Shared) -> Order:
+    def _order(self, session: Session) -> Order:
         self._init_kubernetes()
         outputs = [_address(output) for output in flatten(self.output())]
-        manifest = build_foreign_job(
-            Foreign(
+        manifest = build_pod_spec_job(
+            PodSpecJob(
                 name=self.name,
                 identity=(self.task_id, *outputs),
                 pod=self.spec_schema,
@@ -142,7 +145,7 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
             work,
             manifest,
             str((settings.current().log_directory / f"{name}.log").absolute()),
-            is_done=partial(self._is_done, shared, work),
+            is_done=partial(self._is_done, session, work),
             own_exit_codes=True,
             keep=True,  # until signal_complete() has been called
         )
@@ -160,16 +163,16 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
         """Whether complete() says anything: the task has outputs, or a complete() of its own."""
         return bool(flatten(self.output())) or type(self).complete is not KubernetesJobTask.complete
 
-    def _is_done(self, shared: Shared, work: str) -> bool:
+    def _is_done(self, session: Session, work: str) -> bool:
         """Whether a Job has succeeded of which nobody has taken note, or the task is complete."""
-        if any(_is_news(job, shared) for job in shared.reflector.jobs_of(work)):
+        if any(_is_news(job, session) for job in session.reflector.jobs_of(work)):
             return True
         return self._can_tell() and bool(self.complete())
 
-    def _until_success(self, shared: Shared, order: Order, stop: threading.Event) -> Verdict:
+    def _until_success(self, session: Session, order: Order, stop: threading.Event) -> Verdict:
         counts: Counter[verdict.Reason] = Counter()
         while True:
-            ended = self._attempt(shared, order, 1 + counts.total(), stop)
+            ended = self._attempt(session, order, 1 + counts.total(), stop)
             if ended.next is verdict.Next.ACCEPT:
                 return ended
             counts[ended.reason] += 1
@@ -181,7 +184,9 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
             if stop.wait(pause):
                 raise _failure(verdict.stopped_before_start(), order)
 
-    def _attempt(self, shared: Shared, order: Order, number: int, stop: threading.Event) -> Verdict:
+    def _attempt(
+        self, session: Session, order: Order, number: int, stop: threading.Event
+    ) -> Verdict:
         path = Path(order.log)
         log = _begin(path, f"job/{order.name}" + (f"  # attempt {number}" if number > 1 else ""))
         _log.info("job/%s: its log is %s", order.name, path)
@@ -196,7 +201,7 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
 
         with log:
             with LogWriter(log, follow, located) as writer, self.last_word_told():
-                ended = Attempt(shared, order, writer, stop).run()
+                ended = JobAttempt(session, order, writer, stop).run()
             if self.print_pod_logs_on_exit:
                 _print(log)
         return ended
@@ -218,28 +223,28 @@ def _is_marked(job: dict[str, Any]) -> bool:
     return READ in (job["metadata"].get("annotations") or {})
 
 
-def _is_news(job: dict[str, Any], shared: Shared) -> bool:
-    read = job["metadata"]["uid"] in shared.read or _is_marked(job)
+def _is_news(job: dict[str, Any], session: Session) -> bool:
+    read = job["metadata"]["uid"] in session.read or _is_marked(job)
     return finished(job) == "Complete" and not read
 
 
-def _pass_over_what_was_read(shared: Shared, work: str) -> None:
+def _pass_over_what_was_read(session: Session, work: str) -> None:
     """Let no Job be found whose end an earlier run has told already."""
     with contextlib.suppress(TacError):  # the attempt says it better
-        shared.reflector.wait_until_listed(shared.limits.first_answer_seconds)
-    marked = filter(_is_marked, shared.reflector.jobs_of(work))
-    shared.read.update(job["metadata"]["uid"] for job in marked)
+        session.reflector.wait_until_listed(session.timeouts.first_answer_timeout_seconds)
+    marked = filter(_is_marked, session.reflector.jobs_of(work))
+    session.read.update(job["metadata"]["uid"] for job in marked)
 
 
-def _mark_as_read(shared: Shared, work: str) -> None:
+def _mark_as_read(session: Session, work: str) -> None:
     """Mark the Jobs that stay although their end was told here; those that do not, need no mark."""
-    for job in shared.reflector.jobs_of(work):
+    for job in session.reflector.jobs_of(work):
         metadata = job["metadata"]
-        if metadata["uid"] in shared.read and not _is_marked(job):
+        if metadata["uid"] in session.read and not _is_marked(job):
             # The uid makes it fail where another driver has put another Job in its place.
-            mark = {"uid": metadata["uid"], "annotations": {READ: shared.host}}
+            mark = {"uid": metadata["uid"], "annotations": {READ: session.host}}
             try:
-                shared.client.patch("Job", metadata["name"], {"metadata": mark})
+                session.client.patch("Job", metadata["name"], {"metadata": mark})
             except (NotFound, Conflict):  # deleted: what never ran is, and whoever likes may do it
                 pass
             except TacError as error:  # the next run believes it once more

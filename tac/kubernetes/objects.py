@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tac import names
@@ -66,3 +67,16 @@ def has_begun(container: Mapping[str, Any]) -> bool:
     """Whether a container, as its pod's status has it, has ever said anything."""
     states = {**(container.get("state") or {}), **(container.get("lastState") or {})}
     return bool(states.keys() & {"running", "terminated"})
+
+
+def time_of(text: str | None) -> datetime | None:
+    """Read a time as the API server writes it; some have fractions of a second."""
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+
+
+def condition_of(thing: Object, kind: str) -> Object | None:
+    """Return the condition of that type of a pod or a Job, if it holds."""
+    for condition in (thing.get("status") or {}).get("conditions") or ():
+        if condition["type"] == kind and condition["status"] == "True":
+            return dict(condition)
+    return None

@@ -19,17 +19,18 @@ from luigi.rpc import RPCError
 from luigi.task_status import DONE, PENDING
 
 from tac import runners, settings
+from tac.observer import Observer, Observers, Planned, TaskFailure
+from tac.run.messages import place_of
 from tac.run.not_run import SchedulerState, why_not_run
 from tac.run.outcome import FailedTask, Outcome, outcome_of
-from tac.run.signals import Terminated, interrupted_again, orderly
 from tac.run.warned import warnings_once
-from tac.run.words import place_of
-from tac.scheduler import LocalScheduler
+from tac.runners.command import Runner
+from tac.scheduler.local import LocalScheduler
+from tac.scheduler.remote import PatientScheduler
+from tac.signals import Terminated, interrupted_again, orderly
 from tac.step_task import StepTask
-from tac.worker import Failure, Observer, Plan, Planned, TacWorker, plan_of
-from tac.worker.chatter import silence_luigi
-from tac.worker.luigid import PatientScheduler
-from tac.worker.observer import Observers
+from tac.worker import Plan, TacWorker, plan_of
+from tac.worker.luigi_logging import silence_luigi
 
 __all__ = [
     "Options",
@@ -113,7 +114,7 @@ class _Record(Observer):
     def linked(self, key: str, url: str) -> None:
         self.links[key] = url
 
-    def failed(self, key: str, failure: Failure, *, again: bool) -> None:  # noqa: ARG002 - an observer's
+    def failed(self, key: str, failure: TaskFailure, *, again: bool) -> None:  # noqa: ARG002 - an observer's
         self.failures[key] = FailedTask(self.names.get(key, key), failure, self.links.get(key))
 
 
@@ -155,7 +156,7 @@ def build(plan: Plan, options: Options) -> Outcome:
 
 def _refusals(
     worker: TacWorker, scheduler: LocalScheduler | PatientScheduler
-) -> dict[str, Failure]:
+) -> dict[str, TaskFailure]:
     def ask() -> SchedulerState:
         if isinstance(scheduler, PatientScheduler):
             scheduler.patience_seconds = _ASK_SECONDS
@@ -175,7 +176,7 @@ def _scheduler(factory: WorkerFactory, luigid: str) -> LocalScheduler | PatientS
 
 
 def _work_through(
-    worker: TacWorker, plan: Plan, runner: runners.Runner, observers: Observer
+    worker: TacWorker, plan: Plan, runner: Runner, observers: Observer
 ) -> tuple[signal.Signals | None, list[str]]:
     with worker:
         try:
@@ -195,7 +196,7 @@ def _work_through(
     return None, []
 
 
-def _leave_or_stop(runner: runners.Runner, running: int, observers: Observer) -> None:
+def _leave_or_stop(runner: Runner, running: int, observers: Observer) -> None:
     """Leave what runs, where the next driver finds it, unless Ctrl-C is pressed once more."""
     observers.notice(
         f"Ctrl-C: {running} still run, and go on without us; the same command comes back to them. "
@@ -214,7 +215,7 @@ def _ask_again(worker: TacWorker, plan: Plan) -> None:
             worker.statuses[root.task_id] = DONE
 
 
-def _runner(steps: Sequence[StepTask]) -> contextlib.AbstractContextManager[runners.Runner]:
+def _runner(steps: Sequence[StepTask]) -> contextlib.AbstractContextManager[Runner]:
     """Have the runner while this run lasts; the local one keeps the steps' libraries loaded."""
     name = settings.current().runner
     if name != "local":

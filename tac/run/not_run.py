@@ -11,7 +11,8 @@ from typing import Any
 import luigi
 from luigi.task_status import DISABLED, DONE, FAILED, UNKNOWN
 
-from tac.worker import Failure, Node
+from tac.observer import TaskFailure
+from tac.worker import Node
 
 _UNSET = 1
 """How many there are of a resource that is not configured (luigi.scheduler, _has_resources)."""
@@ -50,7 +51,7 @@ class SchedulerState:
 
 def why_not_run(
     nodes: Mapping[str, Node], statuses: Mapping[str, str], ask: Callable[[], SchedulerState]
-) -> dict[str, Failure]:
+) -> dict[str, TaskFailure]:
     """Say why each task was not run that could have been, by task id; `ask` only if there is one.
 
     What waits for a task that went wrong, is missing or runs elsewhere is none of these.
@@ -61,13 +62,13 @@ def why_not_run(
         if _may_run(node, statuses.get(key))
         and all(_is_done(nodes, statuses, need.task_id) for need in node.needs)
     }
-    found: dict[str, Failure] = {}
+    found: dict[str, TaskFailure] = {}
     if ready:
         state = ask()
         found = {key: _why(key, task, statuses.get(key), state) for key, task in ready.items()}
     if circle := _circle(nodes):
         names = [str(nodes[key].task) for key in circle]
-        found[circle[0]] = Failure(
+        found[circle[0]] = TaskFailure(
             f"{names[0]}: was not run: it needs itself: {' needs '.join([*names, names[0]])}",
             hint="one of these requires() has to leave one out",
         )
@@ -83,36 +84,36 @@ def _is_done(nodes: Mapping[str, Node], statuses: Mapping[str, str], key: str) -
     return statuses.get(key) == DONE or (key in nodes and nodes[key].complete)
 
 
-def _why(key: str, task: luigi.Task, status: str | None, state: SchedulerState) -> Failure:
+def _why(key: str, task: luigi.Task, status: str | None, state: SchedulerState) -> TaskFailure:
     where = state.url or "the scheduler"
-    unknown = Failure(f"{where} did not hand it out", "--verbose shows what Luigi logs")
+    unknown = TaskFailure(f"{where} did not hand it out", "--verbose shows what Luigi logs")
     reasons = (*_held_back(key, task, status, state), *_too_few(task, state), unknown)
     return replace(reasons[0], message=f"{task}: was not run: {reasons[0].message}")
 
 
 def _held_back(
     key: str, task: luigi.Task, status: str | None, state: SchedulerState
-) -> Iterator[Failure]:
+) -> Iterator[TaskFailure]:
     if state.driver_disabled:
-        yield Failure(
+        yield TaskFailure(
             "this driver was told to take no more work",
             "luigid's page does that, and SIGUSR1; run the same command again",
         )
     if task.disabled or status == DISABLED:
-        yield Failure("its class says that it is disabled", "`disabled` is set there")
+        yield TaskFailure("its class says that it is disabled", "`disabled` is set there")
     if key in state.disabled:
-        yield Failure(
+        yield TaskFailure(
             "it failed too often, and luigid has disabled it",
             f"enable it again on the page of {state.url}, or wait for [scheduler] "
             "disable_persist_seconds",
         )
     if status == UNKNOWN:
-        yield Failure("the worker refused it", "see [worker] task_limit in luigi.cfg")
+        yield TaskFailure("the worker refused it", "see [worker] task_limit in luigi.cfg")
     if state.paused:
-        yield Failure("luigid is paused", f"unpause it on the page of {state.url}")
+        yield TaskFailure("luigid is paused", f"unpause it on the page of {state.url}")
 
 
-def _too_few(task: luigi.Task, state: SchedulerState) -> Iterator[Failure]:
+def _too_few(task: luigi.Task, state: SchedulerState) -> Iterator[TaskFailure]:
     family = task.task_family
     for name, wanted in task.process_resources().items():
         total, used = state.resources.get(name, (_UNSET, 0))
@@ -120,12 +121,12 @@ def _too_few(task: luigi.Task, state: SchedulerState) -> Iterator[Failure]:
         if name not in state.resources:
             there = f"[resources] {name} is not set, which counts as {_UNSET}"
         if wanted > total:
-            yield Failure(
+            yield TaskFailure(
                 f"{there}, and {family} wants {wanted}",
                 hint=f"write {name}={wanted} below [resources] in {state.configuration}",
             )
         elif wanted > total - used:
-            yield Failure(
+            yield TaskFailure(
                 f"{there}, of which others use {used}, and {family} wants {wanted}",
                 hint="run the same again when they are done",
             )

@@ -7,7 +7,8 @@ from enum import IntEnum
 
 from luigi.task_status import DONE, FAILED
 
-from tac.worker import Failure, Node
+from tac.observer import TaskFailure
+from tac.worker import Node
 
 
 class Exit(IntEnum):
@@ -29,7 +30,7 @@ class FailedTask:
     """A task that failed for good."""
 
     name: str
-    failure: Failure
+    failure: TaskFailure
     log: str | None = None
 
 
@@ -81,7 +82,7 @@ def outcome_of(
     statuses: Mapping[str, str],
     run_elsewhere: Mapping[str, str],
     failures: Mapping[str, FailedTask],
-    refusals: Mapping[str, Failure],
+    refusals: Mapping[str, TaskFailure],
 ) -> Outcome:
     """Sort the tasks by what became of them."""
     outcome = Outcome()
@@ -97,7 +98,7 @@ def outcome_of(
             outcome.ran.append(name)
             continue
         elif statuses.get(key) == FAILED:
-            failed = failures.get(key) or FailedTask(name, Failure(f"{name}: failed"))
+            failed = failures.get(key) or FailedTask(name, TaskFailure(f"{name}: failed"))
             outcome.failed.append(failed)
         elif key in run_elsewhere:
             outcome.elsewhere[name] = run_elsewhere[key]
@@ -112,7 +113,7 @@ def outcome_of(
 
 
 def _note_refused(
-    outcome: Outcome, nodes: Mapping[str, Node], refusals: Mapping[str, Failure]
+    outcome: Outcome, nodes: Mapping[str, Node], refusals: Mapping[str, TaskFailure]
 ) -> dict[str, str]:
     not_run = set(outcome.not_run)
     names = {key: str(nodes[key].task) for key in refusals}

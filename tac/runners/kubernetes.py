@@ -16,39 +16,40 @@ from typing import TYPE_CHECKING, ClassVar
 from tac import names, settings, verdict
 from tac.build_id import build_id
 from tac.errors import ConfigError, TacError
-from tac.kubernetes.client import Client
-from tac.kubernetes.job import Attempt, Order
-from tac.kubernetes.manifest import Terms, Work, build_job, terms_of, work_digest
-from tac.kubernetes.patience import Limits
-from tac.kubernetes.pod_patch import read_patch
-from tac.kubernetes.shared import Shared
-from tac.kubernetes.sweep import sweep
+from tac.kubernetes.attempt.attempt import JobAttempt
+from tac.kubernetes.attempt.context import Order
+from tac.kubernetes.attempt.session import Session
+from tac.kubernetes.attempt.sweep import sweep
+from tac.kubernetes.attempt.timeouts import Timeouts
+from tac.kubernetes.client.api import Client
+from tac.kubernetes.manifests.pod_patch import read_patch
+from tac.kubernetes.manifests.step_job import Terms, Work, build_job, terms_of, work_digest
 from tac.log_file import LogWriter
+from tac.runners.detached import DetachedRunner, refuse_secrets
 from tac.runners.log import not_started
-from tac.runners.outliving import OutlivingRunner, refuse_secrets
 from tac.store import store_of
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable
 
-    from tac.kubernetes.client import Place
+    from tac.kubernetes.place import Place
     from tac.log_file import Log
-    from tac.runners import Command
+    from tac.runners.command import Command
     from tac.verdict import Verdict
 
 
-class KubernetesRunner(OutlivingRunner):
+class KubernetesRunner(DetachedRunner):
     """Runs commands as Jobs of the image that the settings name."""
 
     leaves_on_interrupt: ClassVar[bool] = True
 
     def __init__(
-        self, *, stop_grace_seconds: float | None = None, limits: Limits | None = None
+        self, *, stop_grace_seconds: float | None = None, timeouts: Timeouts | None = None
     ) -> None:
         super().__init__(stop_grace_seconds)
-        self._limits = limits or Limits()
-        self._shared: Shared | None = None
+        self._timeouts = timeouts or Timeouts()
+        self._session: Session | None = None
         self._terms: Terms | None = None
 
     def where(self, addresses: Iterable[str] = ()) -> str:
@@ -68,36 +69,36 @@ class KubernetesRunner(OutlivingRunner):
             return not_started(error, str(command.log))
         with opened as writer:
             try:
-                shared, order = self._order(command)
+                session, order = self._order(command)
             except TacError as error:
                 return verdict.cannot_start(error.message, log=str(command.log), remedy=error.hint)
-            return Attempt(shared, order, writer, stop).run()
+            return JobAttempt(session, order, writer, stop).run()
 
     def close(self) -> None:
         """Stop what still runs, or leave it, as configured; then give everything back."""
         self._closed.set()
-        if self._shared is None or self._process != os.getpid():
+        if self._session is None or self._process != os.getpid():
             return
-        self._shared.closed.set()
+        self._session.closed.set()
         self._wait_until_idle(self._grace_seconds + 20)
         if not _is_forked():
             with contextlib.suppress(TacError):  # the next driver sweeps too
-                sweep(self._shared)
-        self._shared.close()
-        self._shared = None
+                sweep(self._session)
+        self._session.close()
+        self._session = None
 
     def tidy(self) -> None:
         """Remove what drivers that were killed left behind, if there is an API server to ask."""
         with contextlib.suppress(TacError):
-            shared, _ = self._meet()
-            shared.reflector.wait_until_listed(_TIDY_SECONDS)
+            session, _ = self._meet()
+            session.reflector.wait_until_listed(_TIDY_SECONDS)
         self.close()
 
-    def _meet(self) -> tuple[Shared, Terms]:
+    def _meet(self) -> tuple[Session, Terms]:
         """Return what attempts share."""
         with self._changed:
             # A process that was forked must not share its parent's connections.
-            if self._shared is None or self._terms is None or self._process != os.getpid():
+            if self._session is None or self._terms is None or self._process != os.getpid():
                 chosen = self._settings
                 patch = chosen.kubernetes_pod_patch
                 self._terms = replace(
@@ -107,23 +108,23 @@ class KubernetesRunner(OutlivingRunner):
                 client = Client(
                     context=chosen.kubernetes_context, namespace=chosen.kubernetes_namespace
                 )
-                self._shared = Shared(
+                self._session = Session(
                     client,
                     chosen.store,
                     self.leaves,
                     self._grace_seconds,
                     chosen.scheduling_seconds,
-                    self._limits,
+                    self._timeouts,
                 )
                 self._process = os.getpid()
                 if _is_forked():
                     multiprocessing.util.Finalize(None, self.close, exitpriority=0)
-            return self._shared, self._terms
+            return self._session, self._terms
 
-    def _order(self, command: Command) -> tuple[Shared, Order]:
+    def _order(self, command: Command) -> tuple[Session, Order]:
         self._check_store(command.output)
-        shared, terms = self._meet()
-        self._refuse_secrets(shared.client.place, *command.argv)
+        session, terms = self._meet()
+        self._refuse_secrets(session.client.place, *command.argv)
         work = Work(
             "",
             tuple(str(word) for word in command.argv),
@@ -134,7 +135,7 @@ class KubernetesRunner(OutlivingRunner):
         )
         digest = work_digest(work, terms)
         work = replace(work, name=f"{names.step_of(command.name)}-{digest}")
-        return shared, Order(
+        return session, Order(
             command.name,
             digest,
             build_job(work, terms),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tac.log_file import Log
-    from tac.runners import Command
+    from tac.runners.command import Command
     from tac.runners.server_process import StartedStep
     from tac.verdict import Verdict
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tac.log_file import Log
-    from tac.runners import Command
+    from tac.runners.command import Command
     from tac.verdict import Verdict
 
 _NO_ROOM = {

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from tac.errors import StorageFull
 from tac.store import Draft, Entry, Stat, is_partial
 from tac.store.presence import Page, Presence
-from tac.store.s3_client import Connection, Place, connection, not_s3, place_of, status_of
+from tac.store.s3_client import Connection, S3Location, connection, location_of, not_s3, status_of
 from tac.store.s3_delete import delete_keys, require_removable_place
 from tac.store.s3_publish import LARGEST_PUT_BYTES, MARKER, VERSION_KEY, Publisher, root_of
 from tac.store.s3_read import receive
@@ -53,7 +53,7 @@ class S3:
 
     def stat(self, address: str) -> Stat | None:
         """Return size, time and maker of an object; None when there is none."""
-        place = place_of(address)
+        place = location_of(address)
         here = connection()
         with here.explaining(place):
             try:
@@ -70,14 +70,14 @@ class S3:
 
     def exists(self, address: str, *, fresh: bool = False) -> bool:
         """Tell whether an object is there; tac.store.presence says how old the answer may be."""
-        place = place_of(address)
+        place = location_of(address)
         return self._presence(connection(), place).exists(place.key, fresh=fresh)
 
     def open(
         self, address: str, *, most_bytes: int | None = None, most_seconds: float | None = None
     ) -> BinaryIO:
         """Read a whole object aside, and open that."""
-        place = place_of(address)
+        place = location_of(address)
         here = connection()
         file = _Spool(_SPOOL_BYTES)
         try:
@@ -97,7 +97,7 @@ class S3:
         private: bool = False,  # noqa: ARG002 - its bucket's policy decides
     ) -> Iterator[Draft]:
         """Write a body aside, and publish it when the block ends well."""
-        place = place_of(address)
+        place = location_of(address)
         here = connection()
         file = _Spool(_SPOOL_BYTES, stays_open=True)
         try:
@@ -114,7 +114,7 @@ class S3:
 
     def delete(self, address: str) -> bool:
         """Delete an object."""
-        place = place_of(address)
+        place = location_of(address)
         self.require_removable(address)
         if self.stat(address) is None:
             return False
@@ -137,7 +137,7 @@ class S3:
                 delete_keys(here, place.bucket, keys)
             finally:
                 for key in keys:
-                    self._presence(here, Place(place.bucket, key)).forget(key)
+                    self._presence(here, S3Location(place.bucket, key)).forget(key)
         return found
 
     def require_removable(self, address: str) -> None:
@@ -154,7 +154,7 @@ class S3:
 
     def list(self, prefix: str, *, most: int | None = None) -> Iterator[Entry]:
         """Yield the objects whose key starts with the prefix."""
-        place = place_of(prefix, prefix=True)
+        place = location_of(prefix, prefix=True)
         objects = (each for page in _pages(connection(), place) for each in page)
         found = [
             (key, size)
@@ -166,7 +166,7 @@ class S3:
         for key, size in sorted(found):
             yield Entry(f"s3://{place.bucket}/{key}", size)
 
-    def _presence(self, here: Connection, place: Place) -> Presence:
+    def _presence(self, here: Connection, place: S3Location) -> Presence:
         collection = _collection_of(place)
         with here.lock:
             found = here.presence.get((place.bucket, collection))
@@ -181,7 +181,7 @@ class S3:
 
         def read_page(after: str) -> Page:
             here = connection()
-            with here.explaining(Place(bucket, collection)):
+            with here.explaining(S3Location(bucket, collection)):
                 reply = here.client.list_objects_v2(
                     Bucket=bucket, Prefix=collection, **({"StartAfter": after} if after else {})
                 )
@@ -210,19 +210,19 @@ class _Spool(tempfile.SpooledTemporaryFile[bytes]):
         super().close()
 
 
-def _collection_of(place: Place) -> str:
+def _collection_of(place: S3Location) -> str:
     """Return the prefix of the keys that are listed together: one folder below the store's root."""
     root = root_of(place)
     first, slash, _ = place.key[len(root) :].partition("/")
     return root + first + slash if slash else root
 
 
-def _folder_of(address: str) -> Place:
-    return place_of(f"{address.rstrip('/')}/", prefix=True)
+def _folder_of(address: str) -> S3Location:
+    return location_of(f"{address.rstrip('/')}/", prefix=True)
 
 
 def _pages(
-    here: Connection, place: Place, *, keys: int = _PAGE_KEYS
+    here: Connection, place: S3Location, *, keys: int = _PAGE_KEYS
 ) -> Iterator[list[tuple[str, int]]]:
     """Yield all keys that begin with the place's, and their sizes, as they are listed."""
     with here.explaining(place):
@@ -232,7 +232,7 @@ def _pages(
             yield [(each["Key"], each["Size"]) for each in page.get("Contents", [])]
 
 
-def _holds_output(folder: Place, page: list[tuple[str, int]]) -> bool:
+def _holds_output(folder: S3Location, page: list[tuple[str, int]]) -> bool:
     return any(_is_output(key[len(folder.key) :]) for key, _ in page)
 
 
@@ -245,7 +245,7 @@ def _is_output(key: str) -> bool:
 
 
 @contextlib.contextmanager
-def _explaining_room(place: Place) -> Iterator[None]:
+def _explaining_room(place: S3Location) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -31,7 +31,7 @@ _AWAY = (
 
 
 @dataclass(frozen=True)
-class Access:
+class S3Access:
     """Keys and a profile, by the names that the files of ~/.aws have for them."""
 
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -42,7 +42,7 @@ class Access:
     """The file of the certificates to trust, where it is not the usual one."""
 
 
-def current_access() -> Access:
+def current_access() -> S3Access:
     """Return what this process reaches S3 with, now.
 
     Raises:
@@ -50,7 +50,9 @@ def current_access() -> Access:
         StorageUnavailable: whoever gives them did not answer.
     """
     session = connection().session
-    return Access(_keys(session), _profile(session), session.get_config_variable("ca_bundle") or "")
+    return S3Access(
+        _keys(session), _profile(session), session.get_config_variable("ca_bundle") or ""
+    )
 
 
 def _keys(session: Any) -> dict[str, str]:

@@ -44,7 +44,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
 
 
 @dataclass(frozen=True)
-class Place:
+class S3Location:
     """A bucket, and a key or the beginning of keys in it."""
 
     bucket: str
@@ -59,7 +59,7 @@ class Place:
         return self.key[: self.key.rfind("/") + 1]
 
 
-def place_of(address: str, *, prefix: bool = False) -> Place:
+def location_of(address: str, *, prefix: bool = False) -> S3Location:
     """Split `s3://bucket/key`; the key may be missing only of a prefix."""
     bucket, _, key = address.removeprefix("s3://").partition("/")
     if "@" in bucket:
@@ -73,7 +73,7 @@ def place_of(address: str, *, prefix: bool = False) -> Place:
         )
     if not prefix and (not key or key.endswith("/")):
         raise ConfigError(f"{address}: names a folder, not an object", hint="write s3://bucket/key")
-    return Place(bucket, key)
+    return S3Location(bucket, key)
 
 
 class Connection:
@@ -95,7 +95,7 @@ class Connection:
             ) from error
 
     @contextlib.contextmanager
-    def explaining(self, place: Place) -> Iterator[None]:
+    def explaining(self, place: S3Location) -> Iterator[None]:
         """Translate every error of botocore's inside the block."""
         try:
             yield
@@ -104,7 +104,7 @@ class Connection:
         except botocore_errors.BotoCoreError as error:
             raise _unanswered(error, place, self.endpoint) from error
 
-    def require_bucket(self, place: Place) -> None:
+    def require_bucket(self, place: S3Location) -> None:
         """Make sure that the bucket is there, once a process.
 
         HEAD of a key in a missing bucket looks exactly like HEAD of a missing key.
@@ -162,7 +162,7 @@ def code_of(error: botocore_errors.ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def not_s3(place: Place, endpoint: str | None) -> StorageError:
+def not_s3(place: S3Location, endpoint: str | None) -> StorageError:
     """Return the error for an answer that no S3 gives."""
     return StorageError(
         f"{place}: what answers at {shown(endpoint)} does not speak S3",
@@ -244,7 +244,7 @@ _BY_STATUS = {
 }
 
 
-def _answered(error: botocore_errors.ClientError, place: Place) -> TacError:
+def _answered(error: botocore_errors.ClientError, place: S3Location) -> TacError:
     status, code = status_of(error), code_of(error)
     cause = _BY_CODE.get(code) or _BY_STATUS.get(status)
     if cause is not None:
@@ -273,7 +273,7 @@ def _fact(cause: _Cause, status: int, code: str) -> str:
     return f" ({status})" if code == str(status) else f" ({status} {code})"
 
 
-def _bucket_missing(place: Place) -> TacError:
+def _bucket_missing(place: S3Location) -> TacError:
     cause = _BY_CODE["NoSuchBucket"]
     return cause.kind(f"{place}: {cause.text}", hint=cause.hint.format(bucket=place.bucket))
 
@@ -288,7 +288,7 @@ _MALFORMED = (botocore_errors.ParamValidationError, botocore_errors.UnsupportedS
 
 
 def _unanswered(
-    error: botocore_errors.BotoCoreError, place: Place, endpoint: str | None
+    error: botocore_errors.BotoCoreError, place: S3Location, endpoint: str | None
 ) -> TacError:
     said = cut(str(error))
     if isinstance(error, _NO_CREDENTIALS):

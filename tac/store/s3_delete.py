@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from tac import settings
 from tac.store.removal import Kept, require_removable
-from tac.store.s3_client import Connection, Place, place_of
+from tac.store.s3_client import Connection, S3Location, location_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ def require_removable_place(address: str) -> None:
     Raises:
         ConfigError: `address` is such a root, or holds one.
     """
-    place = place_of(address, prefix=True)
+    place = location_of(address, prefix=True)
     listing = f"aws s3 ls {quote(str(place).rstrip('/') + '/')}"
     require_removable(address, parts_of(place), list(_kept(place)), listing=listing)
 
@@ -46,31 +46,31 @@ def delete_keys(here: Connection, bucket: str, keys: Iterable[str]) -> None:
     while batch := list(itertools.islice(listed, _MOST_KEYS)):
         _delete_listed(here, bucket, batch)
     for key in alone:
-        with here.explaining(Place(bucket, key)):
+        with here.explaining(S3Location(bucket, key)):
             here.client.delete_object(Bucket=bucket, Key=key)
 
 
 def _delete_listed(here: Connection, bucket: str, keys: list[str]) -> None:
-    with here.explaining(Place(bucket, keys[0])):
+    with here.explaining(S3Location(bucket, keys[0])):
         reply = here.client.delete_objects(
             Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
         )
     for failure in reply.get("Errors", []):
         status = _STATUSES.get(failure.get("Code", ""), _ANY_STATUS)
-        with here.explaining(Place(bucket, failure.get("Key", keys[0]))):
+        with here.explaining(S3Location(bucket, failure.get("Key", keys[0]))):
             raise ClientError(
                 {"Error": failure, "ResponseMetadata": {"HTTPStatusCode": status}}, "DeleteObjects"
             )
 
 
-def _kept(place: Place) -> Iterator[Kept]:
+def _kept(place: S3Location) -> Iterator[Kept]:
     yield Kept((place.bucket,), f"s3://{place.bucket}/", "the root of a bucket")
     store = settings.current().store
     if store.startswith("s3://"):
-        yield Kept(parts_of(place_of(store, prefix=True)), store, "the root of the store")
+        yield Kept(parts_of(location_of(store, prefix=True)), store, "the root of the store")
 
 
-def parts_of(place: Place) -> tuple[str, ...]:
+def parts_of(place: S3Location) -> tuple[str, ...]:
     """Take a place apart as a server with folders understands it: without empty parts and dots."""
     key = posixpath.normpath(f"/{place.key}").strip("/")
     return (place.bucket, *filter(None, key.split("/")))

@@ -24,7 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 import tac
 from tac import settings
 from tac.errors import AccessDenied, StorageError, StorageUnavailable
-from tac.store.s3_client import Connection, Place, code_of, place_of, shown, status_of
+from tac.store.s3_client import Connection, S3Location, code_of, location_of, shown, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ class Publisher:
     here: Connection
     largest_put_bytes: int = LARGEST_PUT_BYTES
 
-    def publish(self, place: Place, file: BinaryIO, size: int) -> bool:
+    def publish(self, place: S3Location, file: BinaryIO, size: int) -> bool:
         """Publish a body; False when another stands there, which is not changed."""
         in_parts = size > self.largest_put_bytes
         self._require_conditional_writes(place, in_parts=in_parts)
@@ -63,7 +63,7 @@ class Publisher:
             return False
         return self._write(place, writer, lambda: self._put_parts(place, file, size, writer))
 
-    def _write(self, place: Place, writer: str, attempt: Callable[[], None]) -> bool:
+    def _write(self, place: S3Location, writer: str, attempt: Callable[[], None]) -> bool:
         for number in range(_CONFLICTS):
             try:
                 attempt()
@@ -85,7 +85,7 @@ class Publisher:
             hint="try again later",
         )
 
-    def _who_stands(self, place: Place, error: ClientError) -> str:
+    def _who_stands(self, place: S3Location, error: ClientError) -> str:
         writer = self._writer_of(place)
         if writer is None:
             raise StorageError(
@@ -94,7 +94,7 @@ class Publisher:
             ) from error
         return writer
 
-    def _writer_of(self, place: Place) -> str | None:
+    def _writer_of(self, place: S3Location) -> str | None:
         try:
             head = self.here.client.head_object(Bucket=place.bucket, Key=place.key)
         except ClientError as error:
@@ -103,7 +103,7 @@ class Publisher:
             raise
         return str(head.get("Metadata", {}).get(_WRITER_KEY, ""))
 
-    def _put(self, place: Place, file: BinaryIO, writer: str) -> None:
+    def _put(self, place: S3Location, file: BinaryIO, writer: str) -> None:
         file.seek(0)
         self.here.client.put_object(
             Bucket=place.bucket,
@@ -113,7 +113,7 @@ class Publisher:
             Metadata=_metadata(writer),
         )
 
-    def _put_parts(self, place: Place, file: BinaryIO, size: int, writer: str) -> None:
+    def _put_parts(self, place: S3Location, file: BinaryIO, size: int, writer: str) -> None:
         target = {"Bucket": place.bucket, "Key": place.key}
         upload = self.here.client.create_multipart_upload(**target, Metadata=_metadata(writer))
         target["UploadId"] = upload["UploadId"]
@@ -141,7 +141,7 @@ class Publisher:
             **target, IfNoneMatch="*", MultipartUpload={"Parts": parts}
         )
 
-    def _require_conditional_writes(self, place: Place, *, in_parts: bool) -> None:
+    def _require_conditional_writes(self, place: S3Location, *, in_parts: bool) -> None:
         markers = _markers(place)
         if any((marker, in_parts) in self.here.conditional for marker in markers):
             return
@@ -162,19 +162,19 @@ class Publisher:
             self.here.conditional.add((marker, in_parts))
             return
 
-    def _is_honest(self, marker: Place, *, in_parts: bool) -> bool:
+    def _is_honest(self, marker: S3Location, *, in_parts: bool) -> bool:
         """Write the marker, twice if need be; the server must refuse to write it over itself."""
         refused = not self._put_marker(marker) or not self._put_marker(marker)
         return refused and (not in_parts or not self._put_marker_in_parts(marker))
 
-    def _put_marker(self, marker: Place) -> bool:
+    def _put_marker(self, marker: S3Location) -> bool:
         return self._marks(
             lambda: self.here.client.put_object(
                 Bucket=marker.bucket, Key=marker.key, Body=_MARKER_BODY, IfNoneMatch="*"
             )
         )
 
-    def _put_marker_in_parts(self, marker: Place) -> bool:
+    def _put_marker_in_parts(self, marker: S3Location) -> bool:
         target = {"Bucket": marker.bucket, "Key": marker.key}
         target["UploadId"] = self.here.client.create_multipart_upload(**target)["UploadId"]
         part = self.here.client.upload_part(**target, PartNumber=1, Body=_MARKER_BODY)
@@ -206,20 +206,23 @@ def _metadata(writer: str) -> dict[str, str]:
     return {VERSION_KEY: tac.__version__, _WRITER_KEY: writer}
 
 
-def _markers(place: Place) -> list[Place]:
+def _markers(place: S3Location) -> list[S3Location]:
     """Return where the marker may be: one for the store or bucket, else beside the object.
 
     The rights of a user may end at a folder.
     """
     root = root_of(place)
-    return [Place(place.bucket, root + MARKER), Place(place.bucket, place.folder + MARKER)]
+    return [
+        S3Location(place.bucket, root + MARKER),
+        S3Location(place.bucket, place.folder + MARKER),
+    ]
 
 
-def root_of(place: Place) -> str:
+def root_of(place: S3Location) -> str:
     """Return the prefix of the store that the settings name if `place` is in it, else none."""
     store = settings.current().store
     if not store.startswith("s3://"):
         return ""
-    root = place_of(store, prefix=True)
+    root = location_of(store, prefix=True)
     prefix = f"{root.key.rstrip('/')}/".lstrip("/")
     return prefix if root.bucket == place.bucket and place.key.startswith(prefix) else ""

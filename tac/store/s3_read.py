@@ -20,7 +20,7 @@ from tac.store.s3_client import not_s3
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tac.store.s3_client import Connection, Place
+    from tac.store.s3_client import Connection, S3Location
 
 _CHUNK_BYTES = 1024**2
 _READS = 5
@@ -29,7 +29,7 @@ _READS = 5
 
 def receive(
     here: Connection,
-    place: Place,
+    place: S3Location,
     file: IO[bytes],
     *,
     most_bytes: int | None = None,
@@ -68,11 +68,11 @@ def receive(
     ) from broken
 
 
-def _target(place: Place) -> dict[str, str]:
+def _target(place: S3Location) -> dict[str, str]:
     return {"Bucket": place.bucket, "Key": place.key}
 
 
-def _ask(here: Connection, place: Place, most_bytes: int | None) -> dict[str, Any]:
+def _ask(here: Connection, place: S3Location, most_bytes: int | None) -> dict[str, Any]:
     """Return the beginning of an answer, whose size was looked at."""
     reply: dict[str, Any] = here.client.get_object(**_target(place))
     try:

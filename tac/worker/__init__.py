@@ -30,21 +30,21 @@ from luigi.task_status import DONE, FAILED, PENDING, RUNNING
 from luigi.worker import GetWorkResponse
 
 from tac.luigi_task import TRACEBACK_LIMIT
+from tac.observer import Observer, Observers, Planned, TaskFailure
 from tac.plain import plain
+from tac.scheduler.remote import PatientScheduler
 from tac.worker.dead_drivers import process_table, release_their_tasks
 from tac.worker.handles import (
     ProcessHandle,
     ProcessMessages,
     Results,
-    Terms,
+    TaskOptions,
     ThreadHandle,
 )
-from tac.worker.luigid import PatientScheduler
-from tac.worker.observer import Failure, Observer, Observers, Planned
 from tac.worker.plan import Node, Plan, plan_of
 from tac.worker.status import Listeners, Reporter, StatusHub
 
-__all__ = ["Failure", "Node", "Observer", "Plan", "Planned", "TacWorker", "plan_of"]
+__all__ = ["Node", "Plan", "TacWorker", "plan_of"]
 
 CONFIGURATION = {
     "keep_alive": False,  # decided by what was tried and may be tried again, see _keep_alive
@@ -77,7 +77,7 @@ class TacWorker(luigi_worker.Worker):
         super().__init__(scheduler, None, worker_processes, **(CONFIGURATION | configuration))
         self._results = Results()
         self._task_result_queue = self._results  # type: ignore[assignment]  # Luigi's is for processes
-        self._terms = Terms(
+        self._options = TaskOptions(
             worker_id=self._id,
             timeout_seconds=self._config.timeout,
             check_unfulfilled_deps=self._config.check_unfulfilled_deps,
@@ -124,7 +124,7 @@ class TacWorker(luigi_worker.Worker):
             handle.terminate()
         self._hub.close()
         super().__exit__(kind, error, trace)
-        deadline = time.monotonic() + self._terms.stop_grace_seconds + 2.0
+        deadline = time.monotonic() + self._options.stop_grace_seconds + 2.0
         for handle in list(self._handles):
             handle.wait_until_ended(deadline)
         for handle in running:
@@ -193,13 +193,13 @@ class TacWorker(luigi_worker.Worker):
                 self._to_retry.add(key)
         self._tell_end_of(key, known, handle.failure)
 
-    def _tell_end_of(self, key: str, known: dict[str, Any], failure: Failure | None) -> None:
+    def _tell_end_of(self, key: str, known: dict[str, Any], failure: TaskFailure | None) -> None:
         if known["status"] == DONE:
             self._observers.finished(key)
         elif known["status"] == PENDING:
             self._note_new_needs(key, known.get("new_deps") or ())
         else:
-            failure = failure or Failure(str(json.loads(known.get("expl") or '""')))
+            failure = failure or TaskFailure(str(json.loads(known.get("expl") or '""')))
             self._observers.failed(key, failure, again=key in self._to_retry)
 
     def _note_new_needs(self, key: str, new: Sequence[str]) -> None:
@@ -362,7 +362,7 @@ class TacWorker(luigi_worker.Worker):
             self._listeners,
         )
         kind = ThreadHandle if in_thread else ProcessHandle
-        return kind(task, self._results, reporter, self._terms)
+        return kind(task, self._results, reporter, self._options)
 
     def _handle_next_task(self) -> None:
         self._adding_new_needs = True

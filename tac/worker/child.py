@@ -24,9 +24,10 @@ from luigi.worker import SchedulerMessage, TaskException, TaskProcess
 
 from tac import terminal
 from tac.errors import cut
-from tac.worker.chatter import silence_luigi
+from tac.observer import TaskFailure
 from tac.worker.defaults import Defaults, set_defaults
-from tac.worker.observer import Failure, failure_of
+from tac.worker.failures import failure_of
+from tac.worker.luigi_logging import silence_luigi
 
 
 @dataclass(frozen=True)
@@ -43,25 +44,25 @@ class Assignment:
     """Of parameters, as the driver was told to set them."""
 
 
-def failure_of_run(task: luigi.Task, error: BaseException) -> Failure:
+def failure_of_run(task: luigi.Task, error: BaseException) -> TaskFailure:
     """Say why run() failed, or why its end was none."""
     if isinstance(error, TaskException):  # the only one that TaskProcess.run raises
         return _not_complete(task)
     return failure_of(str(task), error)
 
 
-def _not_complete(task: luigi.Task) -> Failure:
+def _not_complete(task: luigi.Task) -> TaskFailure:
     ended = f"{task}: ended without an error, and"
     if luigi.task.flatten(task.output()):
-        return Failure(
+        return TaskFailure(
             f"{ended} its output is not there", hint="run() has to make what output() names"
         )
     if type(task).complete is luigi.Task.complete:
-        return Failure(
+        return TaskFailure(
             f"{ended} has no output() that tells that it is done",
             hint="return a target from output(), or give it a complete() of its own",
         )
-    return Failure(
+    return TaskFailure(
         f"{ended} its complete() says that it is not done",
         hint="complete() has to return True once run() has ended",
     )
@@ -78,7 +79,7 @@ def main(theirs: Connection, pickled: bytes) -> None:
         assignment: Assignment = pickle.loads(pickled)  # noqa: S301 - from the driver that started us
     except Exception as error:  # noqa: BLE001 - loading imports anybody's module
         text = f"its process could not load it: {type(error).__name__}: {cut(str(error))}"
-        driver.tell("failure", Failure(text, details=traceback.format_exc()))
+        driver.tell("failure", TaskFailure(text, details=traceback.format_exc()))
         driver.tell("result", ("", FAILED, traceback.format_exc(), [], []))
         return
     silence_luigi(verbose=assignment.verbose)

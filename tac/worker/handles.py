@@ -27,9 +27,10 @@ from luigi.task_status import FAILED
 from luigi.worker import SchedulerMessage, TaskProcess
 
 from tac.errors import cut
+from tac.observer import TaskFailure
 from tac.worker import child
 from tac.worker.defaults import defaults
-from tac.worker.observer import Failure, failure_of
+from tac.worker.failures import failure_of
 from tac.worker.status import Reporter
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class FencedResults:
 
 
 @dataclass(frozen=True)
-class Terms:
+class TaskOptions:
     """How the worker wants its tasks run."""
 
     worker_id: str
@@ -99,20 +100,20 @@ class ThreadHandle(TaskProcess):
     result_queue: FencedResults
 
     def __init__(
-        self, task: luigi.Task, results: Results, reporter: Reporter, terms: Terms
+        self, task: luigi.Task, results: Results, reporter: Reporter, options: TaskOptions
     ) -> None:
         super().__init__(
             task,
-            terms.worker_id,
+            options.worker_id,
             FencedResults(results, reporter.flush),
             reporter,
-            worker_timeout=terms.timeout_seconds,
-            check_unfulfilled_deps=terms.check_unfulfilled_deps,
-            check_complete_on_run=terms.check_complete_on_run,
+            worker_timeout=options.timeout_seconds,
+            check_unfulfilled_deps=options.check_unfulfilled_deps,
+            check_complete_on_run=options.check_complete_on_run,
         )
         self.use_multiprocessing = False  # or run() would reseed the driver's random numbers
-        self.terms = terms
-        self.failure: Failure | None = None
+        self.options = options
+        self.failure: TaskFailure | None = None
         self.stopped = threading.Event()
         self._thread = threading.Thread(target=self._main, name=task.task_id, daemon=True)
         self._ended = threading.Event()
@@ -122,7 +123,7 @@ class ThreadHandle(TaskProcess):
         try:
             self._thread.start()
         except RuntimeError as error:  # the system gives no more threads
-            self._fail(Failure(f"{self.task}: could not be started: {error}"))
+            self._fail(TaskFailure(f"{self.task}: could not be started: {error}"))
 
     def is_alive(self) -> bool:
         """Whether the task may still give a result."""
@@ -138,10 +139,12 @@ class ThreadHandle(TaskProcess):
         if not self.result_queue.close():
             return
         self.stopped.set()
-        self.failure = Failure(f"{self.task}: was stopped")
+        self.failure = TaskFailure(f"{self.task}: was stopped")
         if self.timeout_time is not None and time.time() > self.timeout_time:
             seconds = self.worker_timeout
-            self.failure = Failure(f"{self.task}: took longer than {seconds} s, its worker_timeout")
+            self.failure = TaskFailure(
+                f"{self.task}: took longer than {seconds} s, its worker_timeout"
+            )
         self.status_reporter.close()
         self._stop()
 
@@ -170,7 +173,7 @@ class ThreadHandle(TaskProcess):
         finally:
             self._ended.set()
 
-    def _fail(self, failure: Failure) -> None:
+    def _fail(self, failure: TaskFailure) -> None:
         self.failure = failure
         self.result_queue.put(
             (self.task.task_id, FAILED, failure.details or failure.message, [], [])
@@ -193,9 +196,9 @@ class ProcessHandle(ThreadHandle):
     """
 
     def __init__(
-        self, task: luigi.Task, results: Results, reporter: Reporter, terms: Terms
+        self, task: luigi.Task, results: Results, reporter: Reporter, options: TaskOptions
     ) -> None:
-        super().__init__(task, results, reporter, terms)
+        super().__init__(task, results, reporter, options)
         self._process: BaseProcess | None = None
         self._starting = threading.Lock()
         self._kill_timer: threading.Timer | None = None
@@ -222,16 +225,16 @@ class ProcessHandle(ThreadHandle):
                 if self._kill_timer is not None:
                     self._kill_timer.cancel()
             if not told_result:
-                self._fail(Failure(f"{self.task}: {_end_of(process.exitcode)}"))
+                self._fail(TaskFailure(f"{self.task}: {_end_of(process.exitcode)}"))
 
     def _assignment(self) -> "child.Assignment":
         return child.Assignment(
             self.task,
-            self.terms.worker_id,
+            self.options.worker_id,
             check_unfulfilled_deps=self.check_unfulfilled_deps,
             check_complete_on_run=self.check_complete_on_run,
-            stop_grace_seconds=self.terms.stop_grace_seconds,
-            verbose=self.terms.verbose,
+            stop_grace_seconds=self.options.stop_grace_seconds,
+            verbose=self.options.verbose,
             defaults=defaults(),
         )
 
@@ -280,7 +283,7 @@ class ProcessHandle(ThreadHandle):
         if process is None:
             return
         _signal_group(process, signal.SIGTERM)
-        grace = self.terms.stop_grace_seconds
+        grace = self.options.stop_grace_seconds
         self._kill_timer = threading.Timer(grace, _signal_group, (process, signal.SIGKILL))
         self._kill_timer.daemon = True
         self._kill_timer.start()
@@ -332,8 +335,8 @@ def _end_of(code: int | None) -> str:
     return f"its process ended with exit code {code} and without a result"
 
 
-def _not_picklable(task: luigi.Task, error: Exception) -> Failure:
-    return Failure(
+def _not_picklable(task: luigi.Task, error: Exception) -> TaskFailure:
+    return TaskFailure(
         f"{task}: cannot be sent to a process of its own: {cut(str(error))}",
         hint="make what cannot be pickled in run(), or give the task `runs_in_thread = True`",
     )

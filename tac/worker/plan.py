@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import luigi
 
-from tac.worker.observer import Failure, failure_of
+from tac.observer import TaskFailure
+from tac.worker.failures import failure_of
 
 _THREADS = 16
 """As many outputs are asked at once: a store far away answers after 10 ms, and does so all day."""
@@ -26,7 +27,7 @@ class Node:
     task: luigi.Task
     complete: bool
     needs: tuple[luigi.Task, ...] = ()
-    failure: Failure | None = None
+    failure: TaskFailure | None = None
     """Why it could not be asked whether it is complete, or what it needs."""
 
     @property

@@ -18,8 +18,8 @@ import luigi
 from luigi import rpc
 from luigi.worker import TaskStatusReporter
 
+from tac.observer import Observer
 from tac.plain import plain
-from tac.worker.observer import Observer
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tac.kubernetes.client import Client
+from tac.kubernetes.client.api import Client
 from tests.support.cluster import Cluster, actor, api_namespace, cluster, failed, wire
 from tests.support.deployment import deployment
 from tests.support.engine import engine, image

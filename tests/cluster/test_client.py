@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from tac.errors import Conflict, Forbidden, Invalid, NotFound, TacError
-from tac.kubernetes.client import KINDS
+from tac.kubernetes.client.api import KINDS
 from tests.support.cluster import create_quota, refused
 
 DEADLINE_SECONDS = 60
@@ -39,7 +39,7 @@ def test_another_kind_is_a_mistake_of_the_programmer(client):
 
 
 def test_a_long_list_comes_in_pages_and_is_whole(client, monkeypatch):
-    monkeypatch.setattr("tac.kubernetes.client._PAGE", 3)
+    monkeypatch.setattr("tac.kubernetes.client.api._PAGE", 3)
     for number in range(7):
         client.create("ConfigMap", config_map(f"m-{number}"))
     listed = client.list("ConfigMap", fields="metadata.name!=kube-root-ca.crt")

@@ -22,7 +22,7 @@ def test_a_token_file_is_read_again_when_it_is_old(as_user, tmp_path, token_of, 
     seen = [who(client)]
     path.write_text(token_of("second"))
     seen += [who(client)]
-    monkeypatch.setattr("tac.kubernetes.credentials._FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("tac.kubernetes.client.auth._FRESH_SECONDS", 0.0)
     seen += [who(client)]
     path.unlink()
     seen += [who(client)]
@@ -48,7 +48,7 @@ def test_inside_a_pod_its_own_service_account_asks(
     (tmp_path / "ca.crt").write_bytes(authority)
     (tmp_path / "token").write_text(token_of("default"))
     (tmp_path / "namespace").write_text(api_namespace)
-    monkeypatch.setattr("tac.kubernetes.client.SERVICE_ACCOUNT", tmp_path)
+    monkeypatch.setattr("tac.kubernetes.client.api.SERVICE_ACCOUNT", tmp_path)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", cluster.address[0])
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(cluster.address[1]))
     client = client_of(in_pod=True)

@@ -68,7 +68,7 @@ def test_a_log_whose_connection_is_cut_says_so(by_wire, wire, actor):
 
 
 def test_a_silent_container_is_given_up_after_a_while(client, actor, monkeypatch):
-    monkeypatch.setattr("tac.kubernetes.client._FOLLOW_SILENT_SECONDS", 1.0)
+    monkeypatch.setattr("tac.kubernetes.client.api._FOLLOW_SILENT_SECONDS", 1.0)
     client.create("Pod", pod("one", actor, "sleep=60"))
     until(lambda: has_begun(client), "a container that runs")
     with pytest.raises(ApiUnavailable, match=r"(?m)does not answer: nothing for 1 s$"):

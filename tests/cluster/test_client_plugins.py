@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tac.errors import ApiUnavailable, ConfigError, Forbidden
-from tac.kubernetes.reflector import Reflector
+from tac.kubernetes.watch.reflector import Reflector
 from tests.support.cluster import who
 from tests.support.processes import ended, pids_in, until
 
@@ -224,7 +224,7 @@ def test_a_plugin_that_prints_something_else_is_not_quoted(as_user, plugin, prin
 def test_a_plugin_that_does_not_end_is_ended_with_all_that_it_started(
     as_user, plugin, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("tac.kubernetes.plugin._DEADLINE_SECONDS", 5.0)
+    monkeypatch.setattr("tac.kubernetes.client.exec_plugin._DEADLINE_SECONDS", 5.0)
     plugin.path.write_text('#!/bin/sh\nsleep 600 &\necho $! >"$FOLDER/pid"\nwait\n')
     with pytest.raises(ConfigError, match=r"(?m)took over 5 s$"):
         as_user({"exec": plugin.entry}).list("Pod")

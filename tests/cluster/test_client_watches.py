@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 
 from tac.errors import ApiUnavailable, Expired, NotFound
-from tac.kubernetes.client import KINDS
-from tac.kubernetes.sending import Resource
+from tac.kubernetes.client.api import KINDS
+from tac.kubernetes.client.transport import Resource
 from tests.support.cluster import Reader, is_reading
 from tests.support.processes import until
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import luigi
 import pytest
 
-from tac.kubernetes.foreign import READ
+from tac.names import READ
 from tests.support.job_place import OURS, THEIRS, at, labels_of
 from tests.support.kubernetes_place import step_image
 from tests.support.processes import until
@@ -17,7 +17,7 @@ from tests.support.processes import until
 __all__ = ["at", "step_image"]
 
 MADE = {"one": "1\n", "sum": "1+2+3", "sum.done": "1+2+3\n", "three": "3\n", "two": "2\n"}
-MANIFESTS = Path(__file__).parents[1] / "unit/kubernetes/foreign"
+MANIFESTS = Path(__file__).parents[1] / "unit/kubernetes/manifests/pod_spec_job"
 UNTIL_GO = "until [ -e /at/go ]; do sleep 0.1; done"
 
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tac.kubernetes.pod_patch import MERGE_KEYS, PodPatch
+from tac.kubernetes.manifests.pod_patch import MERGE_KEYS, PodPatch
 
-MANIFESTS = sorted((Path(__file__).parents[1] / "unit/kubernetes/manifests").glob("*.yaml"))
+MANIFESTS = sorted(
+    (Path(__file__).parents[1] / "unit/kubernetes/manifests/step_job").glob("*.yaml")
+)
 LEAST = next(path for path in MANIFESTS if path.stem == "least")
 SECONDS = 60
 

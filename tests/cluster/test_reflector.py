@@ -10,9 +10,9 @@ import pytest
 
 from tac import names
 from tac.errors import Forbidden
-from tac.kubernetes.client import Client
-from tac.kubernetes.manifest import numbered
-from tac.kubernetes.reflector import Reflector
+from tac.kubernetes.client.api import Client
+from tac.kubernetes.manifests.step_job import numbered
+from tac.kubernetes.watch.reflector import Reflector
 from tests.support.api_proxy import Answer, Asked
 from tests.support.kubernetes_place import SELECTOR, at, proxy, step_image
 from tests.support.processes import until
@@ -200,7 +200,7 @@ SILENT_SECONDS = 8.0
 
 
 def test_five_hundred_waiting_jobs_cost_two_watches_and_little_time(at, proxy, monkeypatch):
-    monkeypatch.setattr("tac.kubernetes.feed.WATCH_SECONDS", 600)  # none ends meanwhile
+    monkeypatch.setattr("tac.kubernetes.watch.list_watch.WATCH_SECONDS", 600)  # none ends meanwhile
     at.set(TAC_ON_STOP="leave")
     runner = at.runner
     commands = [

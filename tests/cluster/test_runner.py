@@ -151,7 +151,7 @@ def test_a_bug_of_ours_costs_no_job(at, monkeypatch):
         raise ZeroDivisionError("of the test")
 
     with monkeypatch.context() as broken:
-        broken.setattr("tac.kubernetes.job.diagnose", fail)
+        broken.setattr("tac.kubernetes.attempt.attempt.diagnose", fail)
         with pytest.raises(ZeroDivisionError):
             at.sh(f"{WAITS} echo end")
 

@@ -5,7 +5,7 @@ import threading
 import time
 from dataclasses import replace
 
-from tac.kubernetes.stages import Stage
+from tac.kubernetes.diagnosis.stage import Stage
 from tac.verdict import Reason
 from tests.support.api_proxy import Answer, Asked
 from tests.support.kubernetes_place import (
@@ -29,7 +29,11 @@ def test_a_server_that_is_away_for_a_while_is_waited_for_in_silence(at, proxy, c
     with at.running(f"{WAITS} echo end", follow=told.append) as verdicts:
         until(lambda: "begun" in told, "the first word", DEADLINE_SECONDS)
         proxy.cut()
-        until(lambda: at.runner._shared.reflector.away_seconds() > AWAY_SECONDS, "its absence", 60)
+        until(
+            lambda: at.runner._session.reflector.unreachable_seconds() > AWAY_SECONDS,
+            "its absence",
+            60,
+        )
         at.go()
         until(lambda: at.pods()[0]["status"]["phase"] == "Succeeded", "its end", 60)
         proxy.mend()
@@ -41,7 +45,7 @@ def test_a_server_that_is_away_for_a_while_is_waited_for_in_silence(at, proxy, c
 
 
 def test_a_server_that_stays_away_is_given_up_and_the_next_run_goes_on(at, proxy):
-    at.limits = replace(at.limits, away_seconds=1.0)
+    at.timeouts = replace(at.timeouts, unreachable_seconds=1.0)
     at.close()
     words = ("sh", "-c", f"{WAITS} echo end")
     with at.running(words[2]) as verdicts:
@@ -50,7 +54,7 @@ def test_a_server_that_stays_away_is_given_up_and_the_next_run_goes_on(at, proxy
         proxy.cut()
     proxy.mend()
     # Until then the same second of patience would be over for the next run, too.
-    until(lambda: at.runner._shared.reflector.away_seconds() == 0, "its return")
+    until(lambda: at.runner._session.reflector.unreachable_seconds() == 0, "its return")
     job = at.job()["metadata"]["name"]
 
     assert (verdicts[0].reason, verdicts[0].next) == (Reason.LOST, "retry")
@@ -72,7 +76,7 @@ def test_a_server_that_stays_away_is_given_up_and_the_next_run_goes_on(at, proxy
 
 def test_a_job_is_not_given_up_because_the_watches_tell_nothing(at, proxy):
     # A pod that is there may take longer to begin.
-    at.limits = replace(at.limits, stages={**dict.fromkeys(Stage, 30.0), Stage.NO_POD: 10.0})
+    at.timeouts = replace(at.timeouts, stages={**dict.fromkeys(Stage, 30.0), Stage.NO_POD: 10.0})
     over = threading.Event()
 
     def silence(asked: Asked) -> None:
@@ -117,7 +121,7 @@ def test_a_refusal_in_the_middle_is_not_believed_at_once(at, proxy):
 
 
 def test_a_refusal_after_a_long_time_away_is_not_believed_at_once(at, proxy, monkeypatch):
-    monkeypatch.setattr("tac.kubernetes.feed.REFUSAL_SECONDS", 3.0)
+    monkeypatch.setattr("tac.kubernetes.watch.list_watch.REFUSAL_SECONDS", 3.0)
     refused: set[str] = set()
     body = b'{"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403}'
 
@@ -132,8 +136,8 @@ def test_a_refusal_after_a_long_time_away_is_not_believed_at_once(at, proxy, mon
         pod = at.pod()["metadata"]["name"]
         at.until_it_said("begun")
         proxy.cut()
-        reflector = at.runner._shared.reflector
-        until(lambda: reflector.away_seconds() > 4, "a long time away", DEADLINE_SECONDS)
+        reflector = at.runner._session.reflector
+        until(lambda: reflector.unreachable_seconds() > 4, "a long time away", DEADLINE_SECONDS)
         proxy.fault = refuse
         proxy.mend()
         until(lambda: len(refused) == 2, "a refusal of each watch", DEADLINE_SECONDS)
@@ -148,7 +152,7 @@ def test_a_server_that_is_away_at_the_end_is_waited_for_once_and_not_for_each_jo
 ):
     for number in range(5):
         assert at.sh(f"exit 1 # {number}").reason is Reason.BUG
-    monkeypatch.setattr("tac.kubernetes.shared._CLEANING_SECONDS", 7.0)
+    monkeypatch.setattr("tac.kubernetes.attempt.session._CLEANING_SECONDS", 7.0)
     proxy.cut()
 
     began = time.monotonic()

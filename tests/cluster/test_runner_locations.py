@@ -1,6 +1,6 @@
 """Where a step runs its runner tells, and no line that a step prints; and no line is too long."""
 
-from tac.kubernetes.log import LONGEST_LINE_BYTES
+from tac.kubernetes.watch.log_follower import LONGEST_LINE_BYTES
 from tac.progress import Location
 from tac.verdict import Reason
 from tests.support.kubernetes_place import at, said, step_image

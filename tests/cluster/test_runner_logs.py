@@ -147,7 +147,7 @@ def test_a_log_whose_last_words_cannot_be_read_at_first_is_asked_for_again(at, p
 
 def test_a_log_that_cannot_be_read_does_not_hide_how_the_step_ended(at, proxy):
     proxy.fault = lambda asked: Answer(502, b"no") if asked.is_log else None
-    at.limits = replace(at.limits, last_words_seconds=1.0)
+    at.timeouts = replace(at.timeouts, log_end_timeout_seconds=1.0)
     began = time.monotonic()
 
     verdict = at.sh("echo so; exit 65")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tac.kubernetes.stages import Stage
+from tac.kubernetes.diagnosis.stage import Stage
 from tests.support.kubernetes_place import at, proxy, step_image
 from tests.support.processes import ignore, until
 
@@ -81,7 +81,7 @@ def test_two_hundred_jobs_that_end_while_the_watches_tell_nothing(at, proxy, act
 
 def test_sixty_jobs_that_ended_without_a_driver_are_read_by_the_next(at, proxy, actor):
     # Nobody reads a Job, and deletes it, before the last one is made.
-    at.limits = replace(at.limits, stages=dict.fromkeys(Stage, SECONDS))
+    at.timeouts = replace(at.timeouts, stages=dict.fromkeys(Stage, SECONDS))
     at.set(TAC_IMAGE=actor, TAC_ON_STOP="leave")
     look = blind(proxy)
     runner = at.runner

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from tac.kubernetes import shared
+from tac.kubernetes.attempt import session
 from tac.verdict import Reason, Verdict
 from tests.support.kubernetes_place import WAITS, at, proxy, step_image, words_of
 from tests.support.processes import ignore, until
@@ -28,7 +28,7 @@ def pod_of(log):
 
 
 def test_so_many_logs_are_followed_at_once_and_no_more_and_all_arrive(at, proxy, monkeypatch):
-    monkeypatch.setattr(shared, "STREAMS", STREAMS)
+    monkeypatch.setattr(session, "STREAMS", STREAMS)
     logs = [at.path / f"{number}.log" for number in range(PODS)]
     commands = [
         at.command("sh", "-c", f"{WAITS} echo end {number}", log=log)

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from tac.kubernetes.feed import REFUSAL_SECONDS
-from tac.kubernetes.patience import Limits
-from tac.kubernetes.pods import time_of
-from tac.kubernetes.stages import Stage
+from tac.kubernetes.attempt.timeouts import Timeouts
+from tac.kubernetes.diagnosis.stage import Stage
+from tac.kubernetes.objects import time_of
+from tac.kubernetes.watch.list_watch import REFUSAL_SECONDS
 from tac.verdict import Phase, Reason, Verdict
 from tests.support.cluster import create_quota
 from tests.support.kubernetes_place import DEADLINE_SECONDS, WAITS, at, message, plain, step_image
@@ -176,7 +176,7 @@ def test_an_image_that_no_node_may_pull_is_named_at_once(at):
 
 
 def test_an_image_that_cannot_be_pulled_is_waited_for_and_given_up(at):
-    at.limits = Limits(stages={Stage.IMAGE: 7.0})
+    at.timeouts = Timeouts(stages={Stage.IMAGE: 7.0})
     at.set(TAC_IMAGE="127.0.0.1:1/nobody/tac:none")
 
     verdict = at.run("true")
@@ -319,7 +319,7 @@ def test_an_api_server_that_does_not_answer_is_a_verdict_that_says_how_to_get_on
         port = door.getsockname()[1]
     server = f"https://127.0.0.1:{port}"
     config = at.cluster.write_config(at.path / "none", server=server)
-    at.limits = Limits(first_answer_seconds=5.0)
+    at.timeouts = Timeouts(first_answer_timeout_seconds=5.0)
     at.set(KUBECONFIG=str(config))
 
     verdict = at.run("true")
@@ -345,7 +345,7 @@ def test_a_limit_that_is_no_amount_is_a_wrong_setting(at):
 
 def test_a_step_waits_until_another_makes_room_in_the_quota_of_jobs(at):
     create_quota(at.cluster, at.namespace, "jobs", "count/jobs.batch=1")
-    at.limits = Limits(stages={Stage.NO_POD: 1.0})
+    at.timeouts = Timeouts(stages={Stage.NO_POD: 1.0})
     other = at.command("true", log=at.path / "other.log")
     verdicts: list[Verdict] = []
     follower = threading.Thread(
@@ -366,7 +366,7 @@ def test_a_step_waits_until_another_makes_room_in_the_quota_of_jobs(at):
 def test_a_quota_that_others_use_up_is_waited_for_as_long_as_for_a_pod(at):
     at.kubectl("create", "job", "of-others", "--image=none")
     create_quota(at.cluster, at.namespace, "jobs", "count/jobs.batch=1")
-    at.limits = Limits(stages={Stage.NO_POD: 2.0})
+    at.timeouts = Timeouts(stages={Stage.NO_POD: 2.0})
     began = time.monotonic()
 
     verdict = at.run("true")

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tac.runners.docker import container as docker_container
-from tac.runners.docker.container import Sight, Terms, build_container
+from tac.runners.docker.container import ContainerDefaults, Sight, build_container
 from tac.verdict import Reason
 from tests.support.docker_place import DockerPlace, at, message, wire
 from tests.support.processes import until
@@ -200,8 +200,8 @@ def test_a_container_that_was_made_without_these_limits_is_gone_on_with(at):
     """As an earlier tac made them: what is limited does not belong to a container's identity."""
     words = ("sh", "-c", "echo begun; until [ -e $1/go ]; do sleep 0.1; done", "sh")
     command = at.command(*words, f"{at.path}/store")
-    terms = Terms(image=at.runner._settings.image, user="0:0")
-    built = build_container(command, command.argv, terms, Sight())
+    defaults = ContainerDefaults(image=at.runner._settings.image, user="0:0")
+    built = build_container(command, command.argv, defaults, Sight())
     manifest = dict(built.manifest)
     bind = f"{at.path}/store:{at.path}/store"
     manifest["HostConfig"] = {"Binds": [bind]}

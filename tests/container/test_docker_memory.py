@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tac import learned, runners
+from tac import memory_history, runners
 from tac.errors import StepFailed
 from tac.step_task import StepTask
 from tac.target import in_store
@@ -69,7 +69,7 @@ def test_a_step_that_ran_out_of_memory_begins_with_what_it_needed_ever_after(at,
 
     first = attempts(at)
     made.unlink()
-    monkeypatch.setattr(learned, "_known", {})  # another driver
+    monkeypatch.setattr(memory_history, "_known", {})  # another driver
     second = attempts(at)
     made.unlink()
     at.set(TAC_MEMORY="160Mi")

@@ -85,18 +85,18 @@ def test_what_a_container_writes_to_the_store_belongs_to_the_user(at, monkeypatc
 
 
 def test_what_the_users_other_groups_may_write_a_container_may_too(at, monkeypatch):
-    shared = at.path / "store"
-    shared.mkdir()
-    os.chown(shared, 0, 3000)
-    shared.chmod(0o2770)
+    session = at.path / "store"
+    session.mkdir()
+    os.chown(session, 0, 3000)
+    session.chmod(0o2770)
     monkeypatch.setattr(os, "geteuid", lambda: 1234)
     monkeypatch.setattr(os, "getegid", lambda: 1234)
     monkeypatch.setattr(os, "getgroups", lambda: [1234, 3000])
 
-    verdict = at.sh(f"echo so > {shared}/x")
+    verdict = at.sh(f"echo so > {session}/x")
 
     assert verdict.reason is Reason.DONE, verdict.message("x")
-    found = (shared / "x").stat()
+    found = (session / "x").stat()
     assert (found.st_uid, found.st_gid) == (1234, 3000)
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tac.kubernetes.client import Client
+from tac.kubernetes.client.api import Client
 from tests.support.flights import Reply, running_server
 
 POD = {"kind": "Pod", "metadata": {"name": "x"}}

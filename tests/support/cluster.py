@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tac.errors import Forbidden
-from tac.kubernetes.client import Client, LogStream, Watch
+from tac.kubernetes.client.api import Client, LogStream, Watch
 from tests.support.processes import until
 from tests.support.wire import Wire
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from tac.exits import Ending
-from tac.kubernetes.stages import Diagnosis, Stage
+from tac.kubernetes.diagnosis.stage import Diagnosis, Stage
 from tac.verdict import Reason
 from tests.support.recordings import always_the_same
 

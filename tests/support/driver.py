@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from tac.runners import Command
+from tac.runners.command import Command
 from tac.runners.local import LocalRunner
 from tests.support.processes import A_STEP, GRACE_SECONDS, PRELOAD, ignore
 

@@ -15,8 +15,9 @@ import pytest
 
 from tac import names, settings
 from tac.errors import StepFailed
-from tac.kubernetes import KubernetesJobTask, lease
-from tac.kubernetes.foreign import TASK_ID
+from tac.kubernetes import KubernetesJobTask
+from tac.kubernetes.attempt import session_pool
+from tac.names import TASK_ID
 from tests.support import luigi_jobs
 from tests.support.cluster import Cluster
 from tests.support.processes import until
@@ -52,8 +53,8 @@ class JobPlace:
 
     def close(self) -> None:
         """End the driver that this process is; the next task begins a new one."""
-        for key in list(lease._of_process):
-            lease._close(key)
+        for key in list(session_pool._of_process):
+            session_pool._close(key)
 
     # Tasks in this process.
 

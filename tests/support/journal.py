@@ -9,7 +9,7 @@ from typing import Any
 
 from tac import names
 from tac.errors import ApiUnavailable
-from tac.kubernetes.client import Client, Watch
+from tac.kubernetes.client.api import Client, Watch
 
 OURS = ",".join(f"{name}={value}" for name, value in names.MANAGED.items())
 

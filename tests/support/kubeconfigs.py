@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from tac.errors import ConfigError
-from tac.kubernetes.kubeconfig import find_access
+from tac.kubernetes.client.kubeconfig import find_access
 
 SERVER = {"server": "https://one.example:6443"}
 

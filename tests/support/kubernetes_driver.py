@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 from tac import runners, settings
-from tac.runners import Command
+from tac.runners.command import Command
 from tests.support.processes import ignore
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tac import names, settings
-from tac.kubernetes.client import Client
-from tac.kubernetes.patience import Limits
+from tac.kubernetes.attempt.timeouts import Timeouts
+from tac.kubernetes.client.api import Client
 from tac.runners.kubernetes import KubernetesRunner
 from tac.verdict import Verdict
 from tests.support.api_proxy import ApiProxy, api_proxy
@@ -46,12 +46,12 @@ class KubernetesPlace(Place[KubernetesRunner]):
         self.grace_seconds = GRACE_SECONDS
         self.cluster = cluster
         self.namespace = namespace
-        self.limits = Limits()
+        self.timeouts = Timeouts()
         self.client = Client(namespace=namespace)
         self._version: str = self.client.list("Pod")["metadata"]["resourceVersion"]
 
     def new_runner(self) -> KubernetesRunner:
-        return KubernetesRunner(stop_grace_seconds=self.grace_seconds, limits=self.limits)
+        return KubernetesRunner(stop_grace_seconds=self.grace_seconds, timeouts=self.timeouts)
 
     def patch_pods(self, patch: object) -> None:
         """Change the pods of what is run from now on."""

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import pytest
 
 from tac import settings
-from tac.runners import Command, Runner
+from tac.runners.command import Command, Runner
 from tac.verdict import Verdict
 from tests.support.processes import ignore
 

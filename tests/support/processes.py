@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import pytest
 
-from tac.runners import Command
+from tac.runners.command import Command
 from tac.runners.local import LocalRunner
 from tac.verdict import Verdict
 

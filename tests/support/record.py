@@ -2,7 +2,7 @@
 
 Needs a Kubernetes of hack/kubernetes/up.sh with two nodes, its environment, root and Go.
 Usage: python -m tests.support.record [STORY...]      by default every story of stories.py
-The files of tests/unit/kubernetes/recorded/ are replaced; look at what has changed.
+The files of tests/unit/kubernetes/diagnosis/recorded/ are replaced; look at what has changed.
 It cuts node-2 off for a minute, for the stories of a lost node.
 """
 
@@ -27,7 +27,7 @@ from tests.support.stories import STORIES
 from tests.support.story import ACTOR, Moment, Object, Snapshot, Story
 
 REPOSITORY = Path(__file__).parents[2]
-RECORDED = REPOSITORY / "tests/unit/kubernetes/recorded"
+RECORDED = REPOSITORY / "tests/unit/kubernetes/diagnosis/recorded"
 DEADLINE_SECONDS = 120
 AT_ONCE = 4
 

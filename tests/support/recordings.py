@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tac.kubernetes.diagnosis import diagnose
-from tac.kubernetes.stages import Diagnosis
+from tac.kubernetes.diagnosis.diagnose import diagnose
+from tac.kubernetes.diagnosis.stage import Diagnosis
 
-HERE = Path(__file__).parents[1] / "unit/kubernetes"
+HERE = Path(__file__).parents[1] / "unit/kubernetes/diagnosis"
 RECORDED, WRITTEN = HERE / "recorded", HERE / "written"
 
 Object = dict[str, Any]

@@ -3,8 +3,8 @@
 import threading
 from dataclasses import replace
 
-from tac.kubernetes.access import Place
-from tac.kubernetes.conclusion import conclude
+from tac.kubernetes.diagnosis.verdicts import conclude
+from tac.kubernetes.place import Place
 from tac.verdict import RETRY_SECONDS, Reason, Verdict
 from tests.support import recordings
 
@@ -44,7 +44,7 @@ def in_turn(reasons: tuple[Reason, ...]) -> list[Reason]:
     ]
 
 
-def pauses(reasons: list[Reason]) -> list[float]:
+def backoff(reasons: list[Reason]) -> list[float]:
     """How long is waited behind each of these, if each reason has a budget of its own."""
     return [
         RETRY_SECONDS[reason][reasons[:number].count(reason)]

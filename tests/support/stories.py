@@ -1,4 +1,4 @@
-"""The stories of Jobs that tests/unit/kubernetes/recorded/ tells: what provokes each, and its end.
+"""The Jobs whose replies stand in diagnosis/recorded/: what provokes each, and its end.
 
 Each happens in a namespace of its own, with the image that record.py makes of actor.go.
 """

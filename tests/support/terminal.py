@@ -32,7 +32,7 @@ class Screen:
     def lines(self) -> list[str]:
         return [line.rstrip() for line in self._lines if line.strip()]
 
-    def feed(self, written: str) -> None:
+    def list_watch(self, written: str) -> None:
         written = self._rest + written
         begun = written.rfind("\x1b")
         whole = begun < 0 or _PARTS.match(written, begun)
@@ -89,7 +89,7 @@ class Terminal:
         with suppress(OSError):  # the other side is closed
             written = os.read(self._master, 65536).decode(errors="replace")
             self.written += written
-            self.screen.feed(written)
+            self.screen.list_watch(written)
             self.frames.append(self.screen.lines)
             return True
         return False

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tac import verdict
-from tac.kubernetes.access import Place
-from tac.kubernetes.conclusion import conclude
-from tac.kubernetes.stages import Diagnosis, Stage
+from tac.kubernetes.diagnosis.stage import Diagnosis, Stage
+from tac.kubernetes.diagnosis.verdicts import conclude
+from tac.kubernetes.place import Place
 from tac.store import files_errors
 from tac.verdict import Reason
 

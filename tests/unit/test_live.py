@@ -3,7 +3,7 @@
 import pytest
 
 from tac.live import Board, PlainLines, header_text, seconds_text, waiting_text
-from tac.worker import Failure, Planned
+from tac.observer import Planned, TaskFailure
 
 
 def planned(*names, there=False):
@@ -87,9 +87,9 @@ def test_lines_tell_each_end_and_nothing_else():
     lines.suspended("Fetch2", ["Fetch3"])
     lines.planned(planned("Fetch3"))
     lines.started("Fetch3")
-    lines.failed("Fetch3", Failure("no data"), again=True)
+    lines.failed("Fetch3", TaskFailure("no data"), again=True)
     lines.started("Fetch3")
-    lines.failed("Fetch3", Failure("no data"), again=False)
+    lines.failed("Fetch3", TaskFailure("no data"), again=False)
     lines.notice("luigid is away")
 
     assert said == [

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import pytest
 
-from tac import learned, runners, settings
+from tac import memory_history, runners, settings
 from tac.errors import StepFailed
 from tac.step_task import StepTask
 from tac.target import in_store
 from tac.verdict import RETRY_SECONDS, Reason
-from tests.support.retries import Stop, end, in_turn, pauses
+from tests.support.retries import Stop, backoff, end, in_turn
 
 OOM, PERHAPS = Reason.OUT_OF_MEMORY, Reason.PERHAPS_OUT_OF_MEMORY
 
@@ -65,7 +65,7 @@ def setting(tmp_path, monkeypatch):
         settings.current.cache_clear()
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(learned, "_known", {})
+    monkeypatch.setattr(memory_history, "_known", {})
     change(TAC_STORE=str(tmp_path / "store"), TAC_RUNNER="kubernetes")
     yield change
     monkeypatch.undo()
@@ -103,7 +103,7 @@ def test_no_reason_eats_the_budget_of_another(setting):
 
     waited, _ = run(*reasons, Reason.DONE)
 
-    assert waited == pauses(reasons)
+    assert waited == backoff(reasons)
 
 
 @pytest.mark.parametrize("reason", RETRY_SECONDS)

@@ -24,7 +24,7 @@ SANCTIONED = {
     "run/warned.py": "says warnings once, to those who watch the run",
     "worker/child.py": "sends warnings to the driver",
     "worker/handles.py": "gives those warnings in the driver",
-    "worker/chatter.py": "where log records go: to a handler of tac.terminal",
+    "worker/luigi_logging.py": "where log records go: to a handler of tac.terminal",
     "runners/step_server.py": "a step's own streams, which lead to its log file and no terminal",
     "runners/python_module.py": "the same",
 }
@@ -36,7 +36,7 @@ CALLS = {
     "run/warned.py": {"warnings.showwarning"},
     "worker/child.py": {"warnings.showwarning"},
     "worker/handles.py": {"warnings.showwarning"},
-    "worker/chatter.py": {"logging.basicConfig"},
+    "worker/luigi_logging.py": {"logging.basicConfig"},
     "runners/step_server.py": {"os.write"},
     "runners/python_module.py": {"os.write", "sys.stdout", "sys.stderr", "sys.excepthook"},
 }

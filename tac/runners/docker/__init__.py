@@ -14,34 +14,34 @@ from typing import TYPE_CHECKING, ClassVar
 from tac import settings
 from tac.build_id import build_id
 from tac.errors import TacError
+from tac.runners.detached import DetachedRunner, refuse_secrets
 from tac.runners.docker import keys
-from tac.runners.docker.attempt import Attempt, Shared, not_begun
+from tac.runners.docker.attempt import ContainerAttempt, DockerSession, not_begun
 from tac.runners.docker.container import (
     Abilities,
+    ContainerDefaults,
     Sight,
-    Terms,
     build_container,
     check_endpoint,
 )
 from tac.runners.docker.engine import Engine
-from tac.runners.docker.leftovers import Sweeper
 from tac.runners.docker.log import Copy
 from tac.runners.docker.mounts import Places, find_mounts
-from tac.runners.outliving import OutlivingRunner, refuse_secrets
+from tac.runners.docker.sweep import Sweeper
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Sequence
 
     from tac.log_file import Log
-    from tac.runners import Command
+    from tac.runners.command import Command
     from tac.verdict import Verdict
 
 
 _log = logging.getLogger(__name__)
 
 
-class DockerRunner(OutlivingRunner):
+class DockerRunner(DetachedRunner):
     """Runs commands as containers of the image that the settings name."""
 
     # They are this machine's, as processes are: who presses Ctrl-C wants it back.
@@ -49,7 +49,7 @@ class DockerRunner(OutlivingRunner):
 
     def __init__(self, *, stop_grace_seconds: float | None = None) -> None:
         super().__init__(stop_grace_seconds)
-        self._shared: Shared | None = None
+        self._session: DockerSession | None = None
         self._sweeper: Sweeper | None = None
         self._abilities = Abilities()
         self._warned = False
@@ -75,7 +75,7 @@ class DockerRunner(OutlivingRunner):
         self._wait_until_idle(self._grace_seconds + 5)
         if self._sweeper is not None:
             self._sweeper.close()  # and with it the engine
-            self._shared = self._sweeper = None
+            self._session = self._sweeper = None
 
     def tidy(self) -> None:
         """Remove what drivers that were killed left behind, if there is an engine to ask."""
@@ -83,24 +83,24 @@ class DockerRunner(OutlivingRunner):
             self._meet()
         self.close()
 
-    def _meet(self) -> Shared:
+    def _meet(self) -> DockerSession:
         """Return what attempts share, once the engine has answered."""
         with self._changed:
             # A process that was forked must not share its parent's connections.
-            if self._shared is None or self._process != os.getpid():
+            if self._session is None or self._process != os.getpid():
                 engine, chosen = Engine(), self._settings
                 self._abilities = Abilities.told_by(engine.info)
                 endpoint = chosen.container_s3_endpoint_url or chosen.s3_endpoint_url or ""
                 self._sweeper = Sweeper(engine, chosen.store, endpoint)
-                self._shared = Shared(
+                self._session = DockerSession(
                     engine, chosen.image, self.leaves, self._grace_seconds, self._closed
                 )
                 self._process = os.getpid()
-            return self._shared
+            return self._session
 
     def _prepare(
         self, command: Command, copy: Copy, stop: threading.Event, stack: contextlib.ExitStack
-    ) -> Attempt:
+    ) -> ContainerAttempt:
         """Find what the container needs of this machine; `stack` gives back what is lent to it."""
         stack.enter_context(copy)
         _refuse_secrets(*command.argv)
@@ -110,13 +110,13 @@ class DockerRunner(OutlivingRunner):
             Places(chosen.store, chosen.store_directory, command.log.absolute().parent),
             output=command.output,
         )
-        shared = self._meet()
-        terms = self._terms(command)
-        if command.cpu or terms.cpu:
-            self._warn_if_no_limit(shared.engine.host)
+        session = self._meet()
+        defaults = self._defaults(command)
+        if command.cpu or defaults.cpu:
+            self._warn_if_no_limit(session.engine.host)
         on_s3 = any("s3://" in word for word in argv)
         if on_s3:
-            check_endpoint(terms)
+            check_endpoint(defaults)
         given = keys.mounted(
             command.environment,
             s3=on_s3,
@@ -125,8 +125,8 @@ class DockerRunner(OutlivingRunner):
         )
         mounts_of_keys, variables = stack.enter_context(given)
         sight = Sight((*mounts, *mounts_of_keys), variables)
-        container = build_container(command, argv, terms, sight)
-        return Attempt(shared, command, container, copy, stop)
+        container = build_container(command, argv, defaults, sight)
+        return ContainerAttempt(session, command, container, copy, stop)
 
     def _warn_if_no_limit(self, host: str) -> None:
         with self._changed:
@@ -138,10 +138,10 @@ class DockerRunner(OutlivingRunner):
                 host,
             )
 
-    def _terms(self, command: Command) -> Terms:
+    def _defaults(self, command: Command) -> ContainerDefaults:
         chosen, abilities = self._settings, self._abilities
         ids = ("0:0", ()) if abilities.rootless else _own_ids()
-        return Terms(
+        return ContainerDefaults(
             image=chosen.image,
             user=ids[0],
             groups=ids[1],

@@ -16,13 +16,6 @@ from typing import TYPE_CHECKING, TypeVar
 from tac import exits, verdict
 from tac.errors import TacError, TemporaryError, cut
 from tac.names import MANAGED, WORK
-from tac.runners.docker.conclusion import (
-    STOPPED,
-    Watched,
-    conclude,
-    conclude_unseen,
-    conclude_without_it,
-)
 from tac.runners.docker.engine import (
     Engine,
     EngineAway,
@@ -36,6 +29,13 @@ from tac.runners.docker.engine import (
 from tac.runners.docker.image import Pulls
 from tac.runners.docker.keys import PREFIX
 from tac.runners.docker.log import Copy, LiveLog, said
+from tac.runners.docker.verdicts import (
+    STOPPED,
+    Watched,
+    conclude,
+    conclude_unseen,
+    conclude_without_it,
+)
 from tac.runners.log import not_started
 from tac.store import store_of
 from tac.verdict import Reason, Verdict
@@ -43,7 +43,7 @@ from tac.verdict import Reason, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tac.runners import Command
+    from tac.runners.command import Command
     from tac.runners.docker.container import Container
 
 _log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ _MOST_LOOKS = 20
 
 
 @dataclass(frozen=True)
-class Shared:
+class DockerSession:
     """What the attempts of one driver have in common."""
 
     engine: Engine
@@ -86,19 +86,19 @@ class Shared:
     pulls: Pulls = field(default_factory=Pulls)
 
 
-class Attempt:
+class ContainerAttempt:
     """One container from its making, or its finding, to its end."""
 
     def __init__(
         self,
-        shared: Shared,
+        session: DockerSession,
         command: Command,
         container: Container,
         copy: Copy,
         stop: threading.Event,
     ) -> None:
-        self._shared = shared
-        self._engine = shared.engine
+        self._session = session
+        self._engine = session.engine
         self._command = command
         self._container = container
         self._copy = copy
@@ -133,7 +133,7 @@ class Attempt:
             return verdict.left_running(
                 f"container/{self._name}", f"docker stop {self._name}", seconds=self._seconds()
             )
-        self._shared.read.add(state.id)
+        self._session.read.add(state.id)
         self._remove(state.id, self._name)
         return conclude(self._watched(), state, self._copy.tail())
 
@@ -196,9 +196,9 @@ class Attempt:
         return container, True
 
     def _pull(self) -> None:
-        shared = self._shared
+        session = self._session
         try:
-            shared.pulls.pull(shared.engine, shared.image, self._told_to_stop)
+            session.pulls.pull(session.engine, session.image, self._told_to_stop)
         except Refused as error:
             raise NoImage(error.message, hint=error.hint) from error
 
@@ -220,7 +220,7 @@ class Attempt:
 
     def _counts(self, state: State) -> bool:
         """Whether a result that we did not wait for is one: a success whose output is there."""
-        if state.id in self._shared.read or state.exit_code != 0:
+        if state.id in self._session.read or state.exit_code != 0:
             return False
         output = self._command.output
         if not output:
@@ -229,7 +229,7 @@ class Attempt:
 
     def _put_away(self, state: State) -> None:
         """Remove a container of an earlier run; what it said of its failure is kept."""
-        if state.exit_code and state.id not in self._shared.read:
+        if state.exit_code and state.id not in self._session.read:
             self._copy.note(
                 f"an earlier run left container {state.id[:12]}, which ended with exit code "
                 f"{state.exit_code} and said:"
@@ -246,10 +246,10 @@ class Attempt:
 
     def _not_started(self, error: TacError) -> Verdict:
         if isinstance(error, NoImage):
-            none = verdict.no_image(self._shared.image, error.message)
+            none = verdict.no_image(self._session.image, error.message)
             return replace(none, remedy=error.hint or none.remedy)
         if isinstance(error, _CannotStart) and error.code in {126, 127}:
-            ending = exits.Ending(exit_code=error.code, image=self._shared.image)
+            ending = exits.Ending(exit_code=error.code, image=self._session.image)
             return exits.judge(ending, [error.message], log=str(self._command.log))
         return not_begun(error, self._command)
 
@@ -275,7 +275,7 @@ class Attempt:
         heard = time.monotonic()
         while True:
             if self._told_to_stop() and not self._stopped:
-                if self._shared.leaves():
+                if self._session.leaves():
                     return False
                 self._end(container)
             message = live.next(_LOOK_SECONDS)
@@ -293,11 +293,11 @@ class Attempt:
                     return True
 
     def _told_to_stop(self) -> bool:
-        return self._stop.is_set() or self._shared.closed.is_set()
+        return self._stop.is_set() or self._session.closed.is_set()
 
     def _end(self, container: str) -> None:
         self._stopped = True
-        grace = math.ceil(self._shared.grace_seconds)
+        grace = math.ceil(self._session.grace_seconds)
         # Without the mark it ends all the same, and who shares it takes that for its own end.
         with contextlib.suppress(Refused, Taken):
             self._patiently(lambda: self._engine.rename(container, self._name_when_stopped()))
@@ -312,7 +312,7 @@ class Attempt:
         return Watched(
             name=self._name.removesuffix(STOPPED),
             command=self._command,
-            image=self._shared.image,
+            image=self._session.image,
             memory=self._container.memory,
             stopped=self._stopped,
             cut_off=self._times_away > 0,
@@ -331,7 +331,7 @@ class Attempt:
         with contextlib.suppress(EngineError):
             with contextlib.suppress(Refused, Taken):
                 self._engine.rename(container, self._name_when_stopped())
-            self._engine.stop(container, math.ceil(self._shared.grace_seconds))
+            self._engine.stop(container, math.ceil(self._session.grace_seconds))
             self._engine.remove(container)
 
     def _state_or_none(self, container: str) -> State | None:
@@ -349,7 +349,7 @@ class Attempt:
                 return ask()
             except EngineAway as error:
                 self._times_away += 1
-                patience = self._shared.grace_seconds if self._told_to_stop() else _AWAY_SECONDS
+                patience = self._session.grace_seconds if self._told_to_stop() else _AWAY_SECONDS
                 if time.monotonic() - since > patience:
                     raise
                 if pause == _FIRST_PAUSE_SECONDS:

@@ -21,7 +21,7 @@ from tac.runners.docker.mounts import absolute, is_local
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tac.runners import Command
+    from tac.runners.command import Command
     from tac.runners.docker.mounts import Mount
 
 S3_ENDPOINT = "tac/s3-endpoint"
@@ -69,7 +69,7 @@ class Abilities:
 
 
 @dataclass(frozen=True)
-class Terms:
+class ContainerDefaults:
     """What is the same for all steps of a driver."""
 
     image: str
@@ -112,77 +112,79 @@ class Container:
     memory: str
 
 
-def build_container(command: Command, argv: Sequence[str], terms: Terms, sight: Sight) -> Container:
+def build_container(
+    command: Command, argv: Sequence[str], defaults: ContainerDefaults, sight: Sight
+) -> Container:
     """Build the container of a command, whose words are `argv` there.
 
     Raises:
         ConfigError: a limit is no number.
     """
-    work = names.digest(terms.image, terms.s3_endpoint_url, *map(without_credentials, argv))
-    memory = command.memory or terms.memory
+    work = names.digest(defaults.image, defaults.s3_endpoint_url, *map(without_credentials, argv))
+    memory = command.memory or defaults.memory
     manifest = {
-        "Image": terms.image,
+        "Image": defaults.image,
         "Entrypoint": [argv[0]],
         "Cmd": list(argv[1:]),
-        "Env": _environment(command.environment, terms, sight),
-        "User": terms.user,
+        "Env": _environment(command.environment, defaults, sight),
+        "User": defaults.user,
         "StopSignal": "SIGTERM",
         "Labels": {
             **MANAGED,
             STEP: command.name,
             WORK: work,
             ATTEMPT: str(command.attempt),
-            **_output(command.output, terms),
+            **_output(command.output, defaults),
         },
         "HostConfig": {
-            "GroupAdd": list(terms.groups),
+            "GroupAdd": list(defaults.groups),
             "Mounts": _mounts(sight.mounts),
-            "Tmpfs": {HOME: f"size={terms.tmp_bytes}" if terms.tmp_bytes else ""},
+            "Tmpfs": {HOME: f"size={defaults.tmp_bytes}" if defaults.tmp_bytes else ""},
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
-            "SecurityOpt": _security(terms.abilities),
+            "SecurityOpt": _security(defaults.abilities),
             "LogConfig": {"Type": "json-file", "Config": LOG},
-            **({"PidsLimit": terms.pids} if terms.pids else {}),
-            **_limits(memory, command.cpu or terms.cpu, terms.abilities),
-            **_network(terms),
-            **({"UsernsMode": "host"} if terms.abilities.host_users else {}),
+            **({"PidsLimit": defaults.pids} if defaults.pids else {}),
+            **_limits(memory, command.cpu or defaults.cpu, defaults.abilities),
+            **_network(defaults),
+            **({"UsernsMode": "host"} if defaults.abilities.host_users else {}),
         },
     }
     return Container(f"{command.name}-{work}-{command.attempt}", work, manifest, memory)
 
 
-def check_endpoint(terms: Terms) -> None:
+def check_endpoint(defaults: ContainerDefaults) -> None:
     """Refuse an address of S3 that leads a container to itself.
 
     Raises:
         ConfigError: it does.
     """
-    host = urllib.parse.urlsplit(terms.s3_endpoint_url).hostname or ""
-    if terms.network != "host" and _LOOPBACK.fullmatch(host):
+    host = urllib.parse.urlsplit(defaults.s3_endpoint_url).hostname or ""
+    if defaults.network != "host" and _LOOPBACK.fullmatch(host):
         raise ConfigError(
-            f"S3's address, {terms.s3_endpoint_url}: means the container itself in a container",
+            f"S3's address, {defaults.s3_endpoint_url}: means the container itself in a container",
             hint="set TAC_CONTAINER_S3_ENDPOINT_URL to its address as containers see it, "
             f"such as http://{_HOST}:8333, or TAC_DOCKER_NETWORK=host",
         )
 
 
-def _output(address: str, terms: Terms) -> dict[str, str]:
+def _output(address: str, defaults: ContainerDefaults) -> dict[str, str]:
     if not address or is_local(address):
         return {OUTPUT: absolute(address) if address else ""}
-    return {OUTPUT: address, S3_ENDPOINT: terms.s3_endpoint_url}
+    return {OUTPUT: address, S3_ENDPOINT: defaults.s3_endpoint_url}
 
 
-def _environment(given: Mapping[str, str], terms: Terms, sight: Sight) -> list[str]:
-    endpoint = {"AWS_ENDPOINT_URL_S3": terms.s3_endpoint_url} if terms.s3_endpoint_url else {}
+def _environment(given: Mapping[str, str], defaults: ContainerDefaults, sight: Sight) -> list[str]:
+    endpoint = {"AWS_ENDPOINT_URL_S3": defaults.s3_endpoint_url} if defaults.s3_endpoint_url else {}
     passed = settings.passed_on(given)
-    own = {"HOME": HOME, **({names.DRIVER_VERSION: terms.build} if terms.build else {})}
-    whole = {**passed, **_past_the_proxy(passed, terms), **endpoint, **own, **sight.variables}
+    own = {"HOME": HOME, **({names.DRIVER_VERSION: defaults.build} if defaults.build else {})}
+    whole = {**passed, **_past_the_proxy(passed, defaults), **endpoint, **own, **sight.variables}
     return sorted(f"{name}={value}" for name, value in whole.items())
 
 
-def _past_the_proxy(passed: Mapping[str, str], terms: Terms) -> dict[str, str]:
+def _past_the_proxy(passed: Mapping[str, str], defaults: ContainerDefaults) -> dict[str, str]:
     """Let S3 on this machine be reached without a proxy, which knows nobody by that name."""
-    if _HOST not in terms.s3_endpoint_url or not any("proxy" in name.lower() for name in passed):
+    if _HOST not in defaults.s3_endpoint_url or not any("proxy" in name.lower() for name in passed):
         return {}
     direct = passed.get("no_proxy") or passed.get("NO_PROXY")
     return {"no_proxy": f"{direct},{_HOST}" if direct else _HOST}
@@ -222,8 +224,8 @@ def _cpu_limit(billionths: int, abilities: Abilities) -> dict[str, int]:
     return {"NanoCpus": max(min(billionths, most), _LEAST_CPU)}
 
 
-def _network(terms: Terms) -> dict[str, object]:
-    network: dict[str, object] = {"NetworkMode": terms.network} if terms.network else {}
-    if terms.network != "host" and _HOST in terms.s3_endpoint_url:
+def _network(defaults: ContainerDefaults) -> dict[str, object]:
+    network: dict[str, object] = {"NetworkMode": defaults.network} if defaults.network else {}
+    if defaults.network != "host" and _HOST in defaults.s3_endpoint_url:
         network["ExtraHosts"] = [f"{_HOST}:host-gateway"]
     return network

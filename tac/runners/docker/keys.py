@@ -23,7 +23,7 @@ from tac.runners.docker.mounts import Mount, check_private
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tac.store.s3_access import Access
+    from tac.store.s3_access import S3Access
 
 HOME = "/tmp"  # noqa: S108 - the container's own: its only place to write beside the store
 _FOLDER = "/run/tac"
@@ -34,7 +34,7 @@ _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 @contextlib.contextmanager
 def mounted(
     environment: Mapping[str, str],
-    access: Access | None = None,
+    access: S3Access | None = None,
     *,
     s3: bool = True,
     http: bool = False,
@@ -64,7 +64,7 @@ def mounted(
 
 
 def _for_s3(
-    folder: Path, environment: Mapping[str, str], access: Access | None
+    folder: Path, environment: Mapping[str, str], access: S3Access | None
 ) -> list[tuple[str, Mount] | None]:
     chosen = access if access is not None else _current_access()
     keys = _keys_of(environment) or chosen.keys
@@ -83,7 +83,7 @@ def _header(path: Path, authorization: str) -> tuple[str, Mount] | None:
     return settings.AUTHORIZATION_FILE, Mount(str(path), f"{_FOLDER}/{path.name}")
 
 
-def _current_access() -> Access:
+def _current_access() -> S3Access:
     from tac.store.s3_access import current_access  # it loads boto3, which few commands need
 
     return current_access()

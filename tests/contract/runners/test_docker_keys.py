@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 from tac.runners.docker.keys import PREFIX, mounted
-from tac.store.s3_access import Access
+from tac.store.s3_access import S3Access
 
 # Four drivers with four threads each; they are forked, as the stock `luigi` forks.
 MANY = """
@@ -72,7 +72,7 @@ def test_what_a_killed_driver_left_goes_and_nothing_that_a_link_leads_to(tmp_pat
     (left / "inputs").symlink_to(kept.parent)
     link.symlink_to(kept.parent)
 
-    with mounted({"AWS_ACCESS_KEY_ID": "known", "AWS_SECRET_ACCESS_KEY": "hush"}, Access()):
+    with mounted({"AWS_ACCESS_KEY_ID": "known", "AWS_SECRET_ACCESS_KEY": "hush"}, S3Access()):
         assert not left.exists()
 
     assert kept.read_text() == "kept"

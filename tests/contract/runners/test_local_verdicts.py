@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tac.runners import Command
+from tac.runners.command import Command
 from tac.runners.local import LocalRunner
 from tac.verdict import Phase, Reason
 from tests.support.processes import A_STEP, REPOSITORY, ended, ignore, pids_in, place, until

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tac import settings
-from tac.runners import Command, step_server
+from tac.runners import step_server
+from tac.runners.command import Command
 from tac.runners.local import LocalRunner
 from tac.verdict import Phase, Reason
 from tests.support.processes import Place, environment, ignore, place

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tac.runners import Command
+from tac.runners.command import Command
 from tac.verdict import Reason
 from tests.support.processes import A_STEP, REPOSITORY, children, place, until
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tac.runners import Command
+from tac.runners.command import Command
 from tac.runners.docker import DockerRunner
 from tac.runners.kubernetes import KubernetesRunner
 from tac.verdict import Next, Reason

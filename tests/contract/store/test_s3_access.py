@@ -12,7 +12,7 @@ import pytest
 
 from tac import settings
 from tac.errors import ConfigError, StorageUnavailable, TacError
-from tac.store.s3_access import Access, current_access
+from tac.store.s3_access import S3Access, current_access
 from tac.store.s3_client import close_connections, connection
 
 KEYS = {"aws_access_key_id": "known", "aws_secret_access_key": "hush"}
@@ -69,7 +69,7 @@ def in_an_hour() -> str:
 
 
 def test_a_machine_without_keys_has_no_access(machine):
-    assert current_access() == Access()
+    assert current_access() == S3Access()
 
 
 def test_keys_of_the_environment_win_and_the_profile_still_says_how_s3_is_spoken_to(machine):
@@ -77,7 +77,7 @@ def test_keys_of_the_environment_win_and_the_profile_still_says_how_s3_is_spoken
     machine.write("credentials", "[mine]", "aws_access_key_id = a", "aws_secret_access_key = b")
     machine.set(AWS_ACCESS_KEY_ID="known", AWS_SECRET_ACCESS_KEY="hush", AWS_PROFILE="mine")
 
-    assert current_access() == Access(KEYS, {"region": "eu-west-1", "s3": {"x": "y"}})
+    assert current_access() == S3Access(KEYS, {"region": "eu-west-1", "s3": {"x": "y"}})
 
 
 def test_of_a_profile_nothing_is_handed_on_that_leads_to_keys(machine):
@@ -95,7 +95,7 @@ def test_of_a_profile_nothing_is_handed_on_that_leads_to_keys(machine):
     )
     machine.set(AWS_PROFILE="mine")
 
-    assert current_access() == Access(
+    assert current_access() == S3Access(
         {**KEYS, "aws_session_token": "too"},
         {
             "region": "eu-west-1",
@@ -113,7 +113,7 @@ def test_a_helper_is_asked_once_by_all_threads_of_a_driver(machine):
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda _: current_access(), range(40)))
 
-    assert found == [Access({**KEYS, "aws_session_token": "too"})] * 40
+    assert found == [S3Access({**KEYS, "aws_session_token": "too"})] * 40
     assert machine.calls() == 1
 
 
@@ -128,7 +128,7 @@ def test_keys_that_expire_soon_are_asked_for_anew(machine):
     machine.write("config", "[default]", f"credential_process = {helper}")
     connection()
 
-    assert current_access() == Access({**KEYS, "aws_access_key_id": "newer"})
+    assert current_access() == S3Access({**KEYS, "aws_access_key_id": "newer"})
     assert machine.calls() == 2
 
 
@@ -199,7 +199,7 @@ def giver() -> Iterator[http.server.ThreadingHTTPServer]:
 def test_keys_come_from_the_address_that_a_cloud_gives_its_containers(machine, giver):
     machine.set(AWS_CONTAINER_CREDENTIALS_FULL_URI=f"http://127.0.0.1:{giver.server_port}/")
 
-    assert current_access() == Access({**KEYS, "aws_session_token": "too"})
+    assert current_access() == S3Access({**KEYS, "aws_session_token": "too"})
 
 
 def test_an_address_that_gives_no_keys_any_more_is_a_reason_to_try_again(machine, giver):

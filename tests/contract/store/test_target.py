@@ -15,7 +15,7 @@ from luigi.target import FileAlreadyExists
 
 from tac import settings
 from tac.errors import BucketMissing, InputMissing, StorageError
-from tac.store.s3_client import place_of
+from tac.store.s3_client import location_of
 from tac.target import StoreFileSystem, StoreTarget, in_store, target_at
 from tests.support.faults import running_proxy
 from tests.support.homes import Home, S3Home, publish, read
@@ -250,7 +250,7 @@ class Made(luigi.Task):
         return StoreTarget(self.address)
 
     def run(self):
-        place = place_of(self.address)
+        place = location_of(self.address)
         server = Server(settings.current().s3_endpoint_url or "")
         with contextlib.closing(server.client()) as client:
             client.put_object(Bucket=place.bucket, Key=place.key, Body=b"1")

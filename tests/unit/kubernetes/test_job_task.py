@@ -13,7 +13,7 @@ import tac.kubernetes
 from tac import settings
 from tac.errors import ConfigError
 from tac.kubernetes import KubernetesJobTask
-from tac.kubernetes.lease import Door
+from tac.kubernetes.attempt.session_pool import SessionKey
 
 CONTAINERS = [{"name": "pi", "image": "perl", "command": ["true"]}]
 
@@ -173,19 +173,22 @@ def test_an_output_without_a_path_is_told_apart_by_its_kind():
 @pytest.mark.parametrize(
     ("properties", "door"),
     [
-        ({}, Door()),
-        ({"kubernetes_namespace": "ns"}, Door("ns")),
-        ({"kubeconfig_path": "~/other"}, Door(kubeconfig="~/other")),
-        ({"auth_method": "service-account", "kubernetes_namespace": "a"}, Door("a", in_pod=True)),
+        ({}, SessionKey()),
+        ({"kubernetes_namespace": "ns"}, SessionKey("ns")),
+        ({"kubeconfig_path": "~/other"}, SessionKey(kubeconfig="~/other")),
+        (
+            {"auth_method": "service-account", "kubernetes_namespace": "a"},
+            SessionKey("a", in_pod=True),
+        ),
     ],
 )
 def test_the_way_to_the_api_server_is_as_luigis_properties_say(properties, door):
-    assert task(**properties)._door() == door
+    assert task(**properties)._session_key() == door
 
 
 def test_another_way_to_the_api_server_is_refused():
     with pytest.raises(ConfigError) as caught:
-        task(auth_method="password")._door()
+        task(auth_method="password")._session_key()
 
     assert caught.value.message == (
         "pi: auth_method 'password' is neither kubeconfig nor service-account"

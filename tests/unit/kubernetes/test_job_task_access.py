@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from tac.errors import ConfigError
-from tac.kubernetes.access import IN_CLUSTER
-from tac.kubernetes.kubeconfig import find_access
+from tac.kubernetes.client.kubeconfig import find_access
+from tac.kubernetes.place import IN_CLUSTER
 
 IN_A_POD = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 

@@ -6,10 +6,10 @@ import pytest
 
 from tac.errors import StepFailed
 from tac.kubernetes import KubernetesJobTask
-from tac.kubernetes.errand import Order
+from tac.kubernetes.attempt.context import Order
 from tac.kubernetes.job_task import _OF_THE_PLATFORM
 from tac.verdict import RETRY_SECONDS, Reason
-from tests.support.retries import Stop, end, in_turn, pauses
+from tests.support.retries import Stop, backoff, end, in_turn
 
 ORDER = Order("x", "w", {}, "/logs/x.log")
 NOT_ASKED: Any = None
@@ -25,7 +25,7 @@ class Retried(KubernetesJobTask):
     ends: ClassVar[list[Reason]] = []
     numbers: ClassVar[list[int]] = []
 
-    def _attempt(self, shared, order, number, stop):
+    def _attempt(self, session, order, number, stop):
         self.numbers.append(number)
         return end(self.ends.pop(0))
 
@@ -45,7 +45,7 @@ def run(*reasons):
 def test_no_reason_eats_the_budget_of_another():
     reasons = in_turn(PLATFORM)
 
-    assert run(*reasons, Reason.DONE) == pauses(reasons)
+    assert run(*reasons, Reason.DONE) == backoff(reasons)
 
 
 @pytest.mark.parametrize("reason", PLATFORM)

@@ -5,12 +5,11 @@ from dataclasses import replace
 import pytest
 
 from tac.exits import Ending, Stop, judge
-from tac.kubernetes import conclusion
-from tac.kubernetes.access import Place
-from tac.kubernetes.conclusion import conclude
-from tac.kubernetes.diagnosis import diagnose
-from tac.kubernetes.foreign import foreign_remedy
-from tac.kubernetes.stages import Diagnosis, Stage
+from tac.kubernetes.diagnosis import verdicts
+from tac.kubernetes.diagnosis.diagnose import diagnose
+from tac.kubernetes.diagnosis.stage import Diagnosis, Stage
+from tac.kubernetes.diagnosis.verdicts import conclude, foreign_remedy
+from tac.kubernetes.place import Place
 from tac.verdict import Next, Reason
 from tests.support import recordings
 
@@ -150,16 +149,16 @@ def test_a_container_that_is_restarted_is_waited_for(initial):
     assert found.stage is (Stage.STARTING if initial else Stage.RUNNING)
     assert found.detail == "failed with exit code 1, is started again in a while"
     assert not found.hopeless
-    assert found.scaling or not initial
+    assert found.makes_progress or not initial
 
 
 def remedies():
-    tables = [text for table in conclusion._REMEDIES.values() for _, text in table]
-    cut_short = [text for _, text in conclusion._CUT_SHORT.values()]
+    tables = [text for table in verdicts._REMEDIES.values() for _, text in table]
+    cut_short = [text for _, text in verdicts._CUT_SHORT.values()]
     others = [
-        *conclusion._REMEDIES_OF_ITS_END.values(),
-        conclusion._NO_MEMORY,
-        conclusion._NOT_IN_IMAGE,
+        *verdicts._REMEDIES_OF_ITS_END.values(),
+        verdicts._NO_MEMORY,
+        verdicts._NOT_IN_IMAGE,
     ]
     memory = judge(
         Ending(exit_code=1, oom_killed=True, memory_limit="1Gi", own_exit_codes=True), [], log=LOG

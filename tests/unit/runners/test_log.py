@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tac.runners import Command
+from tac.runners.command import Command
 from tac.runners.log import open_log, shown
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tac import runners
 from tac.errors import ConfigError
-from tac.runners import Command
+from tac.runners.command import Command
 from tac.runners.local import LocalRunner
 from tac.runners.step_server import pack, unpack
 

@@ -7,7 +7,7 @@ from tac.errors import ConfigError
 from tac.store import is_partial, store_of
 from tac.store.files import Files
 from tac.store.s3 import S3, _collection_of
-from tac.store.s3_client import Place, place_of
+from tac.store.s3_client import S3Location, location_of
 from tac.store.s3_publish import root_of
 
 
@@ -62,15 +62,15 @@ def test_an_unknown_kind_of_store_is_refused(address: str, message: str, hint: s
 )
 def test_what_cannot_be_an_object_is_refused(address: str, message: str):
     with pytest.raises(ConfigError) as raised:
-        place_of(address)
+        location_of(address)
     assert raised.value.message == message
 
 
 def test_an_object_has_a_bucket_and_a_key():
-    assert place_of("s3://bucket/a/b c?#%") == Place("bucket", "a/b c?#%")
-    assert place_of("s3://bucket", prefix=True) == Place("bucket", "")
-    assert str(place_of("s3://bucket/a/b")) == "s3://bucket/a/b"
-    assert [place_of(f"s3://bucket/{key}").folder for key in ("a", "a/b", "a/b/c")] == [
+    assert location_of("s3://bucket/a/b c?#%") == S3Location("bucket", "a/b c?#%")
+    assert location_of("s3://bucket", prefix=True) == S3Location("bucket", "")
+    assert str(location_of("s3://bucket/a/b")) == "s3://bucket/a/b"
+    assert [location_of(f"s3://bucket/{key}").folder for key in ("a", "a/b", "a/b/c")] == [
         "",
         "a/",
         "a/b/",
@@ -93,13 +93,13 @@ def test_keys_are_listed_by_the_first_folder_below_the_store(
     monkeypatch: pytest.MonkeyPatch, store: str, root: str, collection: str
 ):
     monkeypatch.setattr(settings, "current", lambda: settings.Settings(store=store))
-    place = Place("bucket", "team/predictions/2023-03-01/logistic.parquet")
+    place = S3Location("bucket", "team/predictions/2023-03-01/logistic.parquet")
 
     assert (root_of(place), _collection_of(place)) == (root, collection)
 
 
 def test_a_key_without_a_folder_is_listed_with_its_neighbours():
-    assert _collection_of(Place("bucket", "a")) == ""
+    assert _collection_of(S3Location("bucket", "a")) == ""
 
 
 @pytest.mark.parametrize(

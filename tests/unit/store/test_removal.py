@@ -5,7 +5,7 @@ import pytest
 from tac.errors import ConfigError
 from tac.store.files_removal import parse_mounts
 from tac.store.removal import Kept, require_removable
-from tac.store.s3_client import place_of
+from tac.store.s3_client import location_of
 from tac.store.s3_delete import parts_of
 
 FILES = [
@@ -89,7 +89,7 @@ def test_what_is_not_named_is_refused(address: str):
     ],
 )
 def test_a_root_on_s3_is_refused_however_it_is_spelled(address: str, why: str):
-    message, _ = refusal(address, parts_of(place_of(address, prefix=True)), S3)
+    message, _ = refusal(address, parts_of(location_of(address, prefix=True)), S3)
     assert message == f"{address}: {why}, which is never removed"
 
 
@@ -98,7 +98,7 @@ def test_a_root_on_s3_is_refused_however_it_is_spelled(address: str, why: str):
     ["s3://bucket/team/store/d/", "s3://bucket/team/store2", "s3://bucket/tea", "s3://bucket/a/b"],
 )
 def test_folders_on_s3_may_go(address: str):
-    require_removable(address, parts_of(place_of(address, prefix=True)), S3, listing="ls it")
+    require_removable(address, parts_of(location_of(address, prefix=True)), S3, listing="ls it")
 
 
 def test_mount_points_are_read_as_the_kernel_writes_them():

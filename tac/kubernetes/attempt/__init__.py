@@ -1,0 +1,1 @@
+"""The life of a Job: create or adopt, follow, stop, conclude, clean up."""

@@ -1,0 +1,134 @@
+"""The beginning of an attempt: a Job that does the work already, or a new one.
+
+Names are functions of identity, so whoever comes back finds the Job again, and two drivers share
+one. The number at their end grows while there are Jobs of the same work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import time
+from typing import TYPE_CHECKING
+
+from tac import names
+from tac.backoff import Backoff
+from tac.errors import Conflict, Forbidden, NotFound, TacError
+from tac.kubernetes.diagnosis.pending import fits_quota
+from tac.kubernetes.diagnosis.stage import Stage
+from tac.kubernetes.manifests.step_job import numbered
+from tac.kubernetes.objects import attempt_of, finished
+from tac.kubernetes.watch.reflector import View
+from tac.progress import Progress, format_progress
+
+if TYPE_CHECKING:
+    from tac.kubernetes.attempt.context import AttemptContext
+    from tac.kubernetes.objects import Object
+
+_log = logging.getLogger(__name__)
+
+_MOST_LOOKS = 50
+"""How often a Job may be taken away by another driver while we look at it."""
+
+_LOOK_SECONDS = 0.25
+
+
+def ensure_job(context: AttemptContext) -> Object | None:
+    """Return a Job that does this work; None: we were told to stop first.
+
+    Raises:
+        ApiUnavailable: no API server answered.
+        ApiError: it did, and does not let us.
+        TacError: the store could not be asked whether the work is done.
+    """
+    reflector = context.session.reflector
+    reflector.wait_until_listed(context.session.timeouts.first_answer_timeout_seconds)
+    for _ in range(_MOST_LOOKS):
+        if context.stop_requested():
+            return None
+        jobs = reflector.jobs_of(context.order.work)
+        for job in reversed(jobs):
+            if _is_worth_following(context, job):
+                name = job["metadata"]["name"]
+                _log.info("job/%s: found", name)
+                context.log.note(f"job/{name} was there already")
+                return job
+        number = 1 + max(map(attempt_of, jobs), default=0)
+        created = _create(context, numbered(context.order.manifest, number))
+        if created is not None:
+            _log.info("job/%s: created", created["metadata"]["name"])
+            return created
+    raise TacError(
+        f"job/{context.order.manifest['metadata']['name']}: can neither be created nor found",
+        hint=f"{context.kubectl} get jobs --selector {names.WORK}={context.order.work}",
+    )
+
+
+def _is_worth_following(context: AttemptContext, job: Object) -> bool:
+    if job["metadata"].get("deletionTimestamp") or job["metadata"]["uid"] in context.session.read:
+        return False
+    condition = finished(job)
+    if condition is None:
+        return True
+    if condition == "Complete":
+        # A success whose output somebody has deleted since is none: the next number does it.
+        return context.order.is_done is None or context.order.is_done()
+    _collect_failure(context, job)
+    return False
+
+
+def _collect_failure(context: AttemptContext, job: Object) -> None:
+    """Keep what is known of a failure that nobody waited for."""
+    metadata, reflector = job["metadata"], context.session.reflector
+    if not reflector.pods_of(metadata["uid"]):  # told later than the Job, perhaps
+        context.find_pods()
+    view = View(job, reflector.pods_of(metadata["uid"]), 0)
+    context.log.note(f"job/{metadata['name']} of an earlier run had failed")
+    context.put_away(job, delete=context.collect(view, None))
+
+
+def _create(context: AttemptContext, manifest: Object) -> Object | None:
+    """Create it; None: there is one of that name, or was a moment ago."""
+    client, reflector = context.session.client, context.session.reflector
+    name = manifest["metadata"]["name"]
+    try:
+        created = _create_within_quota(context, manifest)
+    except Conflict as error:
+        if error.reason != "AlreadyExists":  # a quota was counted at the same moment
+            context.stop.wait(_LOOK_SECONDS)
+            return None
+        with contextlib.suppress(NotFound):
+            reflector.expect(context.retry_unavailable(lambda: client.read("Job", name)))
+        return None
+    if created is not None:
+        reflector.expect(created)
+    return created
+
+
+def _create_within_quota(context: AttemptContext, manifest: Object) -> Object | None:
+    """Create it when the namespace has room for one more Job; None: we were told to stop first."""
+    client, backoff = context.session.client, Backoff()
+    limit_seconds = context.session.stage_timeouts().get(Stage.NO_POD, math.inf)
+    since = 0.0
+    while not context.stop_requested():
+        try:
+            return context.retry_unavailable(lambda: client.create("Job", manifest))
+        except Forbidden as error:
+            if not fits_quota(error.message):
+                raise
+            if not since:
+                context.log.say(format_progress(Progress(0, f"waits for room: {error.message}")))
+                context.log.follow()
+            # What runs here makes room when it ends; of what others have there nobody knows.
+            if not since or _runs_any(context):
+                since = time.monotonic()
+            if time.monotonic() - since > limit_seconds:
+                raise
+            context.stop.wait(backoff.next())
+    return None
+
+
+def _runs_any(context: AttemptContext) -> bool:
+    jobs = (view.job for view in context.session.reflector.jobs())
+    return any(job is not None and finished(job) is None for job in jobs)

@@ -1,0 +1,138 @@
+"""An order that is being carried out: what is to be done, and what every part of doing it needs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from tac import names
+from tac.backoff import retry_unavailable
+from tac.errors import Conflict, NotFound, TacError
+from tac.kubernetes.attempt import black_box
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from tac.kubernetes.attempt.session import Session
+    from tac.kubernetes.objects import Object
+    from tac.kubernetes.watch.reflector import View
+    from tac.log_file import LogWriter
+    from tac.verdict import Verdict
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Order:
+    """A piece of work, and what belongs to it."""
+
+    name: str
+    """What people call it."""
+
+    work: str
+    """The label of all attempts at it."""
+
+    manifest: Object
+    """The Job without its attempt's number."""
+
+    log: str
+    """Where what it says goes."""
+
+    is_done: Callable[[], bool] | None = None
+    """Whether what it makes is there, asked now; None: nobody can tell."""
+
+    own_exit_codes: bool = False
+    """Its exit codes are not those of tac's steps: 0 is success, and the others mean failure."""
+
+    keep: bool = False
+    """Leave its Jobs where they are when they are over."""
+
+
+@dataclass(frozen=True)
+class AttemptContext:
+    """One attempt at an order, for one driver; whoever set `stop` wants it to end."""
+
+    session: Session
+    order: Order
+    log: LogWriter
+    stop: threading.Event
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def kubectl(self) -> str:
+        """How a command of kubectl begins that a person can paste."""
+        return self.session.client.place.kubectl_here
+
+    def stop_requested(self) -> bool:
+        """Whether this attempt, or the whole driver, is to end."""
+        return self.stop.is_set() or self.session.closed.is_set()
+
+    def seconds(self) -> float:
+        """Return for how long it is under way."""
+        return time.monotonic() - self.began
+
+    def unavailable_timeout_seconds(self) -> float:
+        """Return how long an API server that does not answer is waited for."""
+        if self.stop_requested():
+            return self.session.grace_seconds
+        return self.session.timeouts.unreachable_seconds
+
+    def retry_unavailable(self, ask: Callable[[], T]) -> T:
+        """Ask the API server until it answers: it has before, so it will come back.
+
+        Raises:
+            ApiUnavailable: it did not in time.
+        """
+        return retry_unavailable(ask, self.unavailable_timeout_seconds)
+
+    def delete(self, job: Object) -> TacError | None:
+        """Delete a Job if it is still there; return why it could not be."""
+        metadata = job["metadata"]
+        try:
+            self.retry_unavailable(
+                lambda: self.session.client.delete("Job", metadata["name"], uid=metadata["uid"])
+            )
+            _log.info("job/%s: deleted", metadata["name"])
+        except (NotFound, Conflict):
+            pass  # another driver has deleted it
+        except TacError as error:  # the next run of this work comes by again
+            _log.warning("%s", error.message)
+            return error
+        return None
+
+    def find_pods(self) -> None:
+        """Let the reflector know the pods of all attempts, whatever its watch has told it.
+
+        Raises:
+            ApiUnavailable, ApiError: the API server did not tell them.
+        """
+        labels = f"{names.WORK}={self.order.work}"
+        found = self.retry_unavailable(lambda: self.session.client.list("Pod", labels=labels))
+        for pod in found["items"]:
+            self.session.reflector.expect(pod)
+
+    def put_away(self, job: Object, *, delete: bool = True) -> None:
+        """Take no more notice of a Job whose result was read; it goes in the end, unless kept."""
+        uid = job["metadata"]["uid"]
+        self.session.read.add(uid)
+        if delete and not self.order.keep:
+            self.session.cleaner.delete_in_the_end(uid)
+
+    def collect(self, view: View, ended: Verdict | None, *, logs: bool = True) -> bool:
+        """Keep the black box; a store that does not take it must not hide the verdict.
+
+        False: it is not kept, and the Job is all there is. Without `logs` no node is asked.
+        """
+        try:
+            address = black_box.collect(
+                self.session.client, view, ended, self.session.store, logs=logs
+            )
+        except TacError as error:
+            _log.warning("%s", error.message)
+            return False
+        self.log.note(f"all that is known of it: {address}")
+        return True

@@ -1,0 +1,206 @@
+"""Connections to one API server, with one identity: TLS, proxies, and how long silence may last.
+
+Keys are in memory. OpenSSL takes a client's key from a file only, so it has one of its own, in a
+private folder, for the moment of reading it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests.adapters
+import requests.utils
+import urllib3
+import urllib3.connection
+
+from tac.errors import ConfigError
+from tac.kubernetes.client.config import read_material
+
+if TYPE_CHECKING:
+    from tac.kubernetes.client.auth import Credential
+    from tac.kubernetes.client.config import ApiConfig
+
+MOST_CONNECTIONS = 300
+"""How many are kept for the next request; a driver has about as many threads."""
+
+_IDLE_SECONDS, _PROBE_SECONDS, _PROBES = 30, 10, 3
+"""A connection that carries nothing is probed: a server that is gone without a word is noticed
+after a minute, and a load balancer (AWS: 350 s) does not forget the connection."""
+
+
+class Adapter(requests.adapters.HTTPAdapter):
+    """Connections that know this server's certificate and show ours.
+
+    The files and environment variables that the libraries below would look for count for nothing.
+    """
+
+    def __init__(self, access: ApiConfig, context: ssl.SSLContext | None) -> None:
+        self._options: dict[str, Any] = {"socket_options": _socket_options()}
+        if context is not None:
+            self._options["ssl_context"] = context
+            if access.server_name:
+                self._options["server_hostname"] = access.server_name
+        super().__init__(pool_connections=1, pool_maxsize=MOST_CONNECTIONS)
+
+    def init_poolmanager(
+        self,
+        connections: int,
+        maxsize: int,
+        block: bool = False,  # noqa: FBT001, FBT002 # the library's own signature
+        **options: Any,
+    ) -> None:
+        """Let every connection be made with ours."""
+        super().init_poolmanager(connections, maxsize, block, **options, **self._options)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """The same through a proxy."""
+        return super().proxy_manager_for(proxy, **options, **self._options)
+
+    def cert_verify(self, *_arguments: Any) -> None:
+        """Leave the certificates to the context: by default all the public ones are added."""
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The same."""
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {}
+
+
+class OwnConnection:
+    """One connection for one request, which another thread may cut at any moment."""
+
+    def __init__(self) -> None:
+        self._connection: urllib3.connection.HTTPConnection | None = None
+        self._cut = False
+        # A signal's handler may cut it in the thread that makes it.
+        self._lock = threading.RLock()
+
+    def adapter(self, access: ApiConfig, context: ssl.SSLContext | None) -> Adapter:
+        """Return what makes the connection, when the request is sent."""
+        return _OwnAdapter(access, context, self)
+
+    def made(self, connection: urllib3.connection.HTTPConnection) -> None:
+        """Take the connection, now that there is one."""
+        with self._lock:
+            self._connection = connection
+            if self._cut:
+                self.cut()
+
+    def allow_silence(self, seconds: float) -> None:
+        """From now on the server may say nothing for so long."""
+        if (found := self._socket()) is not None:
+            found.settimeout(seconds)
+
+    def cut(self) -> None:
+        """End what is being read or written; whoever does it gets an error, at once."""
+        with self._lock:
+            self._cut = True
+            if (found := self._socket()) is not None:
+                with contextlib.suppress(OSError):  # it is over already
+                    # Of the plain socket: that of TLS forgets its keys under the reader's hands.
+                    socket.socket.shutdown(found, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give it back, when nobody reads any more."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def _socket(self) -> socket.socket | None:
+        found: Any = getattr(self._connection, "sock", None)
+        below = getattr(found, "socket", found)  # TLS inside the TLS of a proxy
+        return below if isinstance(below, socket.socket) else None
+
+
+class _OwnAdapter(Adapter):
+    def __init__(
+        self, access: ApiConfig, context: ssl.SSLContext | None, own: OwnConnection
+    ) -> None:
+        super().__init__(access, context)
+        self._own = own
+
+    def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*arguments, **options)
+        make = pool.ConnectionCls
+
+        def connection_of_ours(*words: Any, **more: Any) -> Any:
+            connection = make(*words, **more)
+            connect = connection.connect
+
+            def connect_and_tell() -> None:
+                connect()
+                self._own.made(connection)
+
+            connection.connect = connect_and_tell
+            return connection
+
+        pool.ConnectionCls = connection_of_ours
+        return pool
+
+
+def proxies(access: ApiConfig) -> dict[str, str]:
+    """Return the proxy that the kubeconfig names, or else the environment's."""
+    if access.proxy:
+        return {"http": access.proxy, "https": access.proxy}
+    return dict(requests.utils.get_environ_proxies(access.place.server, no_proxy=None))
+
+
+def tls(access: ApiConfig, credential: Credential) -> ssl.SSLContext | None:
+    """Build what a connection trusts, and what it shows; nothing for http://.
+
+    Raises:
+        ConfigError: a certificate or a key cannot be used.
+    """
+    if not access.place.server.startswith("https:"):
+        return None
+    about = f"context {access.place.context!r}"
+    context = _trusting(access, about)
+    # Python 3.13 refuses authorities without key identifiers, which EKS still makes:
+    # https://github.com/kubernetes-client/python/issues/2394
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not access.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        # The kubeconfig says so, and kubectl does not warn of it with every request either.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    if credential.certificate:
+        _show(context, credential, f"{about}: its client certificate")
+    return context
+
+
+def _trusting(access: ApiConfig, about: str) -> ssl.SSLContext:
+    if access.authority is None:
+        return ssl.create_default_context()
+    try:
+        return ssl.create_default_context(cadata=read_material(access.authority).decode("ascii"))
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigError(f"{about}: its certificate-authority is no certificate in PEM") from error
+
+
+def _show(context: ssl.SSLContext, credential: Credential, about: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="tac-") as folder:  # which nobody else may enter
+        certificate, key = Path(folder, "certificate"), Path(folder, "key")
+        certificate.write_bytes(credential.certificate)
+        key.touch(mode=0o600)
+        key.write_bytes(credential.key)
+        try:
+            context.load_cert_chain(certificate, key, password="")
+        except (ssl.SSLError, ValueError) as error:
+            raise ConfigError(f"{about} and key cannot be used, or not together") from error
+
+
+def _socket_options() -> list[tuple[int, int, int]]:
+    options = list(urllib3.connection.HTTPConnection.default_socket_options)
+    options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
+    idle = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)
+    if idle is not None:  # macOS has another name for it
+        options.append((socket.IPPROTO_TCP, idle, _IDLE_SECONDS))
+    options.append((socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _PROBE_SECONDS))
+    options.append((socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES))
+    return options

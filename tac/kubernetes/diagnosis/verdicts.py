@@ -1,0 +1,292 @@
+"""From a diagnosis to a verdict: what it means for the step, and what a person can do about it.
+
+The commands in hints can be pasted, and work when the Job has been deleted: Kubernetes keeps the
+events of what is gone for an hour.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from tac import exits, verdict
+from tac.exits import Ending, Stop
+from tac.kubernetes.diagnosis.stage import STAGE_TIMEOUT_SECONDS, Diagnosis, Stage
+from tac.verdict import FINISHED_IS_KEPT, Reason, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tac.kubernetes.place import Place
+
+_REASONS: Mapping[Stage, Reason] = {
+    Stage.NO_POD: Reason.NO_POD,
+    Stage.SCHEDULING: Reason.UNSCHEDULABLE,
+    Stage.IMAGE: Reason.NO_IMAGE,
+    Stage.STARTING: Reason.CANNOT_START,
+}
+
+# In vain, and too long.
+_IN_VAIN: Mapping[Stage, str] = {
+    Stage.NO_POD: "no pod can be made for job/{name}",
+    Stage.SCHEDULING: "no node can run the pod of job/{name}",
+    Stage.IMAGE: "job/{name} cannot have its image {image!r}",
+    Stage.STARTING: "job/{name} cannot be started",
+}
+_TOO_LONG: Mapping[Stage, str] = {
+    Stage.NO_POD: "no pod was made for job/{name}",
+    Stage.SCHEDULING: "no node could run the pod of job/{name}",
+    Stage.IMAGE: "job/{name} did not get its image {image!r}",
+    Stage.STARTING: "job/{name} did not start",
+}
+
+# What a person can do, by what Kubernetes says; the first that is found counts.
+_REMEDIES: Mapping[Stage, Sequence[tuple[str, str]]] = {
+    Stage.NO_POD: (
+        (
+            "exceeded quota|must specify",
+            "set or lower TAC_MEMORY and TAC_CPU{now}, or raise the quota: "
+            "`{kubectl_here} describe resourcequota`",
+        ),
+        ("usage per", "change TAC_MEMORY or TAC_CPU{now}: `{kubectl_here} describe limitrange`"),
+        (
+            "PodSecurity",
+            "leave out of TAC_KUBERNETES_POD_PATCH what the namespace forbids: "
+            "`{kubectl} describe namespace {namespace}`",
+        ),
+        (
+            "service ?account",
+            "create the service account, or name another by TAC_KUBERNETES_SERVICE_ACCOUNT: "
+            "`{kubectl_here} get serviceaccounts`",
+        ),
+        ("PriorityClass", "name one that is there: `{kubectl} get priorityclasses`"),
+        ("", "`{kubectl_here} events --for job/{name}` tells more"),
+    ),
+    Stage.SCHEDULING: (
+        (
+            "Insufficient memory",
+            "lower TAC_MEMORY{now_memory} or add a node: `{kubectl} describe nodes`",
+        ),
+        ("Insufficient cpu", "lower TAC_CPU{now_cpu} or add a node: `{kubectl} describe nodes`"),
+        (
+            "node affinity|node selector|taint|tolerat",
+            "mend node selector and tolerations in TAC_KUBERNETES_POD_PATCH, or label a node: "
+            "`{kubectl} get nodes --show-labels`",
+        ),
+        ("persistentvolumeclaim", "`{kubectl_here} get persistentvolumeclaims` tells more"),
+        ("", "`{kubectl_here} events --for pod/{pod}` tells more"),
+    ),
+    Stage.IMAGE: (
+        ("invalid reference format", "`--image` names another"),
+        (
+            "pull policy of Never",
+            "load it on every node (`minikube image load {image}`), or let the nodes pull it",
+        ),
+        (
+            "denied|authoriz|forbidden",
+            "give the pods' service account the registry's key (imagePullSecrets), "
+            "or name another image (`--image`)",
+        ),
+        (
+            "",
+            "push it to a registry that the nodes reach, load it on every node "
+            "(`minikube image load {image}`), or name another (`--image`)",
+        ),
+    ),
+    Stage.STARTING: (
+        (
+            "secret",
+            "create it, or name another by TAC_KUBERNETES_SECRET: `{kubectl_here} get secrets`",
+        ),
+        (
+            "configmap",
+            "create it, or name another by TAC_KUBERNETES_CONFIG_MAP: "
+            "`{kubectl_here} get configmaps`",
+        ),
+        ("runAsNonRoot", "let the image name a user by number (`USER 65532` in its Dockerfile)"),
+        ("", "`{kubectl_here} events --for pod/{pod}` tells more"),
+    ),
+}
+
+
+def give_up(
+    diagnosis: Diagnosis,
+    *,
+    name: str,
+    place: Place,
+    waited_seconds: float,
+    limit_seconds: float | None = None,
+) -> Verdict:
+    """Conclude about a Job of that name that waited longer than its patience, or in vain.
+
+    `limit_seconds` is the patience, where it is not that of PATIENCE_SECONDS.
+    """
+    stage = diagnosis.stage
+    limit = STAGE_TIMEOUT_SECONDS[stage] if limit_seconds is None else limit_seconds
+    facts = {"name": name, "image": diagnosis.image}
+    if diagnosis.hopeless:
+        text = _IN_VAIN[stage].format_map(facts)
+    else:
+        text = _TOO_LONG[stage].format_map(facts)
+        text = f"{text} for {waited_seconds:.0f} s (limit {limit:.0f} s)"
+    # Nothing is said of most Jobs that are only slow.
+    what = f"{text}: {diagnosis.detail or 'Kubernetes does not say why'}"
+    remedy = _remedy(diagnosis, name=name, place=place)
+    return verdict.never_began(_REASONS[stage], what, remedy=remedy)
+
+
+def _remedy(diagnosis: Diagnosis, *, name: str, place: Place) -> str:
+    remedies = _REMEDIES[diagnosis.stage]
+    found = next(text for words, text in remedies if re.search(words, diagnosis.detail))
+    memory, cpu = diagnosis.memory, diagnosis.cpu
+    given = " and ".join(filter(None, (memory, cpu)))
+    return found.format(
+        kubectl=place.kubectl,
+        kubectl_here=place.kubectl_here,
+        namespace=place.namespace,
+        name=quote(name),
+        pod=quote(diagnosis.pod),
+        image=quote(diagnosis.image),
+        now=f" (now {given})" if given else "",
+        now_memory=f" (now {memory})" if memory else "",
+        now_cpu=f" (now {cpu})" if cpu else "",
+    )
+
+
+_CUT_SHORT: Mapping[Reason, tuple[str, str]] = {
+    Reason.EVICTED: (
+        "evicted",
+        "`{kubectl} describe node {node}` shows what it lacks; " + FINISHED_IS_KEPT,
+    ),
+    Reason.PREEMPTED: (
+        "had to give way to a pod of higher priority",
+        "add a node, or give the pods another priorityClassName in TAC_KUBERNETES_POD_PATCH",
+    ),
+    Reason.NODE_LOST: (
+        "lost with its node",
+        f"`{{kubectl}} describe node {{node}}` shows since when; {FINISHED_IS_KEPT}",
+    ),
+    Reason.OUT_OF_DISK: (
+        "used more disk than it may",
+        "raise its limit in TAC_KUBERNETES_POD_PATCH, or let it write less; log: {log}",
+    ),
+    Reason.FAILED: ("failed as often as it may", "`{kubectl_here} describe job/{job}`; log: {log}"),
+    Reason.DEADLINE: (
+        "took longer than it may, stopped",
+        "raise the limit, or give it less to do at once; log: {log}",
+    ),
+}
+_KILLED = "its node, or somebody, killed it: `{kubectl_here} events --for pod/{pod}`; log: {log}"
+_PERHAPS_NO_MEMORY = (
+    "if it ran out, give it more memory, in its task or by TAC_MEMORY (now {limit}); "
+    f"if not, {_KILLED}"
+)
+_FAILED = "`{kubectl_here} describe job/{job}` tells more; log: {log}"
+_REMEDIES_OF_ITS_END: Mapping[Reason, str] = {
+    Reason.FAILED: _FAILED,
+    Reason.KILLED: _KILLED,
+    Reason.PERHAPS_OUT_OF_MEMORY: _PERHAPS_NO_MEMORY,
+}
+_NO_MEMORY = (
+    "its node had no memory left for it: ask for what it needs, in its task or by TAC_MEMORY; "
+    "log: {log}"
+)
+_NOT_IN_IMAGE = (
+    "build the program into the image {image!r}, name another (`--image`), "
+    "or mend the command at the top of {log}"
+)
+
+
+def conclude(
+    diagnosis: Diagnosis,
+    tail: Sequence[str],
+    *,
+    job: str,
+    place: Place,
+    log: str,
+    stop: Stop = Stop.NOT_ASKED,
+) -> Verdict:
+    """Conclude about a Job that is over, from the last lines of its log, which is at `log`.
+
+    `stop` is ours: whether this driver deleted the Job; then it need not be over. Look at the
+    output first where the diagnosis has a reason: what was published is done, whoever ended the pod
+    afterwards. Where it has no ending, no container tells how long it ran: put one in its place
+    that has how long it was followed.
+    """
+    ending = diagnosis.ending or Ending()
+    facts = {
+        "kubectl": place.kubectl,
+        "kubectl_here": place.kubectl_here,
+        "job": quote(job),
+        "node": quote(diagnosis.node),
+        "pod": quote(diagnosis.pod),
+        "image": diagnosis.image,
+        "limit": ending.memory_limit,
+        "log": log,
+    }
+    if diagnosis.stage is Stage.ENDED and diagnosis.reason is None:
+        return _of_its_own(diagnosis, ending, tail, job=job, facts=facts)
+    if stop is not Stop.NOT_ASKED:
+        return exits.judge(replace(ending, stop=stop), tail, log=log)
+    return _of_others(diagnosis, ending, job=job, facts=facts)
+
+
+def _of_its_own(
+    diagnosis: Diagnosis,
+    ending: Ending,
+    tail: Sequence[str],
+    *,
+    job: str,
+    facts: Mapping[str, str],
+) -> Verdict:
+    place = f"container/{diagnosis.container} of job/{job}" if diagnosis.container else f"job/{job}"
+    ended = exits.judge(replace(ending, place=place), tail, log=facts["log"])
+    if remedy := _REMEDIES_OF_ITS_END.get(ended.reason):
+        return replace(ended, remedy=remedy.format_map(facts))
+    if ended.reason is Reason.OUT_OF_MEMORY and not ending.memory_limit:
+        return replace(ended, remedy=_NO_MEMORY.format_map(facts))
+    return ended
+
+
+def _of_others(
+    diagnosis: Diagnosis, ending: Ending, *, job: str, facts: Mapping[str, str]
+) -> Verdict:
+    reason, seconds = diagnosis.reason or Reason.LOST, ending.seconds
+    if reason is Reason.CANNOT_START:
+        what = f"could not be started in job/{job}: {diagnosis.detail}"
+        return verdict.never_began(reason, what, remedy=_NOT_IN_IMAGE.format_map(facts))
+    if reason is Reason.CANCELLED:
+        how = f"cancelled by {diagnosis.detail}"
+        what = f"job/{job} was deleted"
+        return verdict.cut_short(reason, how, what, seconds=seconds, remedy=FINISHED_IS_KEPT)
+    if reason is Reason.LOST:
+        remedy = "another driver, or somebody by hand, deleted it"
+        return verdict.lost(diagnosis.detail, seconds=seconds, log=facts["log"], remedy=remedy)
+    how, remedy = _CUT_SHORT[reason]
+    what = f"job/{job}: {diagnosis.detail}"
+    return verdict.cut_short(reason, how, what, seconds=seconds, remedy=remedy.format_map(facts))
+
+
+# Where a person mends what tac's settings say of steps, and a task of Luigi's kind says itself.
+_IN_A_TASK = (
+    ("in its task or by TAC_MEMORY", "in spec_schema"),
+    ("TAC_MEMORY", "the memory in spec_schema"),
+    ("TAC_CPU", "the processors in spec_schema"),
+    ("TAC_KUBERNETES_POD_PATCH", "spec_schema"),
+    ("the pod patch", "spec_schema"),
+    ("by TAC_KUBERNETES_SERVICE_ACCOUNT", "in spec_schema"),
+    ("by TAC_KUBERNETES_SECRET", "in spec_schema"),
+    ("by TAC_KUBERNETES_CONFIG_MAP", "in spec_schema"),
+    ("(`--image`)", "in spec_schema"),
+    ("`--image`", "spec_schema"),
+)
+_COMMAND = re.compile(r"the command at the top of \S+")
+
+
+def foreign_remedy(remedy: str) -> str:
+    """Write a remedy for a step as one for a pod that its task describes."""
+    for words, ours in _IN_A_TASK:
+        remedy = remedy.replace(words, ours)
+    return _COMMAND.sub("the command in spec_schema", remedy)

@@ -1,0 +1,1 @@
+"""What the API server tells while we wait: lists, watches and logs."""

@@ -1,0 +1,192 @@
+"""What a container says, brought to its driver: every line once, while it is said.
+
+The kubelet puts a time before every line. After a connection that was cut, and when the container
+has ended, it is read from the last time on, and what was told already is passed over.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from tac.backoff import LAST_SECONDS, Backoff
+from tac.errors import NotFound, TacError
+from tac.log_file import BoundedLine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tac.kubernetes.client.api import Client, LogStream
+
+STREAMS = 100
+"""How many containers are listened to at once; a further one is read when it has ended, or when
+another has. A stream is a connection of its own, here, at the API server and at the kubelet."""
+
+LONGEST_LINE_BYTES = 1 << 20
+"""Of a longer line the beginning is copied: a container may write gigabytes without an end of a
+line, which has to be known for what is read again after a cut."""
+
+_QUIET_START_SECONDS = 0.3
+"""A container that is over sooner is read once, which costs a third of a stream."""
+
+_FOR_A_SLOT_SECONDS = 1.0
+_TIME = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
+"""The kubelet writes nine digits behind the second always, so times compare as texts do."""
+_SECOND = len("2023-03-01T00:00:00")
+
+
+class Lines:
+    """Lines with their times in front, told once although they may be read again.
+
+    A container writes to two streams, whose lines may be a little out of order by their times, but
+    come in the same order whenever they are read. So what was told is counted, from the last whole
+    second on: reading goes on from there, as the API takes no fractions, and passes over as many.
+    """
+
+    def __init__(self, tell: Callable[[bytes], None]) -> None:
+        self._tell = tell
+        self._rest = BoundedLine(LONGEST_LINE_BYTES, "in the log of its pod")
+        self._last = self._zone = b""
+        self._told = 0
+        """How many lines of the last second, and later, were told."""
+        self._again = 0
+        """How many of them are still to come again."""
+
+    @property
+    def since(self) -> str:
+        """The time from which to go on; nothing before the first line."""
+        return (self._second + self._zone).decode()
+
+    @property
+    def _second(self) -> bytes:
+        return self._last[:_SECOND]
+
+    def begin(self) -> None:
+        """What comes next comes from `since` on."""
+        self._rest.clear()
+        self._again = self._told
+
+    def add(self, piece: bytes) -> None:
+        """Tell the whole lines of a piece that were not told before."""
+        *lines, rest = piece.split(b"\n")
+        new = b"".join(self._new_lines(lines))
+        self._rest.add(rest)
+        if new:
+            self._tell(new)
+
+    def _new_lines(self, lines: Sequence[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            self._rest.add(line)
+            text = self._new(self._rest.end())
+            if text is not None:
+                yield text + b"\n"
+
+    def end(self) -> None:
+        """Tell the last line, which may have no end."""
+        if self._rest:
+            self.add(b"\n")
+
+    def _new(self, line: bytes) -> bytes | None:
+        time, _, text = line.partition(b" ")
+        found = _TIME.fullmatch(time)
+        if found is None:  # the kubelet says itself why it cannot read on
+            return line
+        if self._again and time <= self._last:
+            self._again -= 1
+            return None
+        # What is later than all that was told is new: what was told and is in a file that the
+        # kubelet has put away by now (10 MiB: containerLogMaxSize) does not come again.
+        self._again = 0
+        if time[:_SECOND] > self._second:
+            self._told = 0
+        if time[:_SECOND] >= self._second:
+            self._told += 1
+        self._last, self._zone = max(self._last, time), found[1]
+        return text
+
+
+class LogFollower:
+    """Listens to one container by a thread of its own, until it is told that it has ended."""
+
+    def __init__(
+        self,
+        client: Client,
+        pod: str,
+        container: str,
+        tell: Callable[[bytes], None],  # it may not raise: nobody would hear it
+        slots: threading.Semaphore,
+    ) -> None:
+        self._client, self._pod, self._container = client, pod, container
+        self._slots = slots
+        self._lines = Lines(tell)
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._stream: LogStream | None = None
+        self._thread = threading.Thread(target=self._run, name=f"log of {pod}", daemon=True)
+        self._thread.start()
+
+    def finish(self, *, read_rest: bool) -> None:
+        """Stop to listen; with `read_rest` tell first what is missing of one that has ended.
+
+        Raises:
+            ApiError, ApiUnavailable: the rest could not be read.
+        """
+        with self._lock:
+            self._ended.set()
+            stream = self._stream
+        if stream is not None:
+            stream.close()
+        # The rest is not waited for: a kubelet notices up to five seconds late that a container has
+        # ended (kubelet's stateCheckPeriod). What the stream still hears is not told.
+        if read_rest:
+            with self._client.stream_log(
+                self._pod, self._container, since_time=self._lines.since
+            ) as rest:
+                self._lines.begin()
+                for piece in rest:
+                    self._lines.add(piece)
+            self._lines.end()
+
+    def _run(self) -> None:
+        if self._ended.wait(_QUIET_START_SECONDS):
+            return
+        backoff = Backoff()
+        while not self._ended.is_set():
+            if not self._slots.acquire(timeout=_FOR_A_SLOT_SECONDS):
+                continue
+            began = time.monotonic()
+            try:
+                self._listen()
+            except NotFound:
+                return
+            except TacError:
+                pass  # a kubelet that is away, a container that has not begun: it is tried again
+            finally:
+                self._slots.release()
+            if time.monotonic() - began > LAST_SECONDS:
+                backoff.reset()
+            self._ended.wait(backoff.next())
+
+    def _listen(self) -> None:
+        opened = self._client.follow_log(
+            self._pod, self._container, since_time=self._lines.since, timestamps=True
+        )
+        with opened as stream:
+            with self._lock:
+                if self._ended.is_set():
+                    return
+                self._stream = stream
+                self._lines.begin()
+            for piece in stream:
+                with self._lock:
+                    if self._ended.is_set():
+                        return
+                    self._lines.add(piece)
+
+
+def discard(follower: LogFollower | None) -> None:
+    """Stop to listen, whatever is missing."""
+    if follower is not None:
+        follower.finish(read_rest=False)

@@ -1,0 +1,93 @@
+"""What the runners share whose attempts outlive the driver that asked for them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tac import settings, verdict
+from tac.errors import ConfigError, TacError
+from tac.redaction import holds_secret
+from tac.runners.log import not_started, open_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tac.log_file import Log
+    from tac.runners.command import Command
+    from tac.verdict import Verdict
+
+
+class DetachedRunner(ABC):
+    """Runs commands where they can go on without this process; see `tac.runners.Runner`."""
+
+    def __init__(self, stop_grace_seconds: float | None = None) -> None:
+        self._settings = settings.current()
+        self._grace_seconds = (
+            self._settings.stop_grace_seconds if stop_grace_seconds is None else stop_grace_seconds
+        )
+        self._leave = self._settings.on_stop == "leave"
+        self._closed = threading.Event()
+        self._changed = threading.Condition()
+        self._running: Counter[int] = Counter()  # by process: a forked one has its own
+        self._process = os.getpid()
+        """Which process opened what attempts share: a forked one must open its own."""
+
+    def leaves(self) -> bool:
+        """Tell whether what runs goes on when this process is told to stop."""
+        return self._leave
+
+    def leave(self) -> None:
+        """Let what runs go on, whatever the settings say."""
+        self._leave = True
+
+    def run(
+        self, command: Command, *, follow: Callable[[str], None], stop: threading.Event
+    ) -> Verdict:
+        """Run the command to its end: see `tac.runners.Runner`."""
+        if stop.is_set() or self._closed.is_set():
+            return verdict.stopped_before_start()
+        try:
+            log = open_log(command)
+        except (TacError, OSError) as error:
+            return not_started(error, str(command.log))
+        with log, self._counted():
+            return self._attempt(command, log, follow, stop)
+
+    @abstractmethod
+    def _attempt(
+        self, command: Command, log: Log, follow: Callable[[str], None], stop: threading.Event
+    ) -> Verdict:
+        """Run the command to its end, and say what it came to."""
+
+    def _wait_until_idle(self, seconds: float) -> None:
+        """Wait, but not for ever, until nothing runs that this process asked for."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running[os.getpid()], seconds)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        process = os.getpid()
+        with self._changed:
+            self._running[process] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running[process] -= 1
+                self._changed.notify_all()
+
+
+def refuse_secrets(words: Iterable[str], *, about: str, hint: str) -> None:
+    """Refuse a command that says a secret where others read commands.
+
+    Raises:
+        ConfigError: an address among the words has a password or a signature in it.
+    """
+    for word in words:
+        if holds_secret(word):
+            raise ConfigError(f"{word!r}: has a password or a key in it, and {about}", hint=hint)

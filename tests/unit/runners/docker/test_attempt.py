@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from tac.errors import StorageUnavailable, TacError
+from tac.runners.command import Command
+from tac.runners.docker.attempt import not_begun
+
+UNSEEN = 'invalid mount config for type "bind": bind source path does not exist: '
+COMMAND = Command("x", ("true",), {}, Path("/s/x.log"))
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            TacError(f"{UNSEEN}/s"),
+            f"step/x: could not be started: {UNSEEN}/s\n"
+            "Hint: the engine may not see all of this machine's files: keep the store where it "
+            "does, or on S3 (`--store s3://bucket/prefix`); for an engine on another machine run "
+            "tac there",
+        ),
+        (
+            TacError(f"{UNSEEN}/tmp/tac-keys-a1/credentials"),
+            f"step/x: could not be started: {UNSEEN}/tmp/tac-keys-a1/credentials\n"
+            "Hint: the engine must see this machine's temporary directory, where S3's keys lie "
+            "for the container: TMPDIR names another one that it sees; for an engine on another "
+            "machine run tac there",
+        ),
+        (
+            TacError("it cannot: log-opt max-buffer-size needs mode non-blocking"),
+            "step/x: could not be started: it cannot: log-opt max-buffer-size needs mode "
+            "non-blocking\n"
+            "Hint: take `max-buffer-size` out of `log-opts` in the engine's daemon.json: "
+            "tac's containers wait until what they say is kept",
+        ),
+        (
+            StorageUnavailable("s3://b/x: S3 asks to slow down (503)", hint="try again later"),
+            "step/x: could not be started just now: s3://b/x: S3 asks to slow down (503)\n"
+            "Hint: try again later; log: /s/x.log",
+        ),
+    ],
+)
+def test_what_stood_in_the_way_of_a_container_is_told_with_what_to_do(error, message):
+    assert not_begun(error, COMMAND).message("x") == message

@@ -1,0 +1,320 @@
+import re
+
+import pytest
+
+from tac.errors import ConfigError
+from tac.runners.command import Command
+from tac.runners.docker import DockerRunner
+from tac.runners.docker.container import (
+    Abilities,
+    ContainerDefaults,
+    Sight,
+    build_container,
+    check_endpoint,
+)
+from tac.runners.docker.mounts import Mount
+
+ARGV = ("python", "-m", "tac.average", "/s/out.parquet", "/s/in.parquet")
+
+
+def command(tmp_path, **more):
+    values = {
+        "environment": {"PATH": "/bin", "OMP_NUM_THREADS": "1"},
+        "log": tmp_path / "x.log",
+        "output": "/s/out.parquet",
+        **more,
+    }
+    return Command("average-5d2f8a3b9c1e", ARGV, **values)
+
+
+def test_a_command_becomes_a_container_with_no_more_rights_than_it_needs(tmp_path):
+    sight = Sight(
+        (Mount("/s", "/s", writable=True), Mount("/in", "/in")), {"AWS_CONFIG_FILE": "/c"}
+    )
+    defaults = ContainerDefaults(
+        image="tac",
+        user="1000:100",
+        groups=["27"],
+        memory="1Gi",
+        cpu="0.5",
+        pids=2048,
+        tmp_bytes=1 << 30,
+        build="1.2.3+0123456789ab",
+    )
+
+    container = build_container(command(tmp_path), ARGV, defaults, sight)
+
+    assert container.work == "028aff888fbb"
+    assert container.name == "average-5d2f8a3b9c1e-028aff888fbb-1"
+    assert container.manifest == {
+        "Image": "tac",
+        "Entrypoint": ["python"],
+        "Cmd": ["-m", "tac.average", "/s/out.parquet", "/s/in.parquet"],
+        "Env": [
+            "AWS_CONFIG_FILE=/c",
+            "HOME=/tmp",
+            "OMP_NUM_THREADS=1",
+            "TAC_DRIVER_VERSION=1.2.3+0123456789ab",
+        ],
+        "User": "1000:100",
+        "StopSignal": "SIGTERM",
+        "Labels": {
+            "app.kubernetes.io/managed-by": "tac",
+            "tac/step": "average-5d2f8a3b9c1e",
+            "tac/work": "028aff888fbb",
+            "tac/attempt": "1",
+            "tac/output": "/s/out.parquet",
+        },
+        "HostConfig": {
+            "GroupAdd": ["27"],
+            "Mounts": [
+                {"Type": "bind", "Source": "/s", "Target": "/s", "ReadOnly": False},
+                {"Type": "bind", "Source": "/in", "Target": "/in", "ReadOnly": True},
+            ],
+            "Tmpfs": {"/tmp": "size=1073741824"},
+            "ReadonlyRootfs": True,
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+            "LogConfig": {
+                "Type": "json-file",
+                "Config": {
+                    "max-size": "512m",
+                    "max-file": "2",
+                    "compress": "false",
+                    "mode": "blocking",
+                },
+            },
+            "PidsLimit": 2048,
+            "Memory": 1 << 30,
+            "MemorySwap": 1 << 30,
+            "NanoCpus": 500_000_000,
+        },
+    }
+
+
+def test_what_is_not_limited_is_not_told(tmp_path):
+    built = build_container(
+        command(tmp_path), ARGV, ContainerDefaults(image="tac", user="0:0"), Sight()
+    )
+
+    host = built.manifest["HostConfig"]
+    assert (host["Tmpfs"], "PidsLimit" in host, "Memory" in host) == ({"/tmp": ""}, False, False)
+
+
+def test_a_label_tells_at_which_s3_an_output_is(tmp_path):
+    defaults = ContainerDefaults(image="tac", user="0:0", s3_endpoint_url="http://s3:8333")
+
+    built = build_container(command(tmp_path, output="s3://b/x"), ARGV, defaults, Sight())
+
+    labels = built.manifest["Labels"]
+    assert (labels["tac/output"], labels["tac/s3-endpoint"]) == ("s3://b/x", "http://s3:8333")
+
+
+def test_a_command_has_the_last_word_about_its_limits(tmp_path):
+    defaults = ContainerDefaults(image="tac", user="0:0", memory="1Gi", cpu="1")
+
+    container = build_container(command(tmp_path, memory="64Mi", cpu="2"), ARGV, defaults, Sight())
+
+    limits = container.manifest["HostConfig"]
+    assert (container.memory, limits["Memory"], limits["NanoCpus"]) == (
+        "64Mi",
+        64 << 20,
+        2_000_000_000,
+    )
+
+
+@pytest.mark.parametrize(
+    ("abilities", "cpu", "expected"),
+    [
+        (Abilities(), "64", {"NanoCpus": 64_000_000_000}),
+        (Abilities(cpus=2), "64", {"NanoCpus": 2_000_000_000}),
+        (Abilities(cpus=2), "1.5", {"NanoCpus": 1_500_000_000}),
+        (Abilities(cpus=2), "1m", {"NanoCpus": 10_000_000}),
+        (Abilities(cpus=2, limits_cpu=False), "1", {}),
+    ],
+)
+def test_processors_are_limited_as_far_as_the_engine_can(tmp_path, abilities, cpu, expected):
+    defaults = ContainerDefaults(image="tac", user="0:0", cpu=cpu, abilities=abilities)
+
+    host = build_container(command(tmp_path), ARGV, defaults, Sight()).manifest["HostConfig"]
+
+    assert {name: host[name] for name in ("NanoCpus",) if name in host} == expected
+
+
+def test_that_an_engine_cannot_limit_processors_is_said_once(caplog):
+    runner = DockerRunner()
+    runner._abilities = Abilities(limits_cpu=False)
+
+    for _ in range(2):
+        runner._warn_if_no_limit("unix:///d.sock")
+
+    assert caplog.messages == [
+        "docker engine at unix:///d.sock: cannot limit processors, so each step may use all of "
+        "them; a rootless one can where systemd delegates `cpu` to users"
+    ]
+
+
+def test_selinux_lets_a_container_see_the_users_files(tmp_path):
+    defaults = ContainerDefaults(image="tac", user="0:0", abilities=Abilities(selinux=True))
+
+    built = build_container(command(tmp_path), ARGV, defaults, Sight())
+
+    assert built.manifest["HostConfig"]["SecurityOpt"] == ["no-new-privileges", "label=disable"]
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        ({}, Abilities()),
+        (
+            {
+                "NCPU": 2,
+                "CpuCfsPeriod": True,
+                "CpuCfsQuota": True,
+                "SecurityOptions": ["name=seccomp,profile=default"],
+            },
+            Abilities(cpus=2),
+        ),
+        (
+            {
+                "NCPU": 4,
+                "CpuCfsPeriod": False,
+                "CpuCfsQuota": False,
+                "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless"],
+            },
+            Abilities(rootless=True, limits_cpu=False, cpus=4),
+        ),
+        (
+            {"NCPU": 8, "SecurityOptions": ["name=selinux", "name=userns"]},
+            Abilities(selinux=True, host_users=True, cpus=8),
+        ),
+        ({"SecurityOptions": None}, Abilities()),
+    ],
+)
+def test_what_an_engine_says_of_itself_tells_what_it_can(info, expected):
+    assert Abilities.told_by(info) == expected
+
+
+def test_the_name_tells_apart_what_is_different_work_and_nothing_else(tmp_path):
+    def name(*argv, attempt=1, **more):
+        defaults = ContainerDefaults(**{"image": "tac", "user": "0:0", **more})
+        return build_container(command(tmp_path, attempt=attempt), argv, defaults, Sight()).name
+
+    same = name(*ARGV)
+    assert name(*ARGV, user="7:7", memory="1Gi", pids=7, tmp_bytes=8) == same
+    assert name(*ARGV, attempt=2) == same[:-1] + "2"
+    signed = "https://bob:{0}@host/x.parquet?X-Amz-Date={0}&X-Amz-Signature={0}"
+    assert name(signed.format("a")) == name(signed.format("b")) != same
+    others = [
+        name(*ARGV, "more"),
+        name(*ARGV, image="tac:2"),
+        name(*ARGV, s3_endpoint_url="http://s3"),
+    ]
+    assert len({same, *others}) == 4
+    assert re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", same)
+
+
+def test_a_container_is_told_nothing_that_is_secret_or_of_this_machine_alone(tmp_path):
+    environment = {
+        "PATH": "/usr/bin",
+        "HOME": "/home/me",
+        "AWS_ACCESS_KEY_ID": "hush",
+        "AWS_SECRET_ACCESS_KEY": "hush",
+        "AWS_SESSION_TOKEN": "hush",
+        "AWS_PROFILE": "mine",
+        "AWS_REGION": "eu-central-1",
+        "AWS_ENDPOINT_URL_S3": "http://as-seen-here",
+        "DATABASE_PASSWORD": "hush",
+        "HTTPS_PROXY": "http://me:hush@proxy",
+        "http_proxy": "http://proxy",
+        "OMP_NUM_THREADS": "1",
+        "TAC_SOURCE_AUTHORIZATION": "hush",
+        "TZ": "UTC",
+    }
+    defaults = ContainerDefaults(image="tac", user="0:0", s3_endpoint_url="http://as-seen-there")
+
+    built = build_container(command(tmp_path, environment=environment), ARGV, defaults, Sight())
+
+    assert built.manifest["Env"] == [
+        "AWS_ENDPOINT_URL_S3=http://as-seen-there",
+        "AWS_REGION=eu-central-1",
+        "HOME=/tmp",
+        "OMP_NUM_THREADS=1",
+        "TZ=UTC",
+        "http_proxy=http://proxy",
+    ]
+    assert "hush" not in repr(built)
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, {}),
+        ({"network": "host"}, {"NetworkMode": "host"}),
+        ({"abilities": Abilities(host_users=True)}, {"UsernsMode": "host"}),
+        (
+            {"s3_endpoint_url": "http://host.docker.internal:8333"},
+            {"ExtraHosts": ["host.docker.internal:host-gateway"]},
+        ),
+    ],
+)
+def test_the_network_and_the_users_are_the_engines_own_unless_they_must_not_be(
+    tmp_path, more, expected
+):
+    defaults = ContainerDefaults(image="tac", user="0:0", **more)
+
+    host = build_container(command(tmp_path), ARGV, defaults, Sight()).manifest["HostConfig"]
+
+    names = ("NetworkMode", "UsernsMode", "ExtraHosts")
+    assert {name: host[name] for name in names if name in host} == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, {}),
+        ({"http_proxy": "http://p"}, {"no_proxy": "host.docker.internal"}),
+        (
+            {"HTTP_PROXY": "http://p", "NO_PROXY": "a,b"},
+            {"no_proxy": "a,b,host.docker.internal", "NO_PROXY": "a,b"},
+        ),
+        ({"http_proxy": "http://p", "no_proxy": "a"}, {"no_proxy": "a,host.docker.internal"}),
+    ],
+)
+def test_s3_on_this_machine_is_reached_without_a_proxy(tmp_path, environment, expected):
+    defaults = ContainerDefaults(
+        image="tac", user="0:0", s3_endpoint_url="http://host.docker.internal:8333"
+    )
+
+    built = build_container(command(tmp_path, environment=environment), ARGV, defaults, Sight())
+
+    told = dict(each.split("=", 1) for each in built.manifest["Env"])
+    assert {name: told[name] for name in told if name.lower() == "no_proxy"} == expected
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8333", "localhost:8333", "[::1]:8333"])
+def test_an_address_of_s3_that_leads_a_container_to_itself_is_refused(host):
+    defaults = ContainerDefaults(image="tac", user="0:0", s3_endpoint_url=f"http://{host}")
+
+    with pytest.raises(ConfigError) as caught:
+        check_endpoint(defaults)
+
+    assert (caught.value.message, caught.value.hint) == (
+        f"S3's address, http://{host}: means the container itself in a container",
+        "set TAC_CONTAINER_S3_ENDPOINT_URL to its address as containers see it, "
+        "such as http://host.docker.internal:8333, or TAC_DOCKER_NETWORK=host",
+    )
+
+
+@pytest.mark.parametrize(
+    "defaults",
+    [
+        ContainerDefaults(image="tac", user="0:0"),
+        ContainerDefaults(image="tac", user="0:0", s3_endpoint_url="http://s3.local:8333"),
+        ContainerDefaults(
+            image="tac", user="0:0", s3_endpoint_url="http://127.0.0.1:8333", network="host"
+        ),
+    ],
+)
+def test_every_other_address_of_s3_is_taken(defaults):
+    check_endpoint(defaults)

@@ -1,0 +1,131 @@
+"""The scheduler in the driver: what it hands out, and in which order."""
+
+import random
+from typing import Any
+
+import pytest
+from luigi.scheduler import Scheduler
+
+from tac.scheduler.local import LocalScheduler
+
+
+def scheduler_of(kind, tasks, **configuration):
+    """Give the tasks, a table of name, needs and more, to a scheduler of this kind."""
+    made = kind(retry_count=1, prune_on_get_work=False, **configuration)
+    for name, needs, *more in tasks:
+        known = more[0] if more else {}
+        made.add_task(worker="w", task_id=name, deps=needs, family=name, **known)
+    return made
+
+
+def next_task(scheduler):
+    return scheduler.get_work(worker="w", host="h", current_tasks=None)["task_id"]
+
+
+def end(scheduler, task, status="DONE", **known):
+    scheduler.add_task(worker="w", task_id=task, status=status, runnable=None, **known)
+
+
+def order_of(scheduler):
+    """Run everything, one task at a time."""
+    done = []
+    while (task := next_task(scheduler)) is not None:
+        done.append(task)
+        end(scheduler, task)
+    return done
+
+
+ORDERS = [
+    ("in the order they came", [("a", []), ("b", []), ("c", [])], ["a", "b", "c"]),
+    ("needs first", [("c", ["a", "b"]), ("b", ["a"]), ("a", [])], ["a", "b", "c"]),
+    (
+        "the urgent first, with what it needs",
+        [("a", []), ("b", []), ("c", ["b"], {"priority": 5})],
+        ["b", "c", "a"],
+    ),
+    ("one that needs what nobody made waits", [("a", []), ("b", ["unknown"])], ["a"]),
+    ("what is not runnable here is not run", [("a", [], {"runnable": False}), ("b", [])], ["b"]),
+    ("what is done is not run", [("a", [], {"status": "DONE"}), ("b", ["a"])], ["b"]),
+]
+
+
+@pytest.mark.parametrize(("what", "tasks", "order"), ORDERS, ids=[row[0] for row in ORDERS])
+def test_tasks_are_handed_out_in_order(what, tasks, order):
+    assert order_of(scheduler_of(LocalScheduler, tasks)) == order
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_graph_is_worked_off_in_the_order_of_luigis_own_scheduler(seed):
+    chance = random.Random(seed)
+    names = [f"t{number}" for number in range(40)]
+    tasks = [
+        (
+            name,
+            chance.sample(names[:position], chance.randint(0, min(4, position))),
+            {"priority": chance.randint(0, 2)},
+        )
+        for position, name in enumerate(names)
+    ]
+    chance.shuffle(tasks)
+
+    ours = order_of(scheduler_of(LocalScheduler, tasks))
+
+    assert ours == order_of(scheduler_of(Scheduler, tasks))
+    assert sorted(ours) == sorted(names)
+
+
+def test_no_more_runs_than_the_resources_allow():
+    one_desk = {"resources": {"desk": 1}}
+    tasks: list[tuple[Any, ...]] = [
+        ("a", [], one_desk),
+        ("b", [], one_desk),
+        ("c", [], one_desk),
+        ("d", []),
+    ]
+    scheduler = scheduler_of(LocalScheduler, tasks, resources={"desk": 2})
+
+    first = [next_task(scheduler) for _ in range(4)]
+    end(scheduler, "a")
+
+    assert first == ["a", "b", "d", None]
+    assert next_task(scheduler) == "c"
+
+
+def test_what_failed_for_good_holds_up_what_needs_it_and_nothing_else():
+    scheduler = scheduler_of(LocalScheduler, [("a", []), ("b", ["a"]), ("c", [])])
+
+    first = next_task(scheduler)
+    end(scheduler, "a", "FAILED")
+
+    assert [first, next_task(scheduler), next_task(scheduler)] == ["a", "c", None]
+    assert scheduler.get_work(worker="w")["n_pending_tasks"] == 1  # c runs; b waits for nothing
+
+
+def test_what_may_fail_again_is_handed_out_again():
+    policy = {"retry_policy_dict": {"retry_count": 2}}
+    scheduler = scheduler_of(LocalScheduler, [("a", [], policy)], retry_delay=0)
+
+    first = next_task(scheduler)
+    end(scheduler, "a", "FAILED", **policy)
+
+    assert (first, next_task(scheduler)) == ("a", "a")
+
+
+def test_new_needs_of_a_running_task_come_before_it():
+    scheduler = scheduler_of(LocalScheduler, [("a", [])])
+
+    first = next_task(scheduler)
+    scheduler.add_task(worker="w", task_id="b", deps=[], family="b")
+    end(scheduler, "a", "PENDING", new_deps=["b"])
+
+    assert [first, *order_of(scheduler)] == ["a", "b", "a"]
+
+
+def test_a_chain_of_thousands_is_no_recursion():
+    tasks: list[tuple[Any, ...]]
+    tasks = [(f"t{n}", [f"t{n - 1}"] if n else []) for n in range(1500)]
+    tasks.append(("urgent", ["t1499"], {"priority": 1}))
+
+    order = order_of(scheduler_of(LocalScheduler, tasks))
+
+    assert order == [*(f"t{n}" for n in range(1500)), "urgent"]
