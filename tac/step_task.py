@@ -7,9 +7,7 @@ What the step tells in its log reaches Luigi's dashboard; what its end means say
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import threading
-from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from luigi.task import flatten
@@ -17,6 +15,7 @@ from luigi.task import flatten
 from tac import memory_history, names, runners, settings, verdict
 from tac.luigi_task import StoppableTask
 from tac.quantities import more_memory
+from tac.retry import run_attempts, step_budgets
 from tac.runners.command import Command
 from tac.signals import stopped_by_signals
 
@@ -101,29 +100,26 @@ class StepTask(StoppableTask):
 
     def _run_to_its_end(self, stop: threading.Event) -> None:
         name = names.log_name(self.task_family, self.task_id, self.output().path)
-        counts: Counter[verdict.Reason] = Counter()
         memory, needed = self._first_memory(), ""
-        for attempt in itertools.count(1):
-            ended = self._attempt(name, attempt, memory, stop)
-            if ended.next is verdict.Next.ACCEPT:
-                if needed:
-                    memory_history.keep_memory(
-                        self.task_family, needed, store=settings.current().store
-                    )
-                return
-            counts[ended.reason] += 1
-            pause = verdict.backoff_seconds(ended, counts[ended.reason])
-            if pause is None:
-                raise ended.error(name)
-            if stop.is_set():  # what is said of it now is all that anybody hears
-                raise ended.error(name)
+
+        def before_retry(ended: verdict.Verdict, pause: float) -> None:
+            nonlocal memory, needed
             more = self._memory_after(ended, memory, name)
             if more != memory and ended.reason is verdict.Reason.OUT_OF_MEMORY:
                 needed = more  # of what may have been something else nothing is learned
             memory = more
             self.tell(f"again in {pause:g} s: {ended.sentence(name)}")
-            if stop.wait(pause):
-                raise verdict.stopped_before_start().error(name)
+
+        ended = run_attempts(
+            lambda number: self._attempt(name, number, memory, stop),
+            step_budgets(),
+            stop=stop,
+            before_retry=before_retry,
+        )
+        if not ended.succeeded:
+            raise ended.error(name)
+        if needed:
+            memory_history.keep_memory(self.task_family, needed, store=settings.current().store)
 
     def _memory_after(self, ended: verdict.Verdict, memory: str, name: str) -> str:
         """Return how much memory the next attempt gets.
@@ -180,7 +176,7 @@ class StepTask(StoppableTask):
 
         with self.last_word_told():
             ended = runners.shared().run(command, follow=follow, stop=stop)
-        if ended.next is not verdict.Next.ACCEPT:
+        if not ended.succeeded:
             return ended
         # The step has ended just now: what a listing said before it did does not count.
         address = self.output().path

@@ -1,7 +1,7 @@
-"""What an attempt to run a step came to, and what to do about it.
+"""What an attempt to run a step came to, and what a person can do about it.
 
-The retry table is what tac does by itself. Here is also what came to an end without a program's
-doing; `tac.exits` concludes from how a program ended.
+Here are also the verdicts on what ended without a program's doing; `tac.exits` concludes from how a
+program ended, and `tac.retry` says what is tried again.
 """
 
 from __future__ import annotations
@@ -9,12 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from tac.errors import StepFailed, cut
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Phase(StrEnum):
@@ -57,33 +53,6 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Next(StrEnum):
-    """What follows from a verdict."""
-
-    ACCEPT = "accept"
-    RETRY = "retry"
-    GIVE_UP = "give_up"
-
-
-RETRY_SECONDS: Mapping[Reason, tuple[float, ...]] = {
-    # A store that is away or throttles is mostly back within a minute.
-    Reason.TRY_AGAIN: (2, 8, 30),
-    # Without a limit of its own: the kernel may have picked this step for what its neighbours used,
-    # and they have moved on. If it is what fills the machine, each attempt harms them: so, once.
-    Reason.KILLED: (2,),
-    # In a container with twice as much each time.
-    Reason.OUT_OF_MEMORY: (5, 5),
-    Reason.PERHAPS_OUT_OF_MEMORY: (5, 5),
-    Reason.LOST: (1,),
-    # Nothing of these is the step's doing, and on nodes that are sold cheaply because they may be
-    # taken away, or while all nodes are upgraded one by one, one step can meet several.
-    Reason.EVICTED: (1, 5, 15, 60, 60),
-    Reason.PREEMPTED: (5, 15, 60, 60, 60),  # whoever came first has the room for a while
-    Reason.NODE_LOST: (0, 5, 15, 60, 60),  # noticing it has taken its time already
-}
-"""What tac tries again: the pause before each further attempt. For every other reason: never."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What we concluded about one attempt; `remedy` is the hint for a person."""
@@ -98,11 +67,9 @@ class Verdict:
     seconds: float = 0.0
 
     @property
-    def next(self) -> Next:
-        """What follows, before it is counted how often that was tried already."""
-        if self.reason is Reason.DONE:
-            return Next.ACCEPT
-        return Next.RETRY if self.reason in RETRY_SECONDS else Next.GIVE_UP
+    def succeeded(self) -> bool:
+        """Whether what was to be done is done."""
+        return self.reason is Reason.DONE
 
     def sentence(self, name: str) -> str:
         """Say it in one sentence about the step of that name."""
@@ -116,15 +83,6 @@ class Verdict:
     def error(self, name: str) -> StepFailed:
         """Build the error to raise for a verdict that is not accepted."""
         return StepFailed(self.sentence(name), hint=self.remedy)
-
-
-def backoff_seconds(verdict: Verdict, attempt: int) -> float | None:
-    """Return how long to wait after a verdict; None: there is no further attempt.
-
-    Each reason has a budget of its own: `attempt` counts, from 1, the attempts that ended for it.
-    """
-    pauses = RETRY_SECONDS.get(verdict.reason, ())
-    return pauses[attempt - 1] if attempt <= len(pauses) else None
 
 
 FINISHED_IS_KEPT = "run the same command again: what is finished is kept"

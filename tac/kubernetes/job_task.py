@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,6 +34,7 @@ from tac.log_file import LogWriter, begin_log
 from tac.luigi_task import StoppableTask
 from tac.names import READ
 from tac.plain import plain_line
+from tac.retry import job_budgets, run_attempts
 from tac.signals import stopped_by_signals
 
 if TYPE_CHECKING:
@@ -47,14 +47,6 @@ _log = logging.getLogger("luigi-interface")
 
 _LUIGIS_PATH = "~/.kube/config"
 """Luigi's default of `kubeconfig_path`: where kubeconfig files are, unless KUBECONFIG says."""
-
-_OF_THE_PLATFORM = {
-    verdict.Reason.EVICTED,
-    verdict.Reason.PREEMPTED,
-    verdict.Reason.NODE_LOST,
-    verdict.Reason.LOST,
-}
-"""What is tried again when the Job's own `backoffLimit` does not."""
 
 
 class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
@@ -170,19 +162,18 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
         return self._can_tell() and bool(self.complete())
 
     def _until_success(self, session: Session, order: Order, stop: threading.Event) -> Verdict:
-        counts: Counter[verdict.Reason] = Counter()
-        while True:
-            ended = self._attempt(session, order, 1 + counts.total(), stop)
-            if ended.next is verdict.Next.ACCEPT:
-                return ended
-            counts[ended.reason] += 1
-            pause = verdict.backoff_seconds(ended, counts[ended.reason])
-            final = pause is None or ended.reason not in _OF_THE_PLATFORM
-            if final or stop.is_set():
-                raise _failure(ended, order)
+        def before_retry(ended: Verdict, pause: float) -> None:
             self.tell(f"again in {pause:g} s: task/{order.name}: {ended.detail}")
-            if stop.wait(pause):
-                raise _failure(verdict.stopped_before_start(), order)
+
+        ended = run_attempts(
+            lambda number: self._attempt(session, order, number, stop),
+            job_budgets(),
+            stop=stop,
+            before_retry=before_retry,
+        )
+        if not ended.succeeded:
+            raise _failure(ended, order)
+        return ended
 
     def _attempt(
         self, session: Session, order: Order, number: int, stop: threading.Event

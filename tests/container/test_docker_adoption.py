@@ -10,7 +10,7 @@ from typing import Any
 
 from tac import settings
 from tac.runners.docker import DockerRunner
-from tac.verdict import Next, Reason, Verdict
+from tac.verdict import Reason, Verdict
 from tests.support.docker_place import DockerPlace, at, message
 from tests.support.processes import REPOSITORY, ignore, until
 
@@ -203,7 +203,7 @@ def test_a_driver_that_is_stopped_is_no_fault_of_a_step_that_it_shares(at):
         runner.close()
 
     assert message(verdicts[0]) == AS_ASKED
-    assert verdicts[1].next is Next.RETRY
+    assert verdicts[1].reason is Reason.LOST
     # Whoever reads it first removes it.
     assert message(verdicts[1]) in {
         f"step/x: lost after T s: another driver stopped container/{name}\n"
@@ -221,7 +221,7 @@ def test_a_container_that_another_driver_has_marked_did_not_end_by_itself(at):
         at.engine.command("rename", found["Id"], f"{name}-stopped")
         at.engine.command("stop", "--time=30", found["Id"], timeout=60)
 
-    assert verdicts[0].next is Next.RETRY
+    assert verdicts[0].reason is Reason.LOST
     assert message(verdicts[0]) == (
         f"step/x: lost after T s: another driver stopped container/{name}\n"
         f"Hint: TAC_ON_STOP=leave lets go on what drivers share; log: {at.log}"
@@ -263,7 +263,7 @@ def test_what_is_said_of_a_container_of_another_attempt_names_it_and_its_own_lim
         f"step/x: left running after T s, in container/{name}\n"
         f"Hint: run the same command again: it goes on from there (`docker stop {name}` ends it)"
     ] * 2
-    assert (ended.reason, ended.next) == (Reason.LOST, Next.RETRY)
+    assert ended.reason is Reason.LOST
     assert message(ended) == (
         f"step/x: lost after T s: container/{name} ran out of memory, and had been given 48Mi\n"
         f"Hint: made anew it gets 2Gi; log: {at.log}"

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from tac.kubernetes.diagnosis.verdicts import conclude
 from tac.kubernetes.place import Place
-from tac.verdict import RETRY_SECONDS, Reason, Verdict
+from tac.retry import BUDGETS
+from tac.verdict import Reason, Verdict
 from tests.support import recordings
 
 _STORIES = {
@@ -35,19 +36,19 @@ def end(reason: Reason) -> Verdict:
 
 def in_turn(reasons: tuple[Reason, ...]) -> list[Reason]:
     """Each reason as often as it is tried again, each time another than the time before."""
-    most = max(len(RETRY_SECONDS[reason]) for reason in reasons)
+    most = max(len(BUDGETS[reason].backoff_seconds) for reason in reasons)
     return [
         reason
         for number in range(most)
         for reason in reasons
-        if number < len(RETRY_SECONDS[reason])
+        if number < len(BUDGETS[reason].backoff_seconds)
     ]
 
 
 def backoff(reasons: list[Reason]) -> list[float]:
     """How long is waited behind each of these, if each reason has a budget of its own."""
     return [
-        RETRY_SECONDS[reason][reasons[:number].count(reason)]
+        BUDGETS[reason].backoff_seconds[reasons[:number].count(reason)]
         for number, reason in enumerate(reasons)
     ]
 

@@ -9,9 +9,10 @@ import pytest
 
 from tac import memory_history, runners, settings
 from tac.errors import StepFailed
+from tac.retry import BUDGETS
 from tac.step_task import StepTask
 from tac.target import in_store
-from tac.verdict import RETRY_SECONDS, Reason
+from tac.verdict import Reason
 from tests.support.retries import Stop, backoff, end, in_turn
 
 OOM, PERHAPS = Reason.OUT_OF_MEMORY, Reason.PERHAPS_OUT_OF_MEMORY
@@ -99,18 +100,18 @@ def learned_mib(tmp_path):
 
 def test_no_reason_eats_the_budget_of_another(setting):
     setting(TAC_MOST_MEMORY="64Gi")
-    reasons = in_turn(tuple(RETRY_SECONDS))
+    reasons = in_turn(tuple(BUDGETS))
 
     waited, _ = run(*reasons, Reason.DONE)
 
     assert waited == backoff(reasons)
 
 
-@pytest.mark.parametrize("reason", RETRY_SECONDS)
+@pytest.mark.parametrize("reason", BUDGETS)
 def test_what_ends_for_one_reason_too_often_is_given_up_whatever_else_had_its_turn(setting, reason):
     setting(TAC_MOST_MEMORY="64Gi")
 
-    error, _ = failure(*in_turn(tuple(RETRY_SECONDS)), reason)
+    error, _ = failure(*in_turn(tuple(BUDGETS)), reason)
 
     assert error.message.endswith(f": {end(reason).detail}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tac import exits, verdict
+from tac import exits
 from tac.backoff import retry_unavailable
 from tac.errors import ApiError, ApiUnavailable, TacError
 from tac.kubernetes.diagnosis.stage import Stage
@@ -81,7 +81,7 @@ def conclude_attempt(
 ) -> Verdict:
     """Say what an attempt came to; a failure is kept, and a success is cleaned up."""
     ended = _judge(context, diagnosis, we_stopped_it=we_stopped_it)
-    succeeded, kept = ended.next is verdict.Next.ACCEPT, True
+    succeeded, kept = ended.succeeded, True
     if succeeded and context.order.keep:
         return ended  # it is put away by those who take note of it
     if succeeded and _left_its_output(context):

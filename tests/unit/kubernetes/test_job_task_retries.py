@@ -7,14 +7,14 @@ import pytest
 from tac.errors import StepFailed
 from tac.kubernetes import KubernetesJobTask
 from tac.kubernetes.attempt.context import Order
-from tac.kubernetes.job_task import _OF_THE_PLATFORM
-from tac.verdict import RETRY_SECONDS, Reason
+from tac.retry import job_budgets, step_budgets
+from tac.verdict import Reason
 from tests.support.retries import Stop, backoff, end, in_turn
 
 ORDER = Order("x", "w", {}, "/logs/x.log")
 NOT_ASKED: Any = None
 """What attempts share: those that have ended already ask nobody."""
-PLATFORM = tuple(sorted(_OF_THE_PLATFORM))
+PLATFORM = tuple(sorted(job_budgets()))
 
 
 class Retried(KubernetesJobTask):
@@ -56,7 +56,7 @@ def test_what_ends_for_one_reason_too_often_is_given_up_whatever_else_had_its_tu
     assert caught.value.message == f"task/x: {end(reason).detail}"
 
 
-@pytest.mark.parametrize("reason", sorted({*RETRY_SECONDS} - _OF_THE_PLATFORM))
+@pytest.mark.parametrize("reason", sorted({*step_budgets()} - {*PLATFORM}))
 def test_what_the_jobs_own_backoff_limit_is_for_is_not_tried_again(reason):
     with pytest.raises(StepFailed) as caught:
         run(Reason.EVICTED, reason)

@@ -10,7 +10,7 @@ from tac.kubernetes.diagnosis.diagnose import diagnose
 from tac.kubernetes.diagnosis.stage import Diagnosis, Stage
 from tac.kubernetes.diagnosis.verdicts import conclude, foreign_remedy
 from tac.kubernetes.place import Place
-from tac.verdict import Next, Reason
+from tac.verdict import Reason
 from tests.support import recordings
 
 PLACE = Place("c", "ns", "https://k.example")
@@ -59,7 +59,7 @@ def test_exit_codes_of_others_mean_success_or_failure(code, oom, reason, detail)
     verdict = judge(ending, ["so"], log=LOG)
 
     assert (verdict.reason, verdict.detail) == (reason, detail)
-    assert (verdict.next is Next.ACCEPT) == (code == 0)
+    assert verdict.succeeded == (code == 0)
 
 
 def test_a_program_of_others_that_was_killed_under_a_limit_perhaps_ran_out_of_memory():

@@ -8,7 +8,8 @@ from tac.exits import Ending, Stop
 from tac.kubernetes.diagnosis.stage import STAGE_TIMEOUT_SECONDS, Stage
 from tac.kubernetes.diagnosis.verdicts import conclude, give_up
 from tac.kubernetes.place import Place
-from tac.verdict import Next, Phase, Reason
+from tac.retry import BUDGETS
+from tac.verdict import Phase, Reason
 from tests.support import recordings
 from tests.support.recordings import always_the_same
 
@@ -211,7 +212,7 @@ def test_what_we_stopped_was_stopped_as_asked_by_whatever_it_ended(story, stop, 
 def test_what_had_ended_before_we_could_stop_it_keeps_its_end():
     verdict = conclusion(recordings.read("succeeded-just-deleted").diagnose(), stop=Stop.ASKED)
 
-    assert verdict.next is Next.ACCEPT
+    assert verdict.succeeded
 
 
 WAITS = {
@@ -294,7 +295,7 @@ def test_what_waits_in_vain_or_too_long_says_for_what_and_what_would_help(story)
     verdict = given_up(found)
 
     assert (verdict.phase, verdict.reason) == (Phase.PENDING, REASONS[found.stage])
-    assert verdict.next is Next.GIVE_UP
+    assert verdict.reason not in BUDGETS
     assert verdict.message("x") == WAITS[story]
 
 

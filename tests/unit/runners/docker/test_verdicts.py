@@ -6,7 +6,7 @@ from tac.errors import TacError
 from tac.runners.command import Command
 from tac.runners.docker.engine import State
 from tac.runners.docker.verdicts import Watched, conclude, conclude_unseen, conclude_without_it
-from tac.verdict import Next, Reason
+from tac.verdict import Reason
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ BY_ANOTHER = (
 def test_a_container_that_another_driver_stopped_ended_for_no_reason_of_its_own(output, code):
     verdict = conclude(watched(output), state(code, name="x-1-stopped"), ["so"])
 
-    assert (message(verdict, output), verdict.next) == (BY_ANOTHER, Next.RETRY)
+    assert (message(verdict, output), verdict.reason) == (BY_ANOTHER, Reason.LOST)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_container_that_had_less_than_this_driver_gives_is_made_anew(output):
 
     verdict = conclude(watched(output, memory="2Gi"), ended, ["begun"])
 
-    assert verdict.next is Next.RETRY
+    assert verdict.reason is Reason.LOST
     assert message(verdict, output) == (
         "step/x: lost after 2.5 s: container/x-1 ran out of memory, and had been given 48Mi\n"
         "Hint: made anew it gets 2Gi; log: /s/x.log"
