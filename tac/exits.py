@@ -18,6 +18,8 @@ from tac.verdict import (
     FEWER_STEPS,
     FINISHED_IS_KEPT,
     PERHAPS_MEMORY,
+    WHERE_IT_IS_SET,
+    Audience,
     Phase,
     Reason,
     Verdict,
@@ -200,7 +202,7 @@ _STOP_DETAILS: Mapping[Stop, str] = {
     Stop.ASKED: "stopped as asked {after}",
     Stop.FORCED: "stopped as asked {after}, by SIGKILL because SIGTERM did not end it",
 }
-_MORE_MEMORY = "give it more memory, in its task or by TAC_MEMORY (now {limit})"
+_MORE_MEMORY = "give it more memory, {in_its_memory} (now {limit})"
 _REMEDIES: Mapping[Reason, str] = {
     Reason.DONE: "",
     Reason.FAILED: "everything it said is in {log}",
@@ -222,7 +224,9 @@ _REMEDIES: Mapping[Reason, str] = {
 _WITH_OWN_HINT = {Reason.BUG, Reason.USAGE, Reason.BAD_DATA, Reason.TRY_AGAIN, Reason.UNKNOWN_EXIT}
 
 
-def judge(ending: Ending, tail: Sequence[str], *, log: str) -> Verdict:
+def judge(
+    ending: Ending, tail: Sequence[str], *, log: str, audience: Audience = Audience.STEP
+) -> Verdict:
     """Conclude from how a program ended and from the last lines of its log, which is at `log`."""
     words = last_words(tail)
     reason = _own_reason(ending) if ending.own_exit_codes else _reason(ending, words)
@@ -235,7 +239,8 @@ def judge(ending: Ending, tail: Sequence[str], *, log: str) -> Verdict:
         "words": words.text or "it said nothing",
     }
     own_hint = words.hint if reason in _WITH_OWN_HINT else None
-    remedy = _remedy(reason, ending).format(log=log, limit=ending.memory_limit)
+    facts |= {**WHERE_IT_IS_SET[audience], "image": ending.image, "log": log}
+    remedy = _remedy(reason, ending).format_map(facts)
     return Verdict(
         phase=_phase(reason, number),
         reason=reason,
@@ -253,8 +258,8 @@ def _remedy(reason: Reason, ending: Ending) -> str:
         return f"{_MORE_MEMORY}; log: {{log}}"
     if reason is Reason.CANNOT_START and ending.image:
         return (
-            f"build the program or module into the image {ending.image!r}, name another (`--image`)"
-            ", or mend the command at the top of {log}"
+            "build the program or module into the image {image!r}, name another {by_image}, "
+            "or mend the command at the top of {log}"
         )
     return _REMEDIES[reason]
 

@@ -9,8 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from tac.errors import StepFailed, cut
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Phase(StrEnum):
@@ -53,9 +57,16 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Audience(StrEnum):
+    """Who reads a remedy, and so where they set what it names."""
+
+    STEP = "step"  # tac's settings and options
+    JOB_TASK = "job_task"  # the `spec_schema` of a task that describes its own pod
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What we concluded about one attempt; `remedy` is the hint for a person."""
+    """What we concluded about one attempt; `remedy` is the hint, written for who will read it."""
 
     phase: Phase
     reason: Reason
@@ -83,6 +94,33 @@ class Verdict:
     def error(self, name: str) -> StepFailed:
         """Build the error to raise for a verdict that is not accepted."""
         return StepFailed(self.sentence(name), hint=self.remedy)
+
+
+WHERE_IT_IS_SET: Mapping[Audience, Mapping[str, str]] = {
+    Audience.STEP: {
+        "set_memory": "TAC_MEMORY",
+        "set_cpu": "TAC_CPU",
+        "set_pod": "TAC_KUBERNETES_POD_PATCH",
+        "set_image": "`--image`",
+        "in_its_memory": "in its task or by TAC_MEMORY",
+        "by_image": "(`--image`)",
+        "by_secret": "by TAC_KUBERNETES_SECRET",
+        "by_config_map": "by TAC_KUBERNETES_CONFIG_MAP",
+        "by_service_account": "by TAC_KUBERNETES_SERVICE_ACCOUNT",
+    },
+    Audience.JOB_TASK: {
+        "set_memory": "the memory in spec_schema",
+        "set_cpu": "the processors in spec_schema",
+        "set_pod": "spec_schema",
+        "set_image": "spec_schema",
+        "in_its_memory": "in spec_schema",
+        "by_image": "in spec_schema",
+        "by_secret": "in spec_schema",
+        "by_config_map": "in spec_schema",
+        "by_service_account": "in spec_schema",
+    },
+}
+"""The fields of remedies that name what a person sets."""
 
 
 FINISHED_IS_KEPT = "run the same command again: what is finished is kept"

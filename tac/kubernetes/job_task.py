@@ -27,7 +27,6 @@ from tac.errors import ConfigError, Conflict, NotFound, StepFailed, TacError
 from tac.kubernetes.attempt.attempt import JobAttempt
 from tac.kubernetes.attempt.context import Order
 from tac.kubernetes.attempt.session_pool import SessionKey, acquire_session
-from tac.kubernetes.diagnosis.verdicts import foreign_remedy
 from tac.kubernetes.manifests.pod_spec_job import PodSpecJob, build_pod_spec_job
 from tac.kubernetes.objects import finished
 from tac.log_file import LogWriter, begin_log
@@ -140,6 +139,7 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
             is_done=partial(self._is_done, session, work),
             own_exit_codes=True,
             keep=True,  # until signal_complete() has been called
+            audience=verdict.Audience.JOB_TASK,
         )
 
     def _most_retries(self) -> int:
@@ -263,5 +263,4 @@ def _print(log: Log) -> None:
 
 
 def _failure(ended: Verdict, order: Order) -> StepFailed:
-    hint = foreign_remedy(ended.remedy) if ended.remedy else None
-    return StepFailed(f"task/{order.name}: {ended.detail}", hint=hint)
+    return StepFailed(f"task/{order.name}: {ended.detail}", hint=ended.remedy)

@@ -29,7 +29,7 @@ def end(reason: Reason) -> Verdict:
     if reason is Reason.PERHAPS_OUT_OF_MEMORY and found.ending is not None:
         found = replace(found, ending=replace(found.ending, memory_limit="64Mi"))
     place = Place("dc", "flights", "https://k.example")
-    ended = conclude(found, ["so"], job="story-1", place=place, log="/logs/x.log")
+    ended = conclude(found, ["so"], place=place, log="/logs/x.log")
     assert ended.reason is reason
     return ended
 

@@ -57,7 +57,7 @@ def test_what_stands_in_a_kubeconfig_is_quoted():
 def test_what_an_api_server_calls_its_objects_is_quoted():
     diagnosis = Diagnosis(stage=Stage.ENDED, reason=Reason.EVICTED, node="a;touch x", detail="y")
 
-    ended = conclude(diagnosis, [], job="x", place=PLACE, log="x.log")
+    ended = conclude(diagnosis, [], place=PLACE, log="x.log")
 
     assert ended.remedy == (
         "`kubectl --context 'a context' describe node 'a;touch x'` shows what it lacks; "

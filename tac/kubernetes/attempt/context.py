@@ -11,6 +11,7 @@ from tac import names
 from tac.backoff import retry_unavailable
 from tac.errors import Conflict, NotFound, TacError
 from tac.kubernetes.attempt import black_box
+from tac.verdict import Audience
 
 if TYPE_CHECKING:
     import threading
@@ -50,6 +51,9 @@ class Order:
 
     keep: bool = False
     """Leave its Jobs where they are when they are over."""
+
+    audience: Audience = Audience.STEP
+    """Who reads the remedy of its verdict."""
 
 
 @dataclass(frozen=True)

@@ -64,10 +64,10 @@ def conclude_given_up(
     """Give up a Job that does not get to its program, and delete it."""
     ended = give_up(
         diagnosis,
-        name=diagnosis.job,
         place=context.session.client.place,
         waited_seconds=stage_timeouts.waited_seconds(diagnosis),
         limit_seconds=stage_timeouts.limit_seconds(diagnosis),
+        audience=context.order.audience,
     )
     context.collect(view, ended)
     if view.job is not None:
@@ -105,10 +105,10 @@ def _judge(context: AttemptContext, diagnosis: Diagnosis, *, we_stopped_it: bool
     return conclude(
         replace(diagnosis, ending=ending),
         context.log.tail(),
-        job=diagnosis.job,
         place=context.session.client.place,
         log=context.order.log,
         stop=_how_stopped(diagnosis) if we_stopped_it else exits.Stop.NOT_ASKED,
+        audience=context.order.audience,
     )
 
 

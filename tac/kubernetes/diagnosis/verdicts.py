@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tac import exits, verdict
 from tac.exits import Ending, Stop
 from tac.kubernetes.diagnosis.stage import STAGE_TIMEOUT_SECONDS, Diagnosis, Stage
-from tac.verdict import FINISHED_IS_KEPT, Reason, Verdict
+from tac.verdict import FINISHED_IS_KEPT, WHERE_IT_IS_SET, Audience, Reason, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,18 +47,21 @@ _REMEDIES: Mapping[Stage, Sequence[tuple[str, str]]] = {
     Stage.NO_POD: (
         (
             "exceeded quota|must specify",
-            "set or lower TAC_MEMORY and TAC_CPU{now}, or raise the quota: "
+            "set or lower {set_memory} and {set_cpu}{now}, or raise the quota: "
             "`{kubectl_here} describe resourcequota`",
         ),
-        ("usage per", "change TAC_MEMORY or TAC_CPU{now}: `{kubectl_here} describe limitrange`"),
+        (
+            "usage per",
+            "change {set_memory} or {set_cpu}{now}: `{kubectl_here} describe limitrange`",
+        ),
         (
             "PodSecurity",
-            "leave out of TAC_KUBERNETES_POD_PATCH what the namespace forbids: "
+            "leave out of {set_pod} what the namespace forbids: "
             "`{kubectl} describe namespace {namespace}`",
         ),
         (
             "service ?account",
-            "create the service account, or name another by TAC_KUBERNETES_SERVICE_ACCOUNT: "
+            "create the service account, or name another {by_service_account}: "
             "`{kubectl_here} get serviceaccounts`",
         ),
         ("PriorityClass", "name one that is there: `{kubectl} get priorityclasses`"),
@@ -67,19 +70,19 @@ _REMEDIES: Mapping[Stage, Sequence[tuple[str, str]]] = {
     Stage.SCHEDULING: (
         (
             "Insufficient memory",
-            "lower TAC_MEMORY{now_memory} or add a node: `{kubectl} describe nodes`",
+            "lower {set_memory}{now_memory} or add a node: `{kubectl} describe nodes`",
         ),
-        ("Insufficient cpu", "lower TAC_CPU{now_cpu} or add a node: `{kubectl} describe nodes`"),
+        ("Insufficient cpu", "lower {set_cpu}{now_cpu} or add a node: `{kubectl} describe nodes`"),
         (
             "node affinity|node selector|taint|tolerat",
-            "mend node selector and tolerations in TAC_KUBERNETES_POD_PATCH, or label a node: "
+            "mend node selector and tolerations in {set_pod}, or label a node: "
             "`{kubectl} get nodes --show-labels`",
         ),
         ("persistentvolumeclaim", "`{kubectl_here} get persistentvolumeclaims` tells more"),
         ("", "`{kubectl_here} events --for pod/{pod}` tells more"),
     ),
     Stage.IMAGE: (
-        ("invalid reference format", "`--image` names another"),
+        ("invalid reference format", "{set_image} names another"),
         (
             "pull policy of Never",
             "load it on every node (`minikube image load {image}`), or let the nodes pull it",
@@ -87,23 +90,22 @@ _REMEDIES: Mapping[Stage, Sequence[tuple[str, str]]] = {
         (
             "denied|authoriz|forbidden",
             "give the pods' service account the registry's key (imagePullSecrets), "
-            "or name another image (`--image`)",
+            "or name another image {by_image}",
         ),
         (
             "",
             "push it to a registry that the nodes reach, load it on every node "
-            "(`minikube image load {image}`), or name another (`--image`)",
+            "(`minikube image load {image}`), or name another {by_image}",
         ),
     ),
     Stage.STARTING: (
         (
             "secret",
-            "create it, or name another by TAC_KUBERNETES_SECRET: `{kubectl_here} get secrets`",
+            "create it, or name another {by_secret}: `{kubectl_here} get secrets`",
         ),
         (
             "configmap",
-            "create it, or name another by TAC_KUBERNETES_CONFIG_MAP: "
-            "`{kubectl_here} get configmaps`",
+            "create it, or name another {by_config_map}: `{kubectl_here} get configmaps`",
         ),
         ("runAsNonRoot", "let the image name a user by number (`USER 65532` in its Dockerfile)"),
         ("", "`{kubectl_here} events --for pod/{pod}` tells more"),
@@ -114,18 +116,18 @@ _REMEDIES: Mapping[Stage, Sequence[tuple[str, str]]] = {
 def give_up(
     diagnosis: Diagnosis,
     *,
-    name: str,
     place: Place,
     waited_seconds: float,
     limit_seconds: float | None = None,
+    audience: Audience = Audience.STEP,
 ) -> Verdict:
-    """Conclude about a Job of that name that waited longer than its patience, or in vain.
+    """Conclude about a Job that cannot get further, or stayed at its stage beyond the timeout.
 
-    `limit_seconds` is the patience, where it is not that of PATIENCE_SECONDS.
+    `limit_seconds` is the timeout, where it is not that of STAGE_TIMEOUT_SECONDS.
     """
     stage = diagnosis.stage
     limit = STAGE_TIMEOUT_SECONDS[stage] if limit_seconds is None else limit_seconds
-    facts = {"name": name, "image": diagnosis.image}
+    facts = {"name": diagnosis.job, "image": diagnosis.image}
     if diagnosis.hopeless:
         text = _IN_VAIN[stage].format_map(facts)
     else:
@@ -133,26 +135,28 @@ def give_up(
         text = f"{text} for {waited_seconds:.0f} s (limit {limit:.0f} s)"
     # Nothing is said of most Jobs that are only slow.
     what = f"{text}: {diagnosis.detail or 'Kubernetes does not say why'}"
-    remedy = _remedy(diagnosis, name=name, place=place)
+    remedy = _remedy(diagnosis, place, audience)
     return verdict.never_began(_REASONS[stage], what, remedy=remedy)
 
 
-def _remedy(diagnosis: Diagnosis, *, name: str, place: Place) -> str:
+def _remedy(diagnosis: Diagnosis, place: Place, audience: Audience) -> str:
     remedies = _REMEDIES[diagnosis.stage]
     found = next(text for words, text in remedies if re.search(words, diagnosis.detail))
     memory, cpu = diagnosis.memory, diagnosis.cpu
     given = " and ".join(filter(None, (memory, cpu)))
-    return found.format(
-        kubectl=place.kubectl,
-        kubectl_here=place.kubectl_here,
-        namespace=place.namespace,
-        name=quote(name),
-        pod=quote(diagnosis.pod),
-        image=quote(diagnosis.image),
-        now=f" (now {given})" if given else "",
-        now_memory=f" (now {memory})" if memory else "",
-        now_cpu=f" (now {cpu})" if cpu else "",
-    )
+    facts = {
+        **WHERE_IT_IS_SET[audience],
+        "kubectl": place.kubectl,
+        "kubectl_here": place.kubectl_here,
+        "namespace": place.namespace,
+        "name": quote(diagnosis.job),
+        "pod": quote(diagnosis.pod),
+        "image": quote(diagnosis.image),
+        "now": f" (now {given})" if given else "",
+        "now_memory": f" (now {memory})" if memory else "",
+        "now_cpu": f" (now {cpu})" if cpu else "",
+    }
+    return found.format_map(facts)
 
 
 _CUT_SHORT: Mapping[Reason, tuple[str, str]] = {
@@ -162,7 +166,7 @@ _CUT_SHORT: Mapping[Reason, tuple[str, str]] = {
     ),
     Reason.PREEMPTED: (
         "had to give way to a pod of higher priority",
-        "add a node, or give the pods another priorityClassName in TAC_KUBERNETES_POD_PATCH",
+        "add a node, or give the pods another priorityClassName in {set_pod}",
     ),
     Reason.NODE_LOST: (
         "lost with its node",
@@ -170,7 +174,7 @@ _CUT_SHORT: Mapping[Reason, tuple[str, str]] = {
     ),
     Reason.OUT_OF_DISK: (
         "used more disk than it may",
-        "raise its limit in TAC_KUBERNETES_POD_PATCH, or let it write less; log: {log}",
+        "raise its limit in {set_pod}, or let it write less; log: {log}",
     ),
     Reason.FAILED: ("failed as often as it may", "`{kubectl_here} describe job/{job}`; log: {log}"),
     Reason.DEADLINE: (
@@ -180,8 +184,7 @@ _CUT_SHORT: Mapping[Reason, tuple[str, str]] = {
 }
 _KILLED = "its node, or somebody, killed it: `{kubectl_here} events --for pod/{pod}`; log: {log}"
 _PERHAPS_NO_MEMORY = (
-    "if it ran out, give it more memory, in its task or by TAC_MEMORY (now {limit}); "
-    f"if not, {_KILLED}"
+    f"if it ran out, give it more memory, {{in_its_memory}} (now {{limit}}); if not, {_KILLED}"
 )
 _FAILED = "`{kubectl_here} describe job/{job}` tells more; log: {log}"
 _REMEDIES_OF_ITS_END: Mapping[Reason, str] = {
@@ -190,23 +193,24 @@ _REMEDIES_OF_ITS_END: Mapping[Reason, str] = {
     Reason.PERHAPS_OUT_OF_MEMORY: _PERHAPS_NO_MEMORY,
 }
 _NO_MEMORY = (
-    "its node had no memory left for it: ask for what it needs, in its task or by TAC_MEMORY; "
-    "log: {log}"
+    "its node had no memory left for it: ask for what it needs, {in_its_memory}; log: {log}"
 )
-_NOT_IN_IMAGE = (
-    "build the program into the image {image!r}, name another (`--image`), "
-    "or mend the command at the top of {log}"
-)
+_NOT_IN_IMAGE: Mapping[Audience, str] = {
+    Audience.STEP: "build the program into the image {image!r}, name another {by_image}, "
+    "or mend the command at the top of {log}",
+    Audience.JOB_TASK: "build the program into the image {image!r}, name another {by_image}, "
+    "or mend the command in spec_schema",
+}
 
 
 def conclude(
     diagnosis: Diagnosis,
     tail: Sequence[str],
     *,
-    job: str,
     place: Place,
     log: str,
     stop: Stop = Stop.NOT_ASKED,
+    audience: Audience = Audience.STEP,
 ) -> Verdict:
     """Conclude about a Job that is over, from the last lines of its log, which is at `log`.
 
@@ -217,9 +221,10 @@ def conclude(
     """
     ending = diagnosis.ending or Ending()
     facts = {
+        **WHERE_IT_IS_SET[audience],
         "kubectl": place.kubectl,
         "kubectl_here": place.kubectl_here,
-        "job": quote(job),
+        "job": quote(diagnosis.job),
         "node": quote(diagnosis.node),
         "pod": quote(diagnosis.pod),
         "image": diagnosis.image,
@@ -227,66 +232,39 @@ def conclude(
         "log": log,
     }
     if diagnosis.stage is Stage.ENDED and diagnosis.reason is None:
-        return _of_its_own(diagnosis, ending, tail, job=job, facts=facts)
+        place_of_it = f"job/{diagnosis.job}"
+        if diagnosis.container:
+            place_of_it = f"container/{diagnosis.container} of {place_of_it}"
+        ended = exits.judge(replace(ending, place=place_of_it), tail, log=log, audience=audience)
+        return _with_remedy_of_kubernetes(ended, ending, facts)
     if stop is not Stop.NOT_ASKED:
         return exits.judge(replace(ending, stop=stop), tail, log=log)
-    return _of_others(diagnosis, ending, job=job, facts=facts)
+    return _not_by_itself(diagnosis, ending.seconds, audience, facts)
 
 
-def _of_its_own(
-    diagnosis: Diagnosis,
-    ending: Ending,
-    tail: Sequence[str],
-    *,
-    job: str,
-    facts: Mapping[str, str],
-) -> Verdict:
-    place = f"container/{diagnosis.container} of job/{job}" if diagnosis.container else f"job/{job}"
-    ended = exits.judge(replace(ending, place=place), tail, log=facts["log"])
-    if remedy := _REMEDIES_OF_ITS_END.get(ended.reason):
-        return replace(ended, remedy=remedy.format_map(facts))
+def _with_remedy_of_kubernetes(ended: Verdict, ending: Ending, facts: Mapping[str, str]) -> Verdict:
+    """Put kubectl's commands in the place of a remedy that holds on any machine."""
+    remedy = _REMEDIES_OF_ITS_END.get(ended.reason)
     if ended.reason is Reason.OUT_OF_MEMORY and not ending.memory_limit:
-        return replace(ended, remedy=_NO_MEMORY.format_map(facts))
-    return ended
+        remedy = _NO_MEMORY
+    return replace(ended, remedy=remedy.format_map(facts)) if remedy else ended
 
 
-def _of_others(
-    diagnosis: Diagnosis, ending: Ending, *, job: str, facts: Mapping[str, str]
+def _not_by_itself(
+    diagnosis: Diagnosis, seconds: float, audience: Audience, facts: Mapping[str, str]
 ) -> Verdict:
-    reason, seconds = diagnosis.reason or Reason.LOST, ending.seconds
+    """Conclude about a Job whose program did not begin, or did not end by itself."""
+    reason, job = diagnosis.reason or Reason.LOST, f"job/{diagnosis.job}"
     if reason is Reason.CANNOT_START:
-        what = f"could not be started in job/{job}: {diagnosis.detail}"
-        return verdict.never_began(reason, what, remedy=_NOT_IN_IMAGE.format_map(facts))
+        what = f"could not be started in {job}: {diagnosis.detail}"
+        remedy = _NOT_IN_IMAGE[audience].format_map(facts)
+        return verdict.never_began(reason, what, remedy=remedy)
     if reason is Reason.CANCELLED:
-        how = f"cancelled by {diagnosis.detail}"
-        what = f"job/{job} was deleted"
+        how, what = f"cancelled by {diagnosis.detail}", f"{job} was deleted"
         return verdict.cut_short(reason, how, what, seconds=seconds, remedy=FINISHED_IS_KEPT)
     if reason is Reason.LOST:
         remedy = "another driver, or somebody by hand, deleted it"
         return verdict.lost(diagnosis.detail, seconds=seconds, log=facts["log"], remedy=remedy)
     how, remedy = _CUT_SHORT[reason]
-    what = f"job/{job}: {diagnosis.detail}"
+    what = f"{job}: {diagnosis.detail}"
     return verdict.cut_short(reason, how, what, seconds=seconds, remedy=remedy.format_map(facts))
-
-
-# Where a person mends what tac's settings say of steps, and a task of Luigi's kind says itself.
-_IN_A_TASK = (
-    ("in its task or by TAC_MEMORY", "in spec_schema"),
-    ("TAC_MEMORY", "the memory in spec_schema"),
-    ("TAC_CPU", "the processors in spec_schema"),
-    ("TAC_KUBERNETES_POD_PATCH", "spec_schema"),
-    ("the pod patch", "spec_schema"),
-    ("by TAC_KUBERNETES_SERVICE_ACCOUNT", "in spec_schema"),
-    ("by TAC_KUBERNETES_SECRET", "in spec_schema"),
-    ("by TAC_KUBERNETES_CONFIG_MAP", "in spec_schema"),
-    ("(`--image`)", "in spec_schema"),
-    ("`--image`", "spec_schema"),
-)
-_COMMAND = re.compile(r"the command at the top of \S+")
-
-
-def foreign_remedy(remedy: str) -> str:
-    """Write a remedy for a step as one for a pod that its task describes."""
-    for words, ours in _IN_A_TASK:
-        remedy = remedy.replace(words, ours)
-    return _COMMAND.sub("the command in spec_schema", remedy)

@@ -1,16 +1,19 @@
 """Jobs that try again by themselves, and programs whose exit codes are their own."""
 
+import re
+from collections import defaultdict
 from dataclasses import replace
 
 import pytest
 
+from tac import exits
 from tac.exits import Ending, Stop, judge
 from tac.kubernetes.diagnosis import verdicts
 from tac.kubernetes.diagnosis.diagnose import diagnose
 from tac.kubernetes.diagnosis.stage import Diagnosis, Stage
-from tac.kubernetes.diagnosis.verdicts import conclude, foreign_remedy
+from tac.kubernetes.diagnosis.verdicts import conclude, give_up
 from tac.kubernetes.place import Place
-from tac.verdict import Reason
+from tac.verdict import WHERE_IT_IS_SET, Audience, Reason
 from tests.support import recordings
 
 PLACE = Place("c", "ns", "https://k.example")
@@ -25,6 +28,10 @@ def told(name, *, limit=0):
             job["spec"]["backoffLimit"] = limit
             job["status"]["conditions"] = []
     return diagnose(story.job, story.pods, story.events, now=story.now, was=story.was)
+
+
+def concluded(diagnosis):
+    return conclude(diagnosis, ["so"], place=PLACE, log=LOG, audience=Audience.JOB_TASK)
 
 
 @pytest.mark.parametrize(
@@ -64,15 +71,15 @@ def test_exit_codes_of_others_mean_success_or_failure(code, oom, reason, detail)
 
 def test_a_program_of_others_that_was_killed_under_a_limit_perhaps_ran_out_of_memory():
     ending = Ending(exit_code=137, memory_limit="1Gi", seconds=1, own_exit_codes=True)
-    diagnosis = replace(told("exit-137"), pod="POD", ending=ending)
+    diagnosis = replace(told("exit-137"), job="x-1", pod="POD", ending=ending)
 
-    verdict = conclude(diagnosis, ["so"], job="x-1", place=PLACE, log=LOG)
+    verdict = concluded(diagnosis)
 
     assert verdict.detail == (
         "killed by exit code 137 (SIGKILL) in job/x-1 after 1.0 s, under a memory limit of 1Gi "
         "and for no reason that is given, perhaps out of memory: so"
     )
-    assert foreign_remedy(str(verdict.remedy)) == (
+    assert verdict.remedy == (
         "if it ran out, give it more memory, in spec_schema (now 1Gi); "
         "if not, its node, or somebody, killed it: "
         "`kubectl --context c --namespace ns events --for pod/POD`; log: /logs/x.log"
@@ -86,9 +93,9 @@ def test_whoever_was_told_to_stop_has_not_succeeded():
 
 
 def test_a_failure_of_others_has_a_remedy_that_can_be_pasted():
-    diagnosis = replace(told("exit-2"), ending=Ending(exit_code=2, seconds=1, own_exit_codes=True))
+    ending = Ending(exit_code=2, seconds=1, own_exit_codes=True)
 
-    verdict = conclude(diagnosis, ["so"], job="x-1", place=PLACE, log=LOG)
+    verdict = concluded(replace(told("exit-2"), job="x-1", ending=ending))
 
     assert verdict.message("x") == (
         "step/x: failed with exit code 2 in job/x-1 after 1.0 s: so\n"
@@ -120,7 +127,7 @@ def test_a_job_that_has_failed_as_often_as_it_may_has_failed():
         detail="its backoffLimit is 1",
         job=without_pods.job,
     )
-    verdict = conclude(without_pods, [], job="x-1", place=PLACE, log=LOG)
+    verdict = concluded(replace(without_pods, job="x-1"))
     assert verdict.message("x") == (
         "step/x: failed as often as it may after 0.0 s: job/x-1: its backoffLimit is 1\n"
         "Hint: `kubectl --context c --namespace ns describe job/x-1`; log: /logs/x.log"
@@ -152,35 +159,77 @@ def test_a_container_that_is_restarted_is_waited_for(initial):
     assert found.makes_progress or not initial
 
 
-def remedies():
-    tables = [text for table in verdicts._REMEDIES.values() for _, text in table]
-    cut_short = [text for _, text in verdicts._CUT_SHORT.values()]
-    others = [
-        *verdicts._REMEDIES_OF_ITS_END.values(),
-        verdicts._NO_MEMORY,
-        verdicts._NOT_IN_IMAGE,
-    ]
-    memory = judge(
-        Ending(exit_code=1, oom_killed=True, memory_limit="1Gi", own_exit_codes=True), [], log=LOG
-    )
-    return [*tables, *cut_short, *others, memory.remedy]
+JOB_TASK = WHERE_IT_IS_SET[Audience.JOB_TASK]
 
 
-@pytest.mark.parametrize("remedy", remedies())
-def test_no_remedy_for_a_pod_of_others_names_what_only_steps_have(remedy):
-    text = foreign_remedy(remedy)
-
-    assert "TAC_" not in text
-    assert "`--image`" not in text
-    assert "pod patch" not in text
-    assert "top of" not in text
+def templates():
+    """Every remedy that a KubernetesJobTask may be given, with its fields."""
+    yield from (text for table in verdicts._REMEDIES.values() for _, text in table)
+    yield from (text for _, text in verdicts._CUT_SHORT.values())
+    yield from verdicts._REMEDIES_OF_ITS_END.values()
+    yield from (verdicts._NO_MEMORY, verdicts._NOT_IN_IMAGE[Audience.JOB_TASK], exits._MORE_MEMORY)
 
 
-def test_a_remedy_for_a_pod_of_others_names_its_description():
-    assert foreign_remedy("set or lower TAC_MEMORY and TAC_CPU (now 4Ti and 2), or raise it") == (
-        "set or lower the memory in spec_schema and the processors in spec_schema "
-        "(now 4Ti and 2), or raise it"
-    )
-    assert foreign_remedy("name another (`--image`), or mend the command at the top of /x.log") == (
-        "name another in spec_schema, or mend the command in spec_schema"
-    )
+@pytest.mark.parametrize("template", [*templates()])
+def test_no_remedy_for_a_job_task_names_what_only_steps_have(template):
+    facts = defaultdict(lambda: "x", JOB_TASK)
+
+    for text in (template, template.format_map(facts)):
+        assert not re.search("TAC_|--image|pod patch|top of", text)
+
+
+def test_each_audience_has_a_word_for_all_that_remedies_name():
+    assert {frozenset(words) for words in WHERE_IT_IS_SET.values()} == {frozenset(JOB_TASK)}
+    assert {*WHERE_IT_IS_SET} == {*Audience}
+
+
+@pytest.mark.parametrize(
+    ("story", "remedy"),
+    [
+        (
+            "quota-wants-requests",
+            "set or lower the memory in spec_schema and the processors in spec_schema, "
+            "or raise the quota: `kubectl --context c --namespace ns describe resourcequota`",
+        ),
+        (
+            "limit-range",
+            "change the memory in spec_schema or the processors in spec_schema (now 64Mi): "
+            "`kubectl --context c --namespace ns describe limitrange`",
+        ),
+        (
+            "unschedulable-memory",
+            "lower the memory in spec_schema (now 4Ti) or add a node: "
+            "`kubectl --context c describe nodes`",
+        ),
+        ("invalid-image-name", "spec_schema names another"),
+        (
+            "missing-secret",
+            "create it, or name another in spec_schema: "
+            "`kubectl --context c --namespace ns get secrets`",
+        ),
+    ],
+)
+def test_a_job_task_that_does_not_start_is_mended_in_its_description(story, remedy):
+    ended = give_up(told(story), place=PLACE, waited_seconds=1, audience=Audience.JOB_TASK)
+
+    assert ended.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("story", "remedy"),
+    [
+        ("oom-killed", "give it more memory, in spec_schema (now 64Mi); log: /logs/x.log"),
+        (
+            "missing-program",
+            "build the program into the image 'docker.io/library/actor:tac', name another "
+            "in spec_schema, or mend the command in spec_schema",
+        ),
+        ("evicted-disk", "raise its limit in spec_schema, or let it write less; log: /logs/x.log"),
+        (
+            "preempted",
+            "add a node, or give the pods another priorityClassName in spec_schema",
+        ),
+    ],
+)
+def test_a_job_task_that_failed_is_mended_in_its_description(story, remedy):
+    assert concluded(told(story)).remedy == remedy

@@ -138,7 +138,7 @@ OVER = {
 
 
 def conclusion(found, tail=("reading", "Error: this"), **more):
-    return conclude(found, tail, job="story-1", place=PLACE, log=LOG, **more)
+    return conclude(found, tail, place=PLACE, log=LOG, **more)
 
 
 @pytest.mark.parametrize("story", OVER)
@@ -286,7 +286,7 @@ REASONS = {
 
 def given_up(found, **more):
     waited = STAGE_TIMEOUT_SECONDS[found.stage] + 0.4
-    return give_up(found, name="story-1", place=PLACE, waited_seconds=waited, **more)
+    return give_up(found, place=PLACE, waited_seconds=waited, **more)
 
 
 @pytest.mark.parametrize("story", WAITS)

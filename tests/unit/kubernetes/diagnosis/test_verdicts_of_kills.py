@@ -16,7 +16,7 @@ PLACE = Place("dc", "flights", "https://k.example")
 
 
 def conclusion(found):
-    return conclude(found, ("reading", "Error: this"), job="story-1", place=PLACE, log=LOG)
+    return conclude(found, ("reading", "Error: this"), place=PLACE, log=LOG)
 
 
 def killed(found, *, limit="64Mi"):
