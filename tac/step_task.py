@@ -15,8 +15,8 @@ from luigi.task import flatten
 from tac import memory_history, names, runners, settings, verdict
 from tac.luigi_task import StoppableTask
 from tac.quantities import more_memory
+from tac.request import RunRequest
 from tac.retry import run_attempts, step_budgets
-from tac.runners.command import Command
 from tac.signals import stopped_by_signals
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class StepTask(StoppableTask):
         self, name: str, attempt: int, memory: str, stop: threading.Event
     ) -> verdict.Verdict:
         log = self._log(name)
-        command = Command(
+        request = RunRequest(
             name=name,
             argv=self.command(),
             environment=settings.child_environment(),
@@ -175,7 +175,7 @@ class StepTask(StoppableTask):
             self.tell_progress(line, log)
 
         with self.last_word_told():
-            ended = runners.shared().run(command, follow=follow, stop=stop)
+            ended = runners.shared().run(request, follow=follow, stop=stop)
         if not ended.succeeded:
             return ended
         # The step has ended just now: what a listing said before it did does not count.

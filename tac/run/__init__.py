@@ -24,7 +24,7 @@ from tac.run.messages import place_of
 from tac.run.not_run import SchedulerState, why_not_run
 from tac.run.outcome import FailedTask, Outcome, outcome_of
 from tac.run.warned import warnings_once
-from tac.runners.command import Runner
+from tac.runners.runner import Runner
 from tac.scheduler.local import LocalScheduler
 from tac.scheduler.remote import PatientScheduler
 from tac.signals import Terminated, interrupted_again, orderly

@@ -17,7 +17,7 @@ from tac.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tac.runners.command import Runner
+    from tac.runners.runner import Runner
 
 
 NAMES = ("local", "docker", "kubernetes")

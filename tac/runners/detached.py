@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tac.log_file import Log
-    from tac.runners.command import Command
+    from tac.request import RunRequest
     from tac.verdict import Verdict
 
 
@@ -46,21 +46,21 @@ class DetachedRunner(ABC):
         self._leave = True
 
     def run(
-        self, command: Command, *, follow: Callable[[str], None], stop: threading.Event
+        self, request: RunRequest, *, follow: Callable[[str], None], stop: threading.Event
     ) -> Verdict:
         """Run the command to its end: see `tac.runners.Runner`."""
         if stop.is_set() or self._closed.is_set():
             return verdict.stopped_before_start()
         try:
-            log = open_log(command)
+            log = open_log(request)
         except (TacError, OSError) as error:
-            return not_started(error, str(command.log))
+            return not_started(error, str(request.log))
         with log, self._counted():
-            return self._attempt(command, log, follow, stop)
+            return self._attempt(request, log, follow, stop)
 
     @abstractmethod
     def _attempt(
-        self, command: Command, log: Log, follow: Callable[[str], None], stop: threading.Event
+        self, request: RunRequest, log: Log, follow: Callable[[str], None], stop: threading.Event
     ) -> Verdict:
         """Run the command to its end, and say what it came to."""
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from tac.kubernetes.place import Place
     from tac.log_file import Log
-    from tac.runners.command import Command
+    from tac.request import RunRequest
     from tac.verdict import Verdict
 
 
@@ -61,17 +61,17 @@ class KubernetesRunner(DetachedRunner):
         return f"kubernetes: context {place.context}, namespace {place.namespace}, {place.server}"
 
     def _attempt(
-        self, command: Command, log: Log, follow: Callable[[str], None], stop: threading.Event
+        self, request: RunRequest, log: Log, follow: Callable[[str], None], stop: threading.Event
     ) -> Verdict:
         try:
-            opened = LogWriter(log, follow, command.located)
+            opened = LogWriter(log, follow, request.located)
         except OSError as error:
-            return not_started(error, str(command.log))
+            return not_started(error, str(request.log))
         with opened as writer:
             try:
-                session, order = self._order(command)
+                session, order = self._order(request)
             except TacError as error:
-                return verdict.cannot_start(error.message, log=str(command.log), remedy=error.hint)
+                return verdict.cannot_start(error.message, log=str(request.log), remedy=error.hint)
             return JobAttempt(session, order, writer, stop).run()
 
     def close(self) -> None:
@@ -121,26 +121,26 @@ class KubernetesRunner(DetachedRunner):
                     multiprocessing.util.Finalize(None, self.close, exitpriority=0)
             return self._session, self._terms
 
-    def _order(self, command: Command) -> tuple[Session, Order]:
-        self._check_store(command.output)
+    def _order(self, request: RunRequest) -> tuple[Session, Order]:
+        self._check_store(request.output)
         session, terms = self._meet()
-        self._refuse_secrets(session.client.place, *command.argv)
+        self._refuse_secrets(session.client.place, *request.argv)
         work = Work(
             "",
-            tuple(str(word) for word in command.argv),
-            command.environment,
-            output=command.output,
-            memory=command.memory,
-            cpu=command.cpu,
+            tuple(str(word) for word in request.argv),
+            request.environment,
+            output=request.output,
+            memory=request.memory,
+            cpu=request.cpu,
         )
         digest = work_digest(work, terms)
-        work = replace(work, name=f"{names.step_of(command.name)}-{digest}")
+        work = replace(work, name=f"{names.step_of(request.name)}-{digest}")
         return session, Order(
-            command.name,
+            request.name,
             digest,
             build_job(work, terms),
-            str(command.log),
-            is_done=(lambda: _is_there(command.output)) if command.output else None,
+            str(request.log),
+            is_done=(lambda: _is_there(request.output)) if request.output else None,
         )
 
     def _refuse_secrets(self, place: Place, *words: str) -> None:

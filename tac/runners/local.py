@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tac.log_file import Log
-    from tac.runners.command import Command
+    from tac.request import RunRequest
     from tac.runners.server_process import StartedStep
     from tac.verdict import Verdict
 
@@ -93,21 +93,21 @@ class LocalRunner:
         return ""
 
     def run(
-        self, command: Command, *, follow: Callable[[str], None], stop: threading.Event
+        self, request: RunRequest, *, follow: Callable[[str], None], stop: threading.Event
     ) -> Verdict:
         """Run the command to its end: see `tac.runners.Runner`."""
         if stop.is_set():
             return verdict.stopped_before_start()
         try:
-            request = self._request(command)
-            log = open_log(command)
-            request["log_is"] = log.identity()
+            message = self._message(request)
+            log = open_log(request)
+            message["log_is"] = log.identity()
         except (TacError, OSError) as error:
-            return not_started(error, str(command.log))
+            return not_started(error, str(request.log))
         began = time.monotonic()
         with log:
-            news = self._news(request, log, follow, stop)
-            return _verdict(news, log.tail(), str(command.log), time.monotonic() - began)
+            news = self._news(message, log, follow, stop)
+            return _verdict(news, log.tail(), str(request.log), time.monotonic() - began)
 
     def close(self) -> None:
         """End the servers and what still runs."""
@@ -126,7 +126,7 @@ class LocalRunner:
 
     def _news(
         self,
-        request: Mapping[str, Any],
+        message: Mapping[str, Any],
         log: Log,
         follow: Callable[[str], None],
         stop: threading.Event,
@@ -136,12 +136,12 @@ class LocalRunner:
         while True:
             tried += 1
             try:
-                server = self._server(warm=bool(request["module"]))
+                server = self._server(warm=bool(message["module"]))
             except OSError as error:
                 return {"refused": error}
             if server is None:
                 return {"closed": True}
-            step = server.start(request)
+            step = server.start(message)
             try:
                 news = _watch(step, log, follow, stop)
             except BaseException:
@@ -162,26 +162,26 @@ class LocalRunner:
                 self._servers[warm] = server
             return server
 
-    def _request(self, command: Command) -> dict[str, Any]:
-        argv = [str(word) for word in command.argv]
-        warm = self._may_be_forked(command)
+    def _message(self, request: RunRequest) -> dict[str, Any]:
+        argv = [str(word) for word in request.argv]
+        warm = self._may_be_forked(request)
         if argv[0] == "python" and not warm:
             argv[0] = sys.executable
         return {
             "module": argv[2] if warm else "",
             "argv": argv[3:] if warm else argv,
-            "environment": dict(command.environment),
+            "environment": dict(request.environment),
             "directory": os.getcwd(),  # noqa: PTH109 - it travels as text
-            "log": str(command.log.absolute()),
+            "log": str(request.log.absolute()),
             "grace_seconds": self._grace_seconds,
         }
 
-    def _may_be_forked(self, command: Command) -> bool:
+    def _may_be_forked(self, request: RunRequest) -> bool:
         return (
             bool(self._preload)
-            and len(command.argv) > 2  # noqa: PLR2004 - python -m MODULE
-            and command.argv[:2] == ("python", "-m")
-            and _read_at_start(command.environment) == _read_at_start(self._environment)
+            and len(request.argv) > 2  # noqa: PLR2004 - python -m MODULE
+            and request.argv[:2] == ("python", "-m")
+            and _read_at_start(request.environment) == _read_at_start(self._environment)
             and not self._is_threaded()
         )
 

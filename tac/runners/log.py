@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tac.log_file import Log
-    from tac.runners.command import Command
+    from tac.request import RunRequest
     from tac.verdict import Verdict
 
 _NO_ROOM = {
@@ -29,15 +29,15 @@ _NO_ROOM = {
 """Limits of the system that another moment may not meet."""
 
 
-def open_log(command: Command) -> Log:
+def open_log(request: RunRequest) -> Log:
     """Open the log of a command that is about to begin, headed by what would run it by hand.
 
     Raises:
         ConfigError: a part of its path is a link, or something else than a file stands there.
         OSError: it cannot be made.
     """
-    again = f"  # attempt {command.attempt}" if command.attempt > 1 else ""
-    return begin_log(command.log, f"$ {shown(command.argv)}{again}")
+    again = f"  # attempt {request.attempt}" if request.attempt > 1 else ""
+    return begin_log(request.log, f"$ {shown(request.argv)}{again}")
 
 
 def shown(argv: Iterable[str]) -> str:

@@ -10,14 +10,14 @@ import sys
 import threading
 from pathlib import Path
 
-from tac.runners.command import Command
+from tac.request import RunRequest
 from tac.runners.local import LocalRunner
 from tests.support.processes import A_STEP, GRACE_SECONDS, PRELOAD, ignore
 
 
 def run(runner: LocalRunner, directory: Path, name: str, *words: str) -> None:
     environment = dict(os.environ)  # noqa: TID251 # a test's own children
-    command = Command(name, (*A_STEP, *words), environment, directory / f"{name}.log")
+    command = RunRequest(name, (*A_STEP, *words), environment, directory / f"{name}.log")
     verdict = runner.run(command, follow=ignore, stop=threading.Event())
     (directory / f"{name}.verdict").write_text(f"{verdict.message(name)}\n")
 

@@ -12,12 +12,12 @@ import threading
 from pathlib import Path
 
 from tac import runners, settings
-from tac.runners.command import Command
+from tac.request import RunRequest
 from tests.support.processes import ignore
 
 
 def run(directory: Path, name: str, output: str, *words: str) -> None:
-    command = Command(
+    command = RunRequest(
         f"{name}-0123456789ab",
         words,
         settings.child_environment(),

@@ -10,7 +10,8 @@ from typing import Any, Generic, TypeVar
 import pytest
 
 from tac import settings
-from tac.runners.command import Command, Runner
+from tac.request import RunRequest
+from tac.runners.runner import Runner
 from tac.verdict import Verdict
 from tests.support.processes import ignore
 
@@ -54,9 +55,9 @@ class Place(ABC, Generic[R]):
             self._runner.close()
         self._runner = None
 
-    def command(self, *argv: object, **more: Any) -> Command:
+    def command(self, *argv: object, **more: Any) -> RunRequest:
         values = {"environment": settings.child_environment(), "log": self.log, **more}
-        return Command(self.name, tuple(map(str, argv)), **values)
+        return RunRequest(self.name, tuple(map(str, argv)), **values)
 
     def run(self, *argv: object, follow: Callable[[str], None] = ignore, **more: Any) -> Verdict:
         return self.runner.run(self.command(*argv, **more), follow=follow, stop=self.stop)

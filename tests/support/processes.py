@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import pytest
 
-from tac.runners.command import Command
+from tac.request import RunRequest
 from tac.runners.local import LocalRunner
 from tac.verdict import Verdict
 
@@ -125,8 +125,8 @@ class Place:
         self.log = path / "x.log"
         self.stop = threading.Event()
 
-    def command(self, *argv: object, **more: str) -> Command:
-        return Command("x", tuple(map(str, argv)), {**self.variables, **more}, self.log)
+    def command(self, *argv: object, **more: str) -> RunRequest:
+        return RunRequest("x", tuple(map(str, argv)), {**self.variables, **more}, self.log)
 
     def run(self, *argv: object, follow: Callable[[str], None] = ignore, **more: str) -> Verdict:
         return self.runner.run(self.command(*argv, **more), follow=follow, stop=self.stop)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tac.log_file import Log
-    from tac.runners.command import Command
+    from tac.request import RunRequest
     from tac.verdict import Verdict
 
 
@@ -60,13 +60,13 @@ class DockerRunner(DetachedRunner):
         return f"docker: image {self._settings.image}"
 
     def _attempt(
-        self, command: Command, log: Log, follow: Callable[[str], None], stop: threading.Event
+        self, request: RunRequest, log: Log, follow: Callable[[str], None], stop: threading.Event
     ) -> Verdict:
         with contextlib.ExitStack() as stack:
             try:
-                attempt = self._prepare(command, Copy(log, follow), stop, stack)
+                attempt = self._prepare(request, Copy(log, follow), stop, stack)
             except (TacError, OSError) as error:
-                return not_begun(error, command)
+                return not_begun(error, request)
             return attempt.run()
 
     def close(self) -> None:
@@ -99,34 +99,34 @@ class DockerRunner(DetachedRunner):
             return self._session
 
     def _prepare(
-        self, command: Command, copy: Copy, stop: threading.Event, stack: contextlib.ExitStack
+        self, request: RunRequest, copy: Copy, stop: threading.Event, stack: contextlib.ExitStack
     ) -> ContainerAttempt:
         """Find what the container needs of this machine; `stack` gives back what is lent to it."""
         stack.enter_context(copy)
-        _refuse_secrets(*command.argv)
+        _refuse_secrets(*request.argv)
         chosen = self._settings
         argv, mounts = find_mounts(
-            [str(word) for word in command.argv],
-            Places(chosen.store, chosen.store_directory, command.log.absolute().parent),
-            output=command.output,
+            [str(word) for word in request.argv],
+            Places(chosen.store, chosen.store_directory, request.log.absolute().parent),
+            output=request.output,
         )
         session = self._meet()
-        defaults = self._defaults(command)
-        if command.cpu or defaults.cpu:
+        defaults = self._defaults(request)
+        if request.cpu or defaults.cpu:
             self._warn_if_no_limit(session.engine.host)
         on_s3 = any("s3://" in word for word in argv)
         if on_s3:
             check_endpoint(defaults)
         given = keys.mounted(
-            command.environment,
+            request.environment,
             s3=on_s3,
             http=any("http://" in word or "https://" in word for word in argv),
             beside=mounts,
         )
         mounts_of_keys, variables = stack.enter_context(given)
         sight = Sight((*mounts, *mounts_of_keys), variables)
-        container = build_container(command, argv, defaults, sight)
-        return ContainerAttempt(session, command, container, copy, stop)
+        container = build_container(request, argv, defaults, sight)
+        return ContainerAttempt(session, request, container, copy, stop)
 
     def _warn_if_no_limit(self, host: str) -> None:
         with self._changed:
@@ -138,7 +138,7 @@ class DockerRunner(DetachedRunner):
                 host,
             )
 
-    def _defaults(self, command: Command) -> ContainerDefaults:
+    def _defaults(self, request: RunRequest) -> ContainerDefaults:
         chosen, abilities = self._settings, self._abilities
         ids = ("0:0", ()) if abilities.rootless else _own_ids()
         return ContainerDefaults(
@@ -147,7 +147,7 @@ class DockerRunner(DetachedRunner):
             groups=ids[1],
             network=chosen.docker_network,
             s3_endpoint_url=chosen.container_s3_endpoint_url
-            or command.environment.get("AWS_ENDPOINT_URL_S3", ""),
+            or request.environment.get("AWS_ENDPOINT_URL_S3", ""),
             memory=chosen.memory_of(),
             cpu=chosen.cpu_of(),
             pids=chosen.docker_pids_limit,

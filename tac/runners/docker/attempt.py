@@ -43,7 +43,7 @@ from tac.verdict import Reason, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tac.runners.command import Command
+    from tac.request import RunRequest
     from tac.runners.docker.container import Container
 
 _log = logging.getLogger(__name__)
@@ -92,14 +92,14 @@ class ContainerAttempt:
     def __init__(
         self,
         session: DockerSession,
-        command: Command,
+        request: RunRequest,
         container: Container,
         copy: Copy,
         stop: threading.Event,
     ) -> None:
         self._session = session
         self._engine = session.engine
-        self._command = command
+        self._request = request
         self._container = container
         self._copy = copy
         self._stop = stop
@@ -222,7 +222,7 @@ class ContainerAttempt:
         """Whether a result that we did not wait for is one: a success whose output is there."""
         if state.id in self._session.read or state.exit_code != 0:
             return False
-        output = self._command.output
+        output = self._request.output
         if not output:
             return not state.name.endswith(STOPPED)
         return store_of(output).exists(output, fresh=True)
@@ -250,8 +250,8 @@ class ContainerAttempt:
             return replace(none, remedy=error.hint or none.remedy)
         if isinstance(error, _CannotStart) and error.code in {126, 127}:
             ending = exits.Ending(exit_code=error.code, image=self._session.image)
-            return exits.judge(ending, [error.message], log=str(self._command.log))
-        return not_begun(error, self._command)
+            return exits.judge(ending, [error.message], log=str(self._request.log))
+        return not_begun(error, self._request)
 
     # While it runs.
 
@@ -311,7 +311,7 @@ class ContainerAttempt:
     def _watched(self) -> Watched:
         return Watched(
             name=self._name.removesuffix(STOPPED),
-            command=self._command,
+            request=self._request,
             image=self._session.image,
             memory=self._container.memory,
             stopped=self._stopped,
@@ -361,9 +361,9 @@ class ContainerAttempt:
         return time.monotonic() - self._began
 
 
-def not_begun(error: TacError | OSError, command: Command) -> Verdict:
+def not_begun(error: TacError | OSError, request: RunRequest) -> Verdict:
     """Conclude from what stood in the way of a container."""
-    log = str(command.log)
+    log = str(request.log)
     if isinstance(error, OSError):
         return not_started(error, log)
     if isinstance(error, EngineAway):

@@ -21,7 +21,7 @@ from tac.runners.docker.mounts import absolute, is_local
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tac.runners.command import Command
+    from tac.request import RunRequest
     from tac.runners.docker.mounts import Mount
 
 S3_ENDPOINT = "tac/s3-endpoint"
@@ -113,7 +113,7 @@ class Container:
 
 
 def build_container(
-    command: Command, argv: Sequence[str], defaults: ContainerDefaults, sight: Sight
+    request: RunRequest, argv: Sequence[str], defaults: ContainerDefaults, sight: Sight
 ) -> Container:
     """Build the container of a command, whose words are `argv` there.
 
@@ -121,20 +121,20 @@ def build_container(
         ConfigError: a limit is no number.
     """
     work = names.digest(defaults.image, defaults.s3_endpoint_url, *map(without_credentials, argv))
-    memory = command.memory or defaults.memory
+    memory = request.memory or defaults.memory
     manifest = {
         "Image": defaults.image,
         "Entrypoint": [argv[0]],
         "Cmd": list(argv[1:]),
-        "Env": _environment(command.environment, defaults, sight),
+        "Env": _environment(request.environment, defaults, sight),
         "User": defaults.user,
         "StopSignal": "SIGTERM",
         "Labels": {
             **MANAGED,
-            STEP: command.name,
+            STEP: request.name,
             WORK: work,
-            ATTEMPT: str(command.attempt),
-            **_output(command.output, defaults),
+            ATTEMPT: str(request.attempt),
+            **_output(request.output, defaults),
         },
         "HostConfig": {
             "GroupAdd": list(defaults.groups),
@@ -145,12 +145,12 @@ def build_container(
             "SecurityOpt": _security(defaults.abilities),
             "LogConfig": {"Type": "json-file", "Config": LOG},
             **({"PidsLimit": defaults.pids} if defaults.pids else {}),
-            **_limits(memory, command.cpu or defaults.cpu, defaults.abilities),
+            **_limits(memory, request.cpu or defaults.cpu, defaults.abilities),
             **_network(defaults),
             **({"UsernsMode": "host"} if defaults.abilities.host_users else {}),
         },
     }
-    return Container(f"{command.name}-{work}-{command.attempt}", work, manifest, memory)
+    return Container(f"{request.name}-{work}-{request.attempt}", work, manifest, memory)
 
 
 def check_endpoint(defaults: ContainerDefaults) -> None:

@@ -20,7 +20,7 @@ from tac.verdict import Reason
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tac.runners.command import Command
+    from tac.request import RunRequest
     from tac.runners.docker.engine import State
     from tac.verdict import Verdict
 
@@ -58,7 +58,7 @@ class Watched:
     """What a driver knows of the container that it followed, beside what the engine tells."""
 
     name: str
-    command: Command
+    request: RunRequest
     image: str
     memory: str
     """How much this driver would have given; another one may have made the container."""
@@ -82,32 +82,32 @@ def conclude(watched: Watched, state: State, tail: Sequence[str]) -> Verdict:
             f"container/{watched.name} ended with exit code {state.exit_code} "
             "while the engine was away",
             seconds=state.seconds,
-            log=str(watched.command.log),
+            log=str(watched.request.log),
             remedy='`"live-restore": true` in /etc/docker/daemon.json lets containers '
             "outlive a restart of the engine",
         )
-    judged = exits.judge(_ending(watched, state), tail, log=str(watched.command.log))
+    judged = exits.judge(_ending(watched, state), tail, log=str(watched.request.log))
     if judged.reason in _OF_MEMORY and _had_less(watched, state):
         # With this driver's amount it may be enough, which is neither met yet nor to be raised.
         return verdict.lost(
             f"container/{watched.name} {_OF_MEMORY[judged.reason]}, and had been given "
             f"{_limit(watched, state)}",
             seconds=state.seconds,
-            log=str(watched.command.log),
+            log=str(watched.request.log),
             remedy=f"made anew it gets {watched.memory}",
         )
-    met = _limit_met(judged, watched.command, state, exits.last_words(tail))
-    return replace(judged, remedy=f"{met}; log: {watched.command.log}") if met else judged
+    met = _limit_met(judged, watched.request, state, exits.last_words(tail))
+    return replace(judged, remedy=f"{met}; log: {watched.request.log}") if met else judged
 
 
-def _limit_met(judged: Verdict, command: Command, state: State, words: exits.Words) -> str:
+def _limit_met(judged: Verdict, request: RunRequest, state: State, words: exits.Words) -> str:
     """Say which limit of its container a step has met, and what raises it; nothing: none.
 
     No engine tells it: what the system answers is all that the step's last words can hold.
     """
     if judged.reason not in _BY_ITSELF:
         return ""
-    in_tmp = HOME in words.text and not _names_a_file_of(command, words.text)
+    in_tmp = HOME in words.text and not _names_a_file_of(request, words.text)
     if state.tmp_bytes and _NO_SPACE in words.text and (in_tmp or not words.hint):
         elsewhere = "" if in_tmp else "unless the disk of its output is full (`df -h`): "
         return (
@@ -122,9 +122,9 @@ def _limit_met(judged: Verdict, command: Command, state: State, words: exits.Wor
     return ""
 
 
-def _names_a_file_of(command: Command, text: str) -> bool:
+def _names_a_file_of(request: RunRequest, text: str) -> bool:
     """Tell whether a text is of what lies here, where the container has it, and not in its /tmp."""
-    folders = {posixpath.dirname(word) for word in (*command.argv, command.output)}
+    folders = {posixpath.dirname(word) for word in (*request.argv, request.output)}
     return any(folder in text for folder in folders if folder.startswith(f"{HOME}/"))
 
 
@@ -146,7 +146,7 @@ def conclude_unseen(watched: Watched, error: TacError) -> Verdict:
     return verdict.lost(
         error.message,
         seconds=watched.seconds,
-        log=str(watched.command.log),
+        log=str(watched.request.log),
         remedy=f"{place} may still run, and the next run of the same command goes on with it",
     )
 
@@ -163,7 +163,7 @@ def _ended_with_the_engine(watched: Watched, state: State) -> bool:
 
 def _by_its_output(watched: Watched, what: str, remedy: str) -> Verdict:
     """Believe the output if it is there; without it nobody knows how the step would have ended."""
-    output, log, seconds = watched.command.output, str(watched.command.log), watched.seconds
+    output, log, seconds = watched.request.output, str(watched.request.log), watched.seconds
     try:
         if output and store_of(output).exists(output, fresh=True):
             return exits.judge(exits.Ending(exit_code=0, seconds=seconds), (), log=log)

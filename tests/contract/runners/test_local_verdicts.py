@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tac.runners.command import Command
+from tac.request import RunRequest
 from tac.runners.local import LocalRunner
 from tac.verdict import Phase, Reason
 from tests.support.processes import A_STEP, REPOSITORY, ended, ignore, pids_in, place, until
@@ -62,7 +62,7 @@ def test_what_cannot_start_says_so(at, argv, said):
 
 def test_a_log_that_cannot_be_made_is_why_a_step_did_not_start(at):
     (at.path / "file").write_text("in the way")
-    command = Command("x", ("true",), at.variables, at.path / "file" / "x.log")
+    command = RunRequest("x", ("true",), at.variables, at.path / "file" / "x.log")
 
     verdict = at.runner.run(command, follow=ignore, stop=at.stop)
 

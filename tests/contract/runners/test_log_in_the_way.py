@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tac import settings
+from tac.request import RunRequest
 from tac.runners import step_server
-from tac.runners.command import Command
 from tac.runners.local import LocalRunner
 from tac.verdict import Phase, Reason
 from tests.support.processes import Place, environment, ignore, place
@@ -121,7 +121,7 @@ def test_a_directory_for_logs_that_the_settings_name_may_be_a_link(tmp_path, mon
     log = settings.current().log_directory / "x.log"
     settings.current.cache_clear()
     runner = LocalRunner(environment=environment(str(tmp_path)))
-    command = Command("x", ("echo", "so"), environment(str(tmp_path)), log)
+    command = RunRequest("x", ("echo", "so"), environment(str(tmp_path)), log)
 
     verdict = runner.run(command, follow=ignore, stop=threading.Event())
     runner.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tac.runners.command import Command
+from tac.request import RunRequest
 from tac.verdict import Reason
 from tests.support.processes import A_STEP, REPOSITORY, children, place, until
 
@@ -29,7 +29,7 @@ def test_a_hundred_steps_at_once_keep_their_words_and_codes(at):
     def run(number):
         told: list[str] = []
         argv = (*A_STEP, "exit", str(number % 60), f"I am {number}")
-        command = Command(f"step-{number}", argv, at.variables, at.path / f"{number}.log")
+        command = RunRequest(f"step-{number}", argv, at.variables, at.path / f"{number}.log")
         verdict = at.runner.run(command, follow=told.append, stop=at.stop)
         return verdict.exit_code, told
 
@@ -97,7 +97,7 @@ def test_a_second_attempt_tells_its_own_words_only(at):
     for attempt, words in [(1, "one"), (2, "two")]:
         told: list[str] = []
         argv = ("sh", "-c", f"printf {words}; exit 75")
-        command = Command("x", argv, at.variables, at.log, attempt)
+        command = RunRequest("x", argv, at.variables, at.log, attempt)
         verdict = at.runner.run(command, follow=told.append, stop=at.stop)
 
         assert (told, verdict.detail.rpartition(": ")[2]) == ([words], words)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tac.runners.command import Command
+from tac.request import RunRequest
 from tac.runners.docker import DockerRunner
 from tac.runners.kubernetes import KubernetesRunner
 from tac.verdict import Reason
@@ -22,7 +22,7 @@ def run(runner, log, *, stopped=False):
     stop = threading.Event()
     if stopped:
         stop.set()
-    return runner.run(Command("x", ("true",), {}, log), follow=print, stop=stop)
+    return runner.run(RunRequest("x", ("true",), {}, log), follow=print, stop=stop)
 
 
 def test_a_log_that_cannot_be_made_is_why_a_step_did_not_start(runner, tmp_path):

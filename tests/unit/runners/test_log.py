@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tac.runners.command import Command
+from tac.request import RunRequest
 from tac.runners.log import open_log, shown
 
 
-def command(tmp_path: Path, **more) -> Command:
+def command(tmp_path: Path, **more) -> RunRequest:
     values = {"name": "x", "argv": ("echo", "a b"), "environment": {}, "log": tmp_path / "x.log"}
-    return Command(**{**values, **more})
+    return RunRequest(**{**values, **more})
 
 
 def write(path: Path, data: bytes) -> None:

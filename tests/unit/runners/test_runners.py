@@ -4,7 +4,7 @@ import pytest
 
 from tac import runners
 from tac.errors import ConfigError
-from tac.runners.command import Command
+from tac.request import RunRequest
 from tac.runners.local import LocalRunner
 from tac.runners.step_server import pack, unpack
 
@@ -31,7 +31,7 @@ def test_a_process_has_one_runner_until_another_is_used():
 
 def test_a_command_shows_nothing_of_its_environment_nor_of_its_words(tmp_path):
     argv = ("fetch", "--source", "https://bob:hush@host/x")
-    command = Command("x", argv, {"AWS_SECRET_ACCESS_KEY": "hush"}, tmp_path / "x.log")
+    command = RunRequest("x", argv, {"AWS_SECRET_ACCESS_KEY": "hush"}, tmp_path / "x.log")
 
     assert "hush" not in repr(command)
 

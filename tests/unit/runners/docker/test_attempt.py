@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 
 from tac.errors import StorageUnavailable, TacError
-from tac.runners.command import Command
+from tac.request import RunRequest
 from tac.runners.docker.attempt import not_begun
 
 UNSEEN = 'invalid mount config for type "bind": bind source path does not exist: '
-COMMAND = Command("x", ("true",), {}, Path("/s/x.log"))
+COMMAND = RunRequest("x", ("true",), {}, Path("/s/x.log"))
 
 
 @pytest.mark.parametrize(

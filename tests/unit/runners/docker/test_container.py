@@ -3,7 +3,7 @@ import re
 import pytest
 
 from tac.errors import ConfigError
-from tac.runners.command import Command
+from tac.request import RunRequest
 from tac.runners.docker import DockerRunner
 from tac.runners.docker.container import (
     Abilities,
@@ -24,7 +24,7 @@ def command(tmp_path, **more):
         "output": "/s/out.parquet",
         **more,
     }
-    return Command("average-5d2f8a3b9c1e", ARGV, **values)
+    return RunRequest("average-5d2f8a3b9c1e", ARGV, **values)
 
 
 def test_a_command_becomes_a_container_with_no_more_rights_than_it_needs(tmp_path):

@@ -2,14 +2,14 @@ import datetime as dt
 
 import pytest
 
-from tac.runners.command import Command
+from tac.request import RunRequest
 from tac.runners.docker.log import Copy, Heard
 from tac.runners.log import open_log
 
 
 @pytest.fixture
 def copied(tmp_path):
-    command = Command("x", ("true",), {}, tmp_path / "x.log")
+    command = RunRequest("x", ("true",), {}, tmp_path / "x.log")
     told: list[str] = []
     with open_log(command) as log, Copy(log, told.append) as copy:
         yield copy, told, lambda: command.log.read_text().partition("\n")[2]

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tac.errors import TacError
-from tac.runners.command import Command
+from tac.request import RunRequest
 from tac.runners.docker.engine import State
 from tac.runners.docker.verdicts import Watched, conclude, conclude_unseen, conclude_without_it
 from tac.verdict import Reason
@@ -15,10 +15,10 @@ def output(tmp_path):
 
 
 def watched(output, **more):
-    command = Command("x", ("true",), {}, output.parent / "x.log", output=str(output))
+    request = RunRequest("x", ("true",), {}, output.parent / "x.log", output=str(output))
     values = {
         "name": "x-1",
-        "command": command,
+        "request": request,
         "image": "tac",
         "memory": "2Gi",
         "stopped": False,
@@ -231,11 +231,11 @@ FULL = "No space left on device"
     ],
 )
 def test_what_met_a_limit_of_its_container_is_told_what_raises_it(output, code, said, expected):
-    command = Command("x", ("cp", "/tmp/here/in.csv"), {}, output.parent / "x.log")
+    request = RunRequest("x", ("cp", "/tmp/here/in.csv"), {}, output.parent / "x.log")
     ended = replace(state(code), pids=40, tmp_bytes=8 << 20)
 
-    verdict = conclude(watched(output, command=command), ended, said)
-    unlimited = conclude(watched(output, command=command), state(code), said)
+    verdict = conclude(watched(output, request=request), ended, said)
+    unlimited = conclude(watched(output, request=request), state(code), said)
 
     log = f"; log: {output.parent}/x.log"
     assert verdict.remedy == (unlimited.remedy if expected is None else expected + log)
