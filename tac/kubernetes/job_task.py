@@ -25,8 +25,9 @@ from luigi.task import flatten
 from tac import names, settings, verdict
 from tac.errors import ConfigError, Conflict, NotFound, StepFailed, TacError
 from tac.kubernetes.attempt.attempt import JobAttempt
-from tac.kubernetes.attempt.context import Order
+from tac.kubernetes.attempt.context import AttemptContext, Order
 from tac.kubernetes.attempt.session_pool import SessionKey, acquire_session
+from tac.kubernetes.attempt.timeouts import Timeouts
 from tac.kubernetes.manifests.pod_spec_job import PodSpecJob, build_pod_spec_job
 from tac.kubernetes.objects import finished
 from tac.log_file import LogWriter, begin_log
@@ -192,7 +193,13 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
 
         with log:
             with LogWriter(log, follow, located) as writer, self.last_word_told():
-                ended = JobAttempt(session, order, writer, stop).run()
+                chosen = settings.current()
+                timeouts = Timeouts().with_settings(
+                    grace_seconds=chosen.stop_grace_seconds,
+                    scheduling_seconds=chosen.scheduling_seconds,
+                )
+                context = AttemptContext(session, order, writer, stop, timeouts)
+                ended = JobAttempt(context).run()
             if self.print_pod_logs_on_exit:
                 _print(log)
         return ended
@@ -222,7 +229,7 @@ def _is_news(job: dict[str, Any], session: Session) -> bool:
 def _pass_over_what_was_read(session: Session, work: str) -> None:
     """Let no Job be found whose end an earlier run has told already."""
     with contextlib.suppress(TacError):  # the attempt says it better
-        session.reflector.wait_until_listed(session.timeouts.first_answer_timeout_seconds)
+        session.reflector.wait_until_listed(Timeouts().first_answer_timeout_seconds)
     marked = filter(_is_marked, session.reflector.jobs_of(work))
     session.read.update(job["metadata"]["uid"] for job in marked)
 

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, ClassVar
 from tac import names, settings, verdict
 from tac.build_id import build_id
 from tac.errors import ConfigError, TacError
+from tac.kubernetes.attempt import session_pool
 from tac.kubernetes.attempt.attempt import JobAttempt
-from tac.kubernetes.attempt.context import Order
-from tac.kubernetes.attempt.session import Session
+from tac.kubernetes.attempt.context import AttemptContext, Order
 from tac.kubernetes.attempt.sweep import sweep
 from tac.kubernetes.attempt.timeouts import Timeouts
-from tac.kubernetes.client.api import Client
 from tac.kubernetes.manifests.pod_patch import read_patch
 from tac.kubernetes.manifests.step_job import Terms, Work, build_job, terms_of, work_digest
 from tac.log_file import LogWriter
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable
 
+    from tac.kubernetes.attempt.session import Session
     from tac.kubernetes.place import Place
     from tac.log_file import Log
     from tac.request import RunRequest
@@ -48,9 +48,17 @@ class KubernetesRunner(DetachedRunner):
         self, *, stop_grace_seconds: float | None = None, timeouts: Timeouts | None = None
     ) -> None:
         super().__init__(stop_grace_seconds)
-        self._timeouts = timeouts or Timeouts()
+        self._timeouts = (timeouts or Timeouts()).with_settings(
+            grace_seconds=self._grace_seconds,
+            scheduling_seconds=self._settings.scheduling_seconds,
+        )
         self._session: Session | None = None
         self._terms: Terms | None = None
+
+    def leave(self) -> None:
+        """Let what runs go on, whatever the settings say."""
+        super().leave()
+        session_pool.leave_on_stop()
 
     def where(self, addresses: Iterable[str] = ()) -> str:
         """Say where commands run: see `tac.runners.Runner`."""
@@ -72,19 +80,19 @@ class KubernetesRunner(DetachedRunner):
                 session, order = self._order(request)
             except TacError as error:
                 return verdict.cannot_start(error.message, log=str(request.log), remedy=error.hint)
-            return JobAttempt(session, order, writer, stop).run()
+            context = AttemptContext(session, order, writer, stop, self._timeouts, self._closed)
+            return JobAttempt(context).run()
 
     def close(self) -> None:
         """Stop what still runs, or leave it, as configured; then give everything back."""
         self._closed.set()
         if self._session is None or self._process != os.getpid():
             return
-        self._session.closed.set()
         self._wait_until_idle(self._grace_seconds + 20)
         if not _is_forked():
             with contextlib.suppress(TacError):  # the next driver sweeps too
                 sweep(self._session)
-        self._session.close()
+        session_pool.release(self._session, close=True)
         self._session = None
 
     def tidy(self) -> None:
@@ -105,17 +113,7 @@ class KubernetesRunner(DetachedRunner):
                     terms_of(chosen, read_patch(patch), build_id()),
                     stop_grace_seconds=self._grace_seconds,
                 )
-                client = Client(
-                    context=chosen.kubernetes_context, namespace=chosen.kubernetes_namespace
-                )
-                self._session = Session(
-                    client,
-                    chosen.store,
-                    self.leaves,
-                    self._grace_seconds,
-                    chosen.scheduling_seconds,
-                    self._timeouts,
-                )
+                self._session = session_pool.acquire(session_pool.SessionKey())
                 self._process = os.getpid()
                 if _is_forked():
                     multiprocessing.util.Finalize(None, self.close, exitpriority=0)

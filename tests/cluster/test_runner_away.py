@@ -45,7 +45,7 @@ def test_a_server_that_is_away_for_a_while_is_waited_for_in_silence(at, proxy, c
 
 
 def test_a_server_that_stays_away_is_given_up_and_the_next_run_goes_on(at, proxy):
-    at.timeouts = replace(at.timeouts, unreachable_seconds=1.0)
+    at.timeouts = replace(at.timeouts, api_unreachable_timeout_seconds=1.0)
     at.close()
     words = ("sh", "-c", f"{WAITS} echo end")
     with at.running(words[2]) as verdicts:

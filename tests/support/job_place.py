@@ -53,8 +53,7 @@ class JobPlace:
 
     def close(self) -> None:
         """End the driver that this process is; the next task begins a new one."""
-        for key in list(session_pool._of_process):
-            session_pool._close(key)
+        session_pool.close_all()
 
     # Tasks in this process.
 

@@ -43,7 +43,7 @@ def ensure_job(context: AttemptContext) -> Object | None:
         TacError: the store could not be asked whether the work is done.
     """
     reflector = context.session.reflector
-    reflector.wait_until_listed(context.session.timeouts.first_answer_timeout_seconds)
+    reflector.wait_until_listed(context.timeouts.first_answer_timeout_seconds)
     for _ in range(_MOST_LOOKS):
         if context.stop_requested():
             return None
@@ -109,7 +109,7 @@ def _create(context: AttemptContext, manifest: Object) -> Object | None:
 def _create_within_quota(context: AttemptContext, manifest: Object) -> Object | None:
     """Create it when the namespace has room for one more Job; None: we were told to stop first."""
     client, backoff = context.session.client, Backoff()
-    limit_seconds = context.session.stage_timeouts().get(Stage.NO_POD, math.inf)
+    limit_seconds = context.timeouts.stages.get(Stage.NO_POD, math.inf)
     since = 0.0
     while not context.stop_requested():
         try:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from tac import names, verdict
 from tac.errors import ApiError, ApiUnavailable, TacError
 from tac.kubernetes.attempt.adopt import ensure_job
-from tac.kubernetes.attempt.context import AttemptContext, Order
 from tac.kubernetes.attempt.finish import conclude_attempt, conclude_given_up, read_log_end
 from tac.kubernetes.attempt.timeouts import StageTimeouts
 from tac.kubernetes.diagnosis.capacity import fits_after_termination
@@ -25,15 +24,10 @@ from tac.kubernetes.watch.log_follower import LogFollower, discard
 from tac.progress import Location, Progress, format_progress
 
 if TYPE_CHECKING:
-    import threading
-
-    from tac.kubernetes.attempt.session import Session
+    from tac.kubernetes.attempt.context import AttemptContext
     from tac.kubernetes.objects import Object
     from tac.kubernetes.watch.reflector import View
-    from tac.log_file import LogWriter
     from tac.verdict import Verdict
-
-__all__ = ["JobAttempt", "Order"]
 
 _log = logging.getLogger(__name__)
 
@@ -65,12 +59,9 @@ _DOING = {
 class JobAttempt:
     """One Job from its making, or its finding, to its end."""
 
-    def __init__(
-        self, session: Session, order: Order, log: LogWriter, stop: threading.Event
-    ) -> None:
-        self._context = AttemptContext(session, order, log, stop)
-        self._session, self._order, self._writer = session, order, log
-        self._stage_timeouts = StageTimeouts(session.stage_timeouts())
+    def __init__(self, context: AttemptContext) -> None:
+        self._context = context
+        self._stage_timeouts = StageTimeouts(context.timeouts.stages)
         self._told = ""
         self._stopped_at: float | None = None
         self._last = Diagnosis(stage=Stage.NO_POD)
@@ -87,13 +78,13 @@ class JobAttempt:
             return self._not_started(error)
         if job is None:
             return verdict.stopped_before_start()
-        with self._session.reflector.following(job) as uid:
+        with self._context.session.reflector.following(job) as uid:
             try:
                 ended = self._follow(uid, job)
-                self._writer.finish()
+                self._context.log.finish()
             except BaseException as error:
                 # What those who listen raise ends the Job first; a bug of ours is not the Job's.
-                if error is self._writer.raised:
+                if error is self._context.log.raised:
                     self._context.delete(job)
                     raise
                 if isinstance(error, TacError):
@@ -104,7 +95,7 @@ class JobAttempt:
     def _not_started(self, error: TacError) -> Verdict:
         if isinstance(error, ApiUnavailable):
             return verdict.no_cluster(error.message, error.hint or "")
-        return verdict.cannot_start(error.message, log=self._order.log, remedy=error.hint)
+        return verdict.cannot_start(error.message, log=self._context.order.log, remedy=error.hint)
 
     def _lost_sight(self, job: Object, error: TacError) -> Verdict:
         name = job["metadata"]["name"]
@@ -112,14 +103,14 @@ class JobAttempt:
         return verdict.lost(
             error.message,
             seconds=self._context.seconds(),
-            log=self._order.log,
+            log=self._context.order.log,
             remedy="; ".join(filter(None, (error.hint, goes_on))),
         )
 
     def _follow(self, uid: str, job: Object) -> Verdict:
         """Copy what it says until it has ended, and conclude."""
         follower: LogFollower | None = None
-        view = self._session.reflector.see(uid)
+        view = self._context.session.reflector.see(uid)
         try:
             while True:
                 if (stopped := self._stop_if_told(job)) is not None:
@@ -132,8 +123,8 @@ class JobAttempt:
                 if diagnosis.stage is Stage.RUNNING and diagnosis.pod:
                     follower = self._listen(follower, diagnosis, self._main_container())
                 self._check_that_the_server_is_there()
-                view = self._session.reflector.wait(uid, view, _LOOK_SECONDS)
-                self._writer.follow()
+                view = self._context.session.reflector.wait(uid, view, _LOOK_SECONDS)
+                self._context.log.follow()
             if diagnosis.pod:  # the last words are those of the container that decided
                 container = diagnosis.container or self._main_container()
                 follower = self._listen(follower, diagnosis, container)
@@ -160,7 +151,7 @@ class JobAttempt:
     def _ask(self, uid: str) -> tuple[View, Diagnosis]:
         """Tell how far it is by what the API server says now, whatever the watches have told."""
         self._context.find_pods()
-        view = self._session.reflector.see(uid)
+        view = self._context.session.reflector.see(uid)
         return view, self._diagnose(view)
 
     def _give_up(self, uid: str, diagnosis: Diagnosis) -> Verdict | None:
@@ -177,10 +168,10 @@ class JobAttempt:
         return conclude_given_up(self._context, view, diagnosis, self._stage_timeouts)
 
     def _diagnose(self, view: View) -> Diagnosis:
-        now = self._session.client.now()
+        now = self._context.session.client.now()
         diagnosis = diagnose(view.job, view.pods, (), now=now, was=view.was)
         if diagnosis.stage in STAGE_TIMEOUT_SECONDS and self._context.seconds() > _EVENTS_SECONDS:
-            events = self._session.reflector.events(view.uids)
+            events = self._context.session.reflector.events(view.uids)
             diagnosis = diagnose(view.job, view.pods, events, now=now, was=view.was)
         if self._waits_its_turn(view, diagnosis):
             return replace(diagnosis, hopeless=False, makes_progress=True)
@@ -191,7 +182,7 @@ class JobAttempt:
             return False
         if not diagnosis.hopeless and not self._stage_timeouts.is_half_over(diagnosis):
             return False  # it takes a look at all pods
-        pods = [pod for other in self._session.reflector.jobs() for pod in other.pods]
+        pods = [pod for other in self._context.session.reflector.jobs() for pod in other.pods]
         return any(
             fits_after_termination(pod, pods, diagnosis.detail)
             for pod in view.pods
@@ -211,7 +202,7 @@ class JobAttempt:
         waits = diagnosis.stage in STAGE_TIMEOUT_SECONDS and text != self._shown
         if waits and self._context.seconds() > _SILENT_START_SECONDS:
             self._shown = text
-            self._writer.say(format_progress(Progress(0, text)))
+            self._context.log.say(format_progress(Progress(0, text)))
 
     def _listen(
         self, follower: LogFollower | None, diagnosis: Diagnosis, container: str
@@ -226,28 +217,28 @@ class JobAttempt:
         if self._heard[0] != diagnosis.pod:
             where = f" on {diagnosis.node}" if diagnosis.node else ""
             shows = f"{self._context.kubectl} logs --follow {shlex.quote(diagnosis.pod)}"
-            namespace = self._session.client.place.namespace
+            namespace = self._context.session.client.place.namespace
             text = f"pod/{diagnosis.pod}{where}: {shows}"
-            self._writer.locate(Location(diagnosis.pod, namespace, text))
+            self._context.log.locate(Location(diagnosis.pod, namespace, text))
         self._heard = heard
         return LogFollower(
-            self._session.client,
+            self._context.session.client,
             diagnosis.pod,
             container,
-            self._writer.write,
-            self._session.streams,
+            self._context.log.write,
+            self._context.session.streams,
         )
 
     def _main_container(self) -> str:
-        containers = self._order.manifest["spec"]["template"]["spec"]["containers"]
+        containers = self._context.order.manifest["spec"]["template"]["spec"]["containers"]
         return str(containers[0]["name"])
 
     def _check_that_the_server_is_there(self) -> None:
         # One that comes back to its Job after another has given up has patience of its own.
-        away = min(self._session.reflector.unreachable_seconds(), self._context.seconds())
+        away = min(self._context.session.reflector.unreachable_seconds(), self._context.seconds())
         if away > self._context.unavailable_timeout_seconds():
             raise ApiUnavailable(
-                f"the API server of {self._session.client.place.context} "
+                f"the API server of {self._context.session.client.place.context} "
                 f"has not answered for {away:.0f} s"
             )
 
@@ -256,7 +247,7 @@ class JobAttempt:
     def _stop_if_told(self, job: Object) -> Verdict | None:
         if not self._context.stop_requested() or self._stopped_at is not None:
             return None
-        if self._session.leaves():
+        if self._context.session.leaves:
             return self._left(job)
         error = self._end(job)
         return None if error is None else self._not_ended(job, error)
@@ -296,10 +287,10 @@ class JobAttempt:
         cancelled = {
             "metadata": {
                 "uid": metadata["uid"],
-                "annotations": {names.CANCELLED_BY: self._session.host},
+                "annotations": {names.CANCELLED_BY: self._context.session.host},
             }
         }
-        client = self._session.client
+        client = self._context.session.client
         try:
             self._context.retry_unavailable(
                 lambda: client.patch("Job", metadata["name"], cancelled)
@@ -314,6 +305,6 @@ class JobAttempt:
         """Whether its container may go on beyond the grace that it was given."""
         if self._stopped_at is None or not diagnosis.pod:
             return False
-        limit = self._session.grace_seconds + _MORE_TO_STOP_SECONDS
+        limit = self._context.timeouts.grace_seconds + _MORE_TO_STOP_SECONDS
         too_long = time.monotonic() - self._stopped_at > limit
         return diagnosis.stage is Stage.LOST or (too_long and not diagnosis.over)

@@ -1,8 +1,9 @@
-"""An order that is being carried out: what is to be done, and what every part of doing it needs."""
+"""Context of one attempt: request, session, log, stop signal, timeouts."""
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -11,10 +12,10 @@ from tac import names
 from tac.backoff import retry_unavailable
 from tac.errors import Conflict, NotFound, TacError
 from tac.kubernetes.attempt import black_box
+from tac.kubernetes.attempt.timeouts import Timeouts
 from tac.verdict import Audience
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
     from tac.kubernetes.attempt.session import Session
@@ -64,6 +65,9 @@ class AttemptContext:
     order: Order
     log: LogWriter
     stop: threading.Event
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    closed: threading.Event = field(default_factory=threading.Event)
+    """Set when whoever runs this attempt, and others, ends them all."""
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -73,7 +77,7 @@ class AttemptContext:
 
     def stop_requested(self) -> bool:
         """Whether this attempt, or the whole driver, is to end."""
-        return self.stop.is_set() or self.session.closed.is_set()
+        return self.stop.is_set() or self.closed.is_set()
 
     def seconds(self) -> float:
         """Return for how long it is under way."""
@@ -82,8 +86,8 @@ class AttemptContext:
     def unavailable_timeout_seconds(self) -> float:
         """Return how long an API server that does not answer is waited for."""
         if self.stop_requested():
-            return self.session.grace_seconds
-        return self.session.timeouts.unreachable_seconds
+            return self.timeouts.grace_seconds
+        return self.timeouts.api_unreachable_timeout_seconds
 
     def retry_unavailable(self, ask: Callable[[], T]) -> T:
         """Ask the API server until it answers: it has before, so it will come back.

@@ -55,7 +55,7 @@ def _node_timeout_seconds(context: AttemptContext) -> float:
     """Return how long a log that cannot be read is waited for: who is away decides."""
     if context.session.reflector.unreachable_seconds():
         return context.unavailable_timeout_seconds()
-    return context.session.timeouts.log_end_timeout_seconds
+    return context.timeouts.log_end_timeout_seconds
 
 
 def conclude_given_up(

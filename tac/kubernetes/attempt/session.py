@@ -13,15 +13,11 @@ from typing import TYPE_CHECKING
 from tac import names
 from tac.backoff import retry_unavailable
 from tac.errors import Conflict, NotFound, TacError
-from tac.kubernetes.attempt.timeouts import Timeouts
-from tac.kubernetes.diagnosis.stage import Stage
 from tac.kubernetes.objects import label
 from tac.kubernetes.watch.log_follower import STREAMS
 from tac.kubernetes.watch.reflector import Reflector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from tac.kubernetes.client.api import Client
 
 _log = logging.getLogger(__name__)
@@ -38,13 +34,9 @@ class Session:
     store: str
     """Where black boxes go."""
 
-    leaves: Callable[[], bool]
-    """Whether Jobs go on when the driver is told to stop."""
+    leaves: bool = False
+    """Whether Jobs go on when their attempts are told to stop."""
 
-    grace_seconds: float
-    scheduling_seconds: float
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    closed: threading.Event = field(default_factory=threading.Event)
     read: set[str] = field(default_factory=set)
     """The uids of Jobs whose result was read here: they mean nothing any more."""
 
@@ -54,10 +46,6 @@ class Session:
     def __post_init__(self) -> None:
         self.reflector = Reflector(self.client)
         self.cleaner = Cleaner(self)
-
-    def stage_timeouts(self) -> Mapping[Stage, float]:
-        """Return how long a Job may stay at each stage."""
-        return {**self.timeouts.stages, Stage.SCHEDULING: self.scheduling_seconds}
 
     def close(self) -> None:
         """Delete what was read, and let go of the API server."""

@@ -1,4 +1,7 @@
-"""What the tasks of one process that speak to one namespace have in common, lent while they run."""
+"""One session for each API server and namespace of a process, whoever of its tasks asks for it.
+
+Sessions are counted by their users, and belong to a process: one that was forked opens its own.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import contextlib
 import multiprocessing
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tac import settings
@@ -20,69 +23,115 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SessionKey:
-    """Which namespace of which Kubernetes cluster, as a task says it; nothing: as settings do."""
+    """Which namespace of which API server, as a task says it; what is left out, settings say."""
 
     namespace: str = ""
     kubeconfig: str = ""
     in_pod: bool = False
 
 
+_Spelling = tuple[SessionKey, str, str, str | None]
+
+
 @dataclass
 class _Acquired:
     session: Session
+    process: int = field(default_factory=os.getpid)
+    spellings: set[_Spelling] = field(default_factory=set)
+    """What led to it; kubeconfig files are not read again for these."""
     users: int = 0
 
 
 _lock = threading.Lock()
-_of_process: dict[tuple[int, SessionKey], _Acquired] = {}
+_acquired: list[_Acquired] = []
 
 
-@contextlib.contextmanager
-def acquire_session(door: SessionKey) -> Iterator[Session]:
-    """Lend what attempts share; the last borrower of a process that was forked gives it back.
+def acquire(key: SessionKey) -> Session:
+    """Return the session of the API server and namespace that the key leads to; `release` it.
+
+    However it is spelled, and whatever its context is called: the same namespace of the same API
+    server with the same credentials is one session.
 
     Raises:
         ConfigError: no API server is configured, or not so that it can be asked.
     """
-    key = (os.getpid(), door)  # no forked process may use what its parent opened
     with _lock:
-        if key not in _of_process:
-            _of_process[key] = _Acquired(_open(door))
-            atexit.register(_close, key)
-        found = _of_process[key]
+        found = _find(key)
         found.users += 1
-    try:
-        yield found.session
-    finally:
-        with _lock:
-            found.users -= 1
-            # A process that was forked ends without what is registered for its exit.
-            last = not found.users and multiprocessing.parent_process() is not None
-            if last:
-                del _of_process[key]
+        return found.session
+
+
+def release(session: Session, *, close: bool = False) -> None:
+    """Give it back; with `close` the last user closes it, and else the exit of the process does.
+
+    A process that was forked ends without what is registered for its exit: there the last closes.
+    """
+    with _lock:
+        found = next((each for each in _acquired if each.session is session), None)
+        if found is None:  # closed with all others
+            return
+        found.users -= 1
+        last = not found.users and (close or multiprocessing.parent_process() is not None)
         if last:
-            found.session.close()
+            _acquired.remove(found)
+    if last:
+        session.close()
 
 
-def _open(door: SessionKey) -> Session:
+@contextlib.contextmanager
+def acquire_session(key: SessionKey) -> Iterator[Session]:
+    """Have a session inside the block: see `acquire`."""
+    session = acquire(key)
+    try:
+        yield session
+    finally:
+        release(session)
+
+
+def leave_on_stop() -> None:
+    """Let the Jobs of every session of this process go on when their attempts are stopped."""
+    for session in _of_this_process():
+        session.leaves = True
+
+
+def close_all() -> None:
+    """Close the sessions of this process, whoever uses them."""
+    with _lock:
+        sessions = _of_this_process()
+        _acquired[:] = [each for each in _acquired if each.session not in sessions]
+    for session in sessions:
+        session.close()
+
+
+# Before any runner is made: what is registered later is called earlier, so a runner that is closed
+# at exit ends its attempts first.
+atexit.register(close_all)
+
+
+def _of_this_process() -> list[Session]:
+    return [each.session for each in _acquired if each.process == os.getpid()]
+
+
+def _find(key: SessionKey) -> _Acquired:
     chosen = settings.current()
+    namespace = key.namespace or chosen.kubernetes_namespace
+    spelling = (key, chosen.kubernetes_context, namespace, settings.variable("KUBECONFIG"))
+    ours = [each for each in _acquired if each.process == os.getpid()]
+    for each in ours:
+        if spelling in each.spellings:
+            return each
     client = Client(
         context=chosen.kubernetes_context,
-        namespace=door.namespace or chosen.kubernetes_namespace,
-        path=door.kubeconfig,
-        in_pod=door.in_pod,
+        namespace=namespace,
+        path=key.kubeconfig,
+        in_pod=key.in_pod,
     )
-    return Session(
-        client,
-        chosen.store,
-        lambda: chosen.on_stop == "leave",
-        chosen.stop_grace_seconds,
-        chosen.scheduling_seconds,
+    for each in ours:
+        if each.session.client.reaches_the_same_as(client):
+            each.spellings.add(spelling)
+            return each
+    made = _Acquired(
+        Session(client, chosen.store, leaves=chosen.on_stop == "leave"), spellings={spelling}
     )
-
-
-def _close(key: tuple[int, SessionKey]) -> None:
-    with _lock:
-        found = _of_process.pop(key, None) if key[0] == os.getpid() else None
-    if found is not None:
-        found.session.close()
+    _acquired.append(made)
+    return made

@@ -6,22 +6,22 @@ Pure: the clock is told.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tac.kubernetes.diagnosis.stage import STAGE_TIMEOUT_SECONDS
+from tac.kubernetes.diagnosis.stage import STAGE_TIMEOUT_SECONDS, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tac.kubernetes.diagnosis.stage import Diagnosis, Stage
+    from tac.kubernetes.diagnosis.stage import Diagnosis
 
 
 @dataclass(frozen=True)
 class Timeouts:
     """What is waited for, and for how long."""
 
-    unreachable_seconds: float = 300.0
+    api_unreachable_timeout_seconds: float = 300.0
     """How long an API server may be away in the middle of a run: a control plane's upgrade takes a
     few minutes."""
 
@@ -31,8 +31,16 @@ class Timeouts:
     log_end_timeout_seconds: float = 20.0
     """How long a node may not answer when its container has ended and its log is to be read."""
 
+    grace_seconds: float = 10.0
+    """How long a container that is told to stop may take."""
+
     stages: Mapping[Stage, float] = field(default_factory=lambda: STAGE_TIMEOUT_SECONDS)
     """How long a Job may stay at a stage; one that is not there has no limit."""
+
+    def with_settings(self, *, grace_seconds: float, scheduling_seconds: float) -> Timeouts:
+        """Return them with those that a person may set."""
+        stages = {**self.stages, Stage.SCHEDULING: scheduling_seconds}
+        return replace(self, grace_seconds=grace_seconds, stages=stages)
 
 
 class StageTimeouts:

@@ -87,6 +87,10 @@ class Client:
         """Give the connections back."""
         self._sender.close()
 
+    def reaches_the_same_as(self, other: Client) -> bool:
+        """Tell whether both ask the same namespace of the same API server, as the same user."""
+        return self._access.identity == other._access.identity
+
     def now(self) -> datetime:
         """Return the time as the API server has it, give or take a second; asks nothing."""
         return self._sender.now()

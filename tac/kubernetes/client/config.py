@@ -5,7 +5,7 @@ Only data, and how one piece of it is read; `repr` shows no credential.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tac.errors import ConfigError
@@ -61,6 +61,11 @@ class ApiConfig:
     server_name: str = ""
     """The name that the server's certificate must be for, where that is not its address."""
     proxy: str = field(default="", repr=False)
+
+    @property
+    def identity(self) -> ApiConfig:
+        """All of it but how the kubeconfig calls it, and which file that is."""
+        return replace(self, place=Place("", self.place.namespace, self.place.server))
 
 
 def read_material(material: bytes | Path) -> bytes:

@@ -9,7 +9,7 @@ ASKED_NOTHING: Any = None
 
 
 def test_a_hundred_logs_are_followed_at_once_as_the_documents_say():
-    session = Session(ASKED_NOTHING, "", lambda: False, 1.0, 1.0)
+    session = Session(ASKED_NOTHING, "")
 
     given = [session.streams.acquire(blocking=False) for _ in range(101)]
 
