@@ -63,6 +63,15 @@ class StrictCommand(click.Command):
                 raise StepError(error, USAGE)
 
 
+class ReferenceOption(click.Option):
+    """An option of the reference pipeline, which the help of another pipeline leaves out."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return its line of the help."""
+        ours = ctx.params.get("module", MODULE) == MODULE
+        return super().get_help_record(ctx) if ours else None
+
+
 class Tac(PlainUsage, click.Group):
     """The group of commands; it knows that another program has its name."""
 

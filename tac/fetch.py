@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tac.flights import BUNDLED
 from tac.step import Output, say, step
 
 
@@ -13,7 +14,7 @@ from tac.step import Output, say, step
 )
 @click.option(
     "--source",
-    default="bundled",
+    default=BUNDLED,
     show_default=True,
     help="The bundled year 2023, or a template of addresses.",
 )

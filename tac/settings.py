@@ -1,4 +1,4 @@
-"""The settings of tac, and the only reader of configuration files and of the environment.
+"""The settings of tac, and the only reader of the environment.
 
 A setting is looked for in the environment (`TAC_STORE`), then in the section `[tac]` of Luigi's own
 configuration file (`store = …`), so one file serves `tac` and the stock `luigi` command.
@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tac.configuration import configuration_files, read_configuration
 from tac.errors import ConfigError
 from tac.quantities import amount_for, parse_bytes
 from tac.redaction import holds_secret, redacted
+from tac.step_environment import BOUNDS, whole_environment
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Iterable, Mapping
 
 OWN_FOLDER = "_tac"
@@ -37,10 +39,7 @@ _LONGEST_SECONDS = {
 """The settings that are numbers, and the largest that is no slip of the pen."""
 
 _COUNTS = {"docker_pids_limit": 1 << 22}  # as many as Linux has: proc(5), /proc/sys/kernel/pid_max
-_BOUNDED_BYTES = ("most_input_bytes", "most_table_bytes")
-_BYTES = (*_BOUNDED_BYTES, "docker_tmp_size")
-_BOUNDS = (*_BOUNDED_BYTES, "download_seconds")
-"""The settings that a step itself obeys, so every step is told of them, wherever it runs."""
+_BYTES = ("most_input_bytes", "most_table_bytes", "docker_tmp_size")
 
 AUTHORIZATION = "TAC_SOURCE_AUTHORIZATION"
 """The value of the header `Authorization` with which sources over http are asked. It is no setting:
@@ -48,25 +47,6 @@ settings stand in files and are shown."""
 
 AUTHORIZATION_FILE = f"{AUTHORIZATION}_FILE"
 """The file that holds it, where the environment is read by others: in a container."""
-
-_S3_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-
-# One thread for BLAS and OpenMP: a prediction's last bits depend on their number (DESIGN.md 5), and
-# several steps share one machine.
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-# `python -m` looks in the current directory first: a file `json.py` in a folder that others may
-# write to would be a part of every step.
-_SAFE_PATH = {"PYTHONSAFEPATH": "1"}
-
-_OF_THE_WORK = re.compile(
-    r"(OMP|OPENBLAS|MKL)_NUM_THREADS|PYTHONUNBUFFERED|TZ|AWS_(MAX_ATTEMPTS|RETRY_MODE)"
-    rf"|TAC_({'|'.join(_BOUNDS)})",
-    re.IGNORECASE,
-)
-_OF_THE_MACHINE = re.compile(
-    r"(https?|no|all)_proxy|AWS_(REGION|DEFAULT_REGION|EC2_METADATA_DISABLED)", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -76,9 +56,9 @@ class Settings:
     store: str = "tac-store"
     """Where targets live: a directory, or `s3://bucket/prefix`."""
 
-    source: str = "bundled"
-    """Where flights come from: `bundled` (the year 2023), or a template such as
-    `https://host/{date:%Y-%m-%d}.parquet`."""
+    source: str = ""
+    """The reference pipeline's alone, which `tac.task` reads: where its data come from, a template
+    such as `https://host/{date:%Y-%m-%d}.parquet`; without one, from the package."""
 
     runner: str = "local"
     """Where a step's command runs."""
@@ -86,6 +66,10 @@ class Settings:
     logs: str = ""
     """The directory of the steps' logs; by default `_tac/logs` in a store that is a directory, else
     `tac-logs`."""
+
+    timezone: str = ""
+    """Whose calendar `--date today` means, such as `Europe/Berlin`; without one, this machine's.
+    A task class with a `timezone` of its own wins."""
 
     luigid: str = ""
     """The URL of Luigi's central scheduler; without one `tac run` schedules in its own process."""
@@ -165,7 +149,7 @@ class Settings:
 
     most_input_bytes: int = 128 << 20
     """How large one input of a step, a file, an object or a download, may be, such as `128Mi`.
-    A day of all flights in the United States is 3 MB."""
+    The reference pipeline's largest is 3 MB."""
 
     most_table_bytes: int = 256 << 20
     """How much memory the table in one input may take, such as `256Mi`: a small file may hold a
@@ -222,91 +206,26 @@ def _names() -> list[str]:
     return [field.name for field in fields(Settings) if field.name != "s3_endpoint_url"]
 
 
-def _configuration_files(environment: Mapping[str, str]) -> list[Path]:
-    # The places where Luigi looks: https://luigi.readthedocs.io/en/stable/configuration.html
-    if environment.get("LUIGI_CONFIG_PARSER", "cfg") == "toml":
-        found = [Path("/etc/luigi/luigi.toml"), Path("luigi.toml")]
-    else:
-        names = ("/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", "client.cfg", "luigi.cfg")
-        found = [Path(name) for name in names]
-    if named := environment.get("LUIGI_CONFIG_PATH"):
-        found.append(Path(named))
-    return [path for path in found if path.is_file()]
-
-
-def _read_file(path: Path) -> dict[str, dict[str, Any]]:
-    # Every step loads this module, and hardly one has a file to read.
-    import configparser
-    import tomllib
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".toml":
-            return {
-                name: part for name, part in tomllib.loads(text).items() if isinstance(part, dict)
-            }
-        parser = configparser.RawConfigParser()
-        parser.read_string(text, source=str(path))
-    except (OSError, UnicodeDecodeError, configparser.Error, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    return {name: dict(parser.items(name)) for name in parser.sections()}
-
-
-def _fill_in(path: Path, name: str, value: object, environment: Mapping[str, str]) -> str:
-    def variable(found: re.Match[str]) -> str:
-        try:
-            return environment[found[1]]
-        except KeyError as error:
-            raise ConfigError(
-                f"{path}: {name} names the environment variable {found[1]}, which is not set",
-                hint=f"export {found[1]}=…, or write the value into {path}",
-            ) from error
-
-    return re.sub(r"\$\{(\w+)\}", variable, str(value))
-
-
-def _from_files(paths: Iterable[Path], environment: Mapping[str, str]) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for path in paths:
-        sections = _read_file(path)
-        s3 = sections.get("s3", {})
-        if secret := [key for key in _S3_KEYS if key in s3]:
-            raise ConfigError(
-                f"{path}: [s3] holds {' and '.join(secret)}: tac takes no keys from a file",
-                hint="move them to ~/.aws/credentials, or export AWS_ACCESS_KEY_ID and so on",
-            )
-        if "endpoint_url" in s3:
-            values["s3_endpoint_url"] = _fill_in(
-                path, "[s3] endpoint_url", s3["endpoint_url"], environment
-            )
-        for key, value in sections.get("tac", {}).items():
-            name = key.replace("-", "_")
-            if name not in _names():
-                import difflib
-
-                near = difflib.get_close_matches(name, _names(), n=1)
-                raise ConfigError(
-                    f"{path}: [tac] {key} is not a setting of tac",
-                    hint=f"did you mean {near[0]}?"
-                    if near
-                    else f"the settings are {', '.join(_names())}",
-                )
-            values[name] = _fill_in(path, f"[tac] {key}", value, environment)
-    return values
-
-
 def read_settings(environment: Mapping[str, str], paths: Iterable[Path] = ()) -> Settings:
     """Build the settings from an environment and configuration files, the later ones first in rank.
 
     Raises:
         ConfigError: a file cannot be read, or a value cannot be used.
     """
-    values = _from_files(paths, environment)
+    values = read_configuration(paths, environment, _names())
     for name in _names():
         if (value := environment.get(f"TAC_{name.upper()}")) is not None:
             values[name] = value
     if endpoint := environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL"):
         values["s3_endpoint_url"] = endpoint
+    _check(values)
+    numbers = {name: _seconds(name, values[name]) for name in _LONGEST_SECONDS if name in values}
+    sizes = {name: parse_bytes(name, values[name]) for name in _BYTES if name in values}
+    counts = {name: _count(name, values[name]) for name in _COUNTS if name in values}
+    return Settings(**{**values, **numbers, **sizes, **counts})  # type: ignore[arg-type]  # each is of its field's type
+
+
+def _check(values: Mapping[str, str]) -> None:
     for name in ("store", "source", "runner", "image"):
         if not values.get(name, "unset").strip():
             raise ConfigError(
@@ -317,10 +236,7 @@ def read_settings(environment: Mapping[str, str], paths: Iterable[Path] = ()) ->
             raise ConfigError(f"{name}: {values[name]!r} is neither {' nor '.join(choices)}")
     _check_log_url(values.get("log_url", ""))
     _check_endpoints(values)
-    numbers = {name: _seconds(name, values[name]) for name in _LONGEST_SECONDS if name in values}
-    sizes = {name: parse_bytes(name, values[name]) for name in _BYTES if name in values}
-    counts = {name: _count(name, values[name]) for name in _COUNTS if name in values}
-    return Settings(**{**values, **numbers, **sizes, **counts})  # type: ignore[arg-type]  # each is of its field's type
+    time_zone(values.get("timezone", ""))
 
 
 def _check_endpoints(values: Mapping[str, str]) -> None:
@@ -349,6 +265,25 @@ def _check_log_url(template: str) -> None:
         ) from error
 
 
+def time_zone(name: str, owner: str = "timezone") -> datetime.tzinfo | None:
+    """Return the time zone of a name that `owner` gave; None, the machine's, for no name.
+
+    Raises:
+        ConfigError: there is no such zone.
+    """
+    if not name:
+        return None
+    import zoneinfo
+
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (LookupError, ValueError, OSError) as error:  # absent, no relative path, a directory
+        raise ConfigError(
+            f"{owner}: {name!r} is not a time zone",
+            hint="name it as the tz database does, such as Europe/Berlin: `ls /usr/share/zoneinfo`",
+        ) from error
+
+
 def _count(name: str, text: str) -> int:
     most = _COUNTS[name]
     if not text.isascii() or not text.isdecimal() or int(text) > most:
@@ -370,7 +305,7 @@ def _seconds(name: str, text: str) -> float:
 @functools.cache
 def current() -> Settings:
     """Return the settings of this process, read once; and what links in their paths mean."""
-    found = read_settings(os.environ, _configuration_files(os.environ))  # noqa: TID251  # the one reader
+    found = read_settings(os.environ, configuration_files(os.environ))  # noqa: TID251  # the one reader
     _ = found.store_directory, found.log_directory
     return found
 
@@ -422,35 +357,7 @@ def source_authorization() -> str:
 
 def child_environment() -> dict[str, str]:
     """Return the whole environment that a step is started with."""
-    environment = {
-        **_SAFE_PATH,
-        **os.environ,  # noqa: TID251  # the one reader
-        **_ONE_THREAD,
-        "PYTHONUNBUFFERED": "1",
-    }
-    if endpoint := current().s3_endpoint_url:
-        environment["AWS_ENDPOINT_URL_S3"] = endpoint
-    for name in _BOUNDS:  # a container does not see the file that they may come from
-        if (bound := getattr(current(), name)) != getattr(Settings, name):
-            environment[f"TAC_{name.upper()}"] = f"{bound:g}" if bound % 1 else str(int(bound))
-    return environment
-
-
-def passed_on(environment: Mapping[str, str], *, elsewhere: bool = False) -> dict[str, str]:
-    """Return what of a step's environment its container is given too: nothing that is secret.
-
-    A container `elsewhere` than on this machine is in another network and another region, so it is
-    not told of this one's proxies and places.
-    """
-    return {
-        name: value
-        for name, value in environment.items()
-        if _OF_THE_WORK.fullmatch(name)
-        or (
-            not elsewhere and _OF_THE_MACHINE.fullmatch(name) and not _holds_a_password(name, value)
-        )
-    }
-
-
-def _holds_a_password(name: str, value: str) -> bool:
-    return name.lower().endswith("_proxy") and "@" in value
+    own = current()
+    bounds = {name: getattr(own, name) for name in BOUNDS}
+    changed = {name: bound for name, bound in bounds.items() if bound != getattr(Settings, name)}
+    return whole_environment(os.environ, changed, own.s3_endpoint_url)  # noqa: TID251  # the one reader

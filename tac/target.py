@@ -227,7 +227,7 @@ def in_store(path: str) -> StoreTarget:
 def _not_in_store(path: str, why: str) -> ConfigError:
     return ConfigError(
         f"in_store({path!r}): {why}",
-        hint="write it as from the store's root, such as 'flights/2023-03-01.parquet'; "
+        hint="write it as from the store's root, such as 'counts/2023-03-01.csv'; "
         "target_at() takes any address",
     )
 

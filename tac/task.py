@@ -19,7 +19,7 @@ import luigi
 
 from tac import settings
 from tac.errors import ConfigError
-from tac.flights import BASELINE, FIRST_DAY, MODELS, WINDOW_DAYS
+from tac.flights import BASELINE, BUNDLED, FIRST_DAY, MODELS, WINDOW_DAYS, ZONE
 from tac.step_task import StepTask, addresses
 from tac.target import in_store
 
@@ -53,10 +53,16 @@ def days_before(date: datetime.date, count: int) -> list[datetime.date]:
     return [date - datetime.timedelta(days=back) for back in range(count, 0, -1)]
 
 
+def source() -> str:
+    """Return where the flights come from: the bundled year, unless the settings name a template."""
+    return settings.current().source or BUNDLED
+
+
 class FetchData(StepTask):
     """One day of flights as they happened, checked."""
 
     step = "tac.fetch"
+    timezone = ZONE
     preload = _DAYS
     memory = _LIGHT
     cpu = "500m"
@@ -66,13 +72,14 @@ class FetchData(StepTask):
         return in_store(f"flights/{self.date}.parquet")
 
     def arguments(self) -> list[str]:
-        return ["--date", str(self.date), "--source", settings.current().source]
+        return ["--date", str(self.date), "--source", source()]
 
 
 class FetchSchedule(StepTask):
     """One day's schedule: what is known on its morning, without any outcome."""
 
     step = "tac.fetch"
+    timezone = ZONE
     preload = _DAYS
     memory = _LIGHT
     cpu = "500m"
@@ -82,13 +89,14 @@ class FetchSchedule(StepTask):
         return in_store(f"schedule/{self.date}.parquet")
 
     def arguments(self) -> list[str]:
-        return ["--schedule", "--date", str(self.date), "--source", settings.current().source]
+        return ["--schedule", "--date", str(self.date), "--source", source()]
 
 
 class TransformData(StepTask):
     """The features of one day's flights, and of the ten days before it to learn from."""
 
     step = "tac.transform"
+    timezone = ZONE
     preload = _FEATURES
     memory = _LIGHT
     cpu = "1"
@@ -110,6 +118,7 @@ class Predict(StepTask):
     """What one model says about one day's flights."""
 
     step = "tac.predict"
+    timezone = ZONE
     preload = (*_FEATURES, *_MODELS)
     memory = _HEAVY
     cpu = "1"
@@ -130,6 +139,7 @@ class MakePredictions(StepTask):
     """The average of what the models say about one day's flights."""
 
     step = "tac.average"
+    timezone = ZONE
     preload = (*_TABLES, "tac.flights.predictions")
     memory = _LIGHT
     cpu = "500m"
@@ -149,6 +159,7 @@ class Report(StepTask):
     """The page about one day: who will be late, why, and how right the last days' pages were."""
 
     step = "tac.report"
+    timezone = ZONE
     preload = (*_TABLES, "tac.flights.page")
     memory = _LIGHT
     cpu = "1"
@@ -169,7 +180,7 @@ class Report(StepTask):
     def past_days(self) -> list[datetime.date]:
         """Return the days to look back on; the bundled year cannot be predicted before its 11th."""
         days = days_before(self.date, self.history)
-        if settings.current().source == "bundled":
+        if source() == BUNDLED:
             first = FIRST_DAY + datetime.timedelta(days=WINDOW_DAYS)
             return [day for day in days if day >= first]
         return days
@@ -192,6 +203,7 @@ class Evaluate(StepTask):
     """Predictions of many days against what happened, and against the carrier-by-hour rates."""
 
     step = "tac.evaluate"
+    timezone = ZONE
     preload = (*_TABLES, "tac.flights.scores")
     memory = _LIGHT
     cpu = "1"

@@ -21,6 +21,9 @@ MODELS = ("logistic", "gradient_boosting")
 BASELINE = "carrier_hour_rate"
 """What they are held against: how often each carrier was late at each hour of the window."""
 
+BUNDLED = "bundled"
+"""The source that stands for the year that comes with tac."""
+
 ZONE = "America/New_York"
 """Where the flights leave: their times, and the days of the pipeline, are local there."""
 

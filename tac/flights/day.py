@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tac.errors import DataError
+from tac.flights import BUNDLED
 from tac.flights.schema import FLIGHTS, IDENTITY, SCHEDULE, WEATHER
-from tac.flights.source import BUNDLED, address_of, read_source
+from tac.flights.source import address_of, read_source
 from tac.flights.table import Table, check_table, first_duplicate, read_table, suffix_of
 from tac.redaction import redacted
 

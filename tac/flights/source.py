@@ -19,8 +19,6 @@ from tac.redaction import holds_secret
 if TYPE_CHECKING:
     import datetime
 
-BUNDLED = "bundled"
-
 _STORES = ("s3", "file")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 

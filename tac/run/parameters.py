@@ -16,14 +16,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import luigi
 from luigi.task_register import Register
 
 from tac import settings
 from tac.errors import ConfigError, cut
-from tac.flights import ZONE
 from tac.worker.defaults import set_defaults
 
 DATE = "date"
@@ -152,7 +150,8 @@ def read_values(
 ) -> dict[str, Any]:
     """Read the values of the task's parameters; what is named `Family-name` is that family's too.
 
-    A date may be the word `today` or `yesterday`: the day where the flights leave, at `now`.
+    A date may be the word `today` or `yesterday`: the day in the time zone of the task's class
+    (`timezone`), else of the settings, at `now`.
 
     Raises:
         ConfigError: an unknown name, a value that does not parse, or two values for one parameter.
@@ -162,7 +161,7 @@ def read_values(
     for option, word in pairs:
         owner, name = owner_of(task, option)
         parameter = parameters_of(owner)[name]
-        text = _without_words(parameter, word, now or dt.datetime.now(dt.UTC))
+        text = _without_words(owner, parameter, word, now or dt.datetime.now(dt.UTC))
         value = _parse(option, parameter, text)
         family, attribute = owner.get_task_family(), name.replace("-", "_")
         if (family, attribute) in given:
@@ -286,13 +285,22 @@ def _parse(option: str, parameter: luigi.Parameter[Any], text: str) -> Any:
         raise ConfigError(f"--{option} {text!r}: is not {kind_of(parameter)}{why}") from error
 
 
-def _without_words(parameter: luigi.Parameter[Any], text: str, now: dt.datetime) -> str:
+def _without_words(
+    owner: type[luigi.Task], parameter: luigi.Parameter[Any], text: str, now: dt.datetime
+) -> str:
     """Write `today` and `yesterday` as a date, where a date is meant."""
     months_and_years = (luigi.MonthParameter, luigi.YearParameter)
     is_date = isinstance(parameter, luigi.DateParameter)
     if text not in DAYS or not is_date or isinstance(parameter, months_and_years):
         return text
-    return str(now.astimezone(ZoneInfo(ZONE)).date() - dt.timedelta(days=DAYS[text]))
+    return str(now.astimezone(_zone_of(owner)).date() - dt.timedelta(days=DAYS[text]))
+
+
+def _zone_of(task: type[luigi.Task]) -> dt.tzinfo | None:
+    own = getattr(task, "timezone", "")
+    if isinstance(own, str) and own:  # a Luigi parameter may be called so too
+        return settings.time_zone(own, f"{task.__name__}.timezone")
+    return settings.time_zone(settings.current().timezone)
 
 
 def _text(parameter: luigi.Parameter[Any]) -> str:

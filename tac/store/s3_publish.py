@@ -122,7 +122,7 @@ class Publisher:
             part_bytes = max(_PART_BYTES, -(-size // _MOST_PARTS))
             self._complete(target, self._upload_parts(target, file, part_bytes))
         except BaseException:
-            with contextlib.suppress(ClientError, BotoCoreError):  # the error in flight tells more
+            with contextlib.suppress(ClientError, BotoCoreError):  # the first error tells more
                 self.here.client.abort_multipart_upload(**target)
             raise
 

@@ -76,5 +76,5 @@ def test_whoever_is_told_to_start_luigid_is_told_where_it_is_to_listen():
         for found in re.finditer(r"start `luigid[^`]*`", path.read_text(encoding="utf-8"))
     ]
 
-    assert {name for name, _ in starts} >= {"pipeline.md", "luigid.py"}
+    assert {name for name, _ in starts} >= {"pipeline.md", "remote.py"}
     assert [start for start in starts if not start[1].endswith(" --address 127.0.0.1`")] == []

@@ -5,7 +5,7 @@ import json
 import click
 import pytest
 
-from tac.cli import evaluate
+from tac.evaluate_command import evaluate
 from tac.flights.scores import show
 from tests.support.luigid import luigid
 from tests.support.runs import end_of, line_of, started_program, tac

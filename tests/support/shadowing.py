@@ -2,7 +2,7 @@
 
 import luigi
 
-from tac.cli import run
+from tac.run_command import run
 
 OPTIONS = {param.opts[0].removeprefix("--") for param in run.params if param.name != "words"}
 

@@ -5,7 +5,8 @@ import pytest
 
 from tac import settings
 from tac.errors import ConfigError
-from tac.settings import Settings, child_environment, current, passed_on, read_settings
+from tac.settings import Settings, child_environment, current, read_settings
+from tac.step_environment import passed_on
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -45,19 +46,31 @@ def test_settings_that_are_sizes_are_read_as_kubernetes_writes_them():
     assert settings == Settings(most_input_bytes=1 << 30, most_table_bytes=1500)
 
 
-def test_a_step_is_told_of_the_bounds_that_a_file_sets(tmp_path, monkeypatch):
+def test_a_step_gets_the_bounds_that_a_file_sets(tmp_path, monkeypatch):
     write(tmp_path, "luigi.cfg", "[tac]\nmost_table_bytes = 1Gi\ndownload_seconds = 1.5\n")
     monkeypatch.chdir(tmp_path)
     current.cache_clear()
     try:
-        told = passed_on(child_environment(), elsewhere=True)
+        environment = passed_on(child_environment(), elsewhere=True)
     finally:
         current.cache_clear()
 
-    assert {name: value for name, value in told.items() if name.startswith("TAC_")} == {
+    assert {name: value for name, value in environment.items() if name.startswith("TAC_")} == {
         "TAC_MOST_TABLE_BYTES": "1073741824",
         "TAC_DOWNLOAD_SECONDS": "1.5",
     }
+
+
+@pytest.mark.parametrize("name", ["Mars/Olympus", "America", "../UTC", "/etc/passwd", "New York"])
+def test_a_time_zone_that_does_not_exist_is_refused(name):
+    with pytest.raises(ConfigError) as caught:
+        read_settings({"TAC_TIMEZONE": name})
+
+    assert (caught.value.message, caught.value.hint, caught.value.exit_code) == (
+        f"timezone: {name!r} is not a time zone",
+        "name it as the tz database does, such as Europe/Berlin: `ls /usr/share/zoneinfo`",
+        2,
+    )
 
 
 def test_the_limits_of_containers_are_read_as_numbers():
@@ -139,8 +152,8 @@ def test_what_a_link_in_a_setting_means_is_decided_when_the_settings_are_read(
 
 
 SETTINGS = (
-    "store, source, runner, logs, luigid, stop_grace_seconds, image, memory, most_memory, cpu, "
-    "on_stop, check_build, docker_network, docker_pids_limit, docker_tmp_size, "
+    "store, source, runner, logs, timezone, luigid, stop_grace_seconds, image, memory, "
+    "most_memory, cpu, on_stop, check_build, docker_network, docker_pids_limit, docker_tmp_size, "
     "container_s3_endpoint_url, kubernetes_context, kubernetes_namespace, "
     "kubernetes_config_map, kubernetes_secret, kubernetes_service_account, "
     "kubernetes_pod_patch, scheduling_seconds, log_url, most_input_bytes, most_table_bytes, "
@@ -246,43 +259,3 @@ def test_no_message_repeats_a_secret(tmp_path):
         read_settings({}, [path])
 
     assert "hush" not in f"{caught.value.message} {caught.value.hint} {caught.value!r}"
-
-
-OF_THE_WORK = {
-    "AWS_MAX_ATTEMPTS": "5",
-    "AWS_RETRY_MODE": "standard",
-    "OMP_NUM_THREADS": "1",
-    "PYTHONUNBUFFERED": "1",
-    "TAC_DOWNLOAD_SECONDS": "60",
-    "TAC_MOST_INPUT_BYTES": "1Gi",
-    "TAC_MOST_TABLE_BYTES": "1Gi",
-    "TZ": "UTC",
-}
-OF_THE_MACHINE = {
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_REGION": "eu-central-1",
-    "http_proxy": "http://proxy",
-    "NO_PROXY": "me@home",
-}
-KEPT_BACK = {
-    "AWS_ACCESS_KEY_ID": "hush",
-    "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:8333",
-    "AWS_PROFILE": "mine",
-    "AWS_SECRET_ACCESS_KEY": "hush",
-    "AWS_SESSION_TOKEN": "hush",
-    "DATABASE_PASSWORD": "hush",
-    "HOME": "/home/me",
-    "HTTPS_PROXY": "http://me:hush@proxy",
-    "PATH": "/usr/bin",
-    "TAC_SOURCE_AUTHORIZATION": "hush",
-    "TAC_STORE": "s3://a/b",
-}
-
-
-def test_a_container_is_told_nothing_that_is_secret_and_elsewhere_nothing_of_this_machine():
-    here = {**OF_THE_WORK, **OF_THE_MACHINE}
-    environment = {**here, **KEPT_BACK}
-    del here["NO_PROXY"]  # an @ may end a password
-
-    assert passed_on(environment) == here
-    assert passed_on(environment, elsewhere=True) == OF_THE_WORK

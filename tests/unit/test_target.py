@@ -42,6 +42,6 @@ def test_a_path_that_may_lead_out_of_the_store_is_refused(root: str, path: str, 
 
     assert (raised.value.message, raised.value.hint) == (
         f"in_store({path!r}): {why}",
-        "write it as from the store's root, such as 'flights/2023-03-01.parquet'; "
+        "write it as from the store's root, such as 'counts/2023-03-01.csv'; "
         "target_at() takes any address",
     )

@@ -21,6 +21,7 @@ from tac.errors import ConfigError
 from tac.kubernetes.manifests.defaults import KEPT_SECONDS, leave_lost_nodes
 from tac.quantities import format_cpu, format_memory
 from tac.redaction import redacted, without_credentials
+from tac.step_environment import passed_on
 
 if TYPE_CHECKING:
     from tac.kubernetes.manifests.pod_patch import PodPatch
@@ -48,7 +49,7 @@ class Work:
     """The command; a first word `python` is the image's."""
 
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The environment of the command here; of it the pod is told what `settings.passed_on` says."""
+    """The environment of the command here; the pod gets what `passed_on` leaves of it."""
 
     output: str = ""
     memory: str = ""
@@ -204,7 +205,7 @@ def _container(work: Work, terms: Terms) -> dict[str, Any]:
 def _environment(work: Work, terms: Terms) -> list[dict[str, str]]:
     endpoint = {"AWS_ENDPOINT_URL_S3": terms.s3_endpoint_url} if terms.s3_endpoint_url else {}
     whole = {
-        **settings.passed_on(work.environment, elsewhere=True),
+        **passed_on(work.environment, elsewhere=True),
         **endpoint,
         "HOME": _HOME,
         **({names.DRIVER_VERSION: terms.build} if terms.build else {}),

@@ -10,13 +10,14 @@ import urllib.parse
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tac import names, settings
+from tac import names
 from tac.errors import ConfigError
 from tac.names import ATTEMPT, MANAGED, OUTPUT, STEP, WORK
 from tac.quantities import parse_cpu, parse_memory
 from tac.redaction import without_credentials
 from tac.runners.docker.keys import HOME
 from tac.runners.docker.mounts import absolute, is_local
+from tac.step_environment import passed_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -176,7 +177,7 @@ def _output(address: str, defaults: ContainerDefaults) -> dict[str, str]:
 
 def _environment(given: Mapping[str, str], defaults: ContainerDefaults, sight: Sight) -> list[str]:
     endpoint = {"AWS_ENDPOINT_URL_S3": defaults.s3_endpoint_url} if defaults.s3_endpoint_url else {}
-    passed = settings.passed_on(given)
+    passed = passed_on(given)
     own = {"HOME": HOME, **({names.DRIVER_VERSION: defaults.build} if defaults.build else {})}
     whole = {**passed, **_past_the_proxy(passed, defaults), **endpoint, **own, **sight.variables}
     return sorted(f"{name}={value}" for name, value in whole.items())

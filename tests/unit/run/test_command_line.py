@@ -5,9 +5,10 @@ import pytest
 from click.shell_completion import ShellComplete
 from luigi.configuration import get_config
 
-from tac.cli import main, run
+from tac.cli import main
 from tac.errors import ConfigError
 from tac.run import parameters
+from tac.run_command import run
 from tac.step import StepError
 from tests.support.shadowing import OPTIONS, Other_One, Own
 

@@ -1,4 +1,4 @@
-"""The words today and yesterday in place of a date: the day where the flights leave."""
+"""The words today and yesterday in place of a date: in which time zone."""
 
 import datetime as dt
 
@@ -6,9 +6,11 @@ import luigi
 import pytest
 from luigi.configuration import get_config
 
+from tac import settings
 from tac.errors import ConfigError
 from tac.run import parameters
 
+ZONE = "America/New_York"
 EVENING = dt.datetime(2023, 3, 2, 4, 59, tzinfo=dt.UTC)  # one minute to midnight in New York
 MIDNIGHT = dt.datetime(2023, 3, 2, 5, 0, tzinfo=dt.UTC)
 SUMMER = dt.datetime(2023, 7, 2, 4, 0, tzinfo=dt.UTC)  # an hour earlier, by the clock of summer
@@ -26,6 +28,35 @@ class Other(luigi.Task):
     date: dt.date = luigi.DateParameter()
 
 
+class Zoned(luigi.Task):
+    timezone = ZONE
+    date: dt.date = luigi.DateParameter()
+
+
+class Lost(luigi.Task):
+    timezone = "Mars/Olympus"
+    date: dt.date = luigi.DateParameter()
+
+
+class AsksForAZone(luigi.Task):
+    timezone: str = luigi.Parameter(default="UTC")
+    date: dt.date = luigi.DateParameter()
+
+
+@pytest.fixture
+def in_zone(monkeypatch):
+    """Set the setting."""
+
+    def choose(name: str) -> None:
+        monkeypatch.setenv("TAC_TIMEZONE", name)
+        settings.current.cache_clear()
+
+    choose(ZONE)
+    yield choose
+    monkeypatch.undo()
+    settings.current.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("word", "now", "day"),
     [
@@ -36,8 +67,32 @@ class Other(luigi.Task):
         ("yesterday", MIDNIGHT, dt.date(2023, 3, 1)),
     ],
 )
-def test_a_word_is_the_day_in_new_york(word, now, day):
+def test_a_word_is_the_day_in_the_time_zone_of_the_settings(in_zone, word, now, day):
     assert parameters.read_values(Dated, [("date", word)], now=now) == {"date": day}
+
+
+@pytest.mark.parametrize(
+    ("task", "zone", "day"),
+    [
+        (Dated, "Pacific/Kiritimati", dt.date(2023, 3, 2)),
+        (Zoned, "Pacific/Kiritimati", dt.date(2023, 3, 1)),
+        (AsksForAZone, ZONE, dt.date(2023, 3, 1)),
+    ],
+)
+def test_the_time_zone_of_a_task_wins_over_that_of_the_settings(in_zone, task, zone, day):
+    in_zone(zone)
+
+    assert parameters.read_values(task, [("date", "today")], now=EVENING) == {"date": day}
+
+
+def test_a_time_zone_that_does_not_exist_is_an_error_of_its_class():
+    with pytest.raises(ConfigError) as caught:
+        parameters.read_values(Lost, [("date", "today")], now=EVENING)
+
+    assert (caught.value.message, caught.value.hint) == (
+        "Lost.timezone: 'Mars/Olympus' is not a time zone",
+        "name it as the tz database does, such as Europe/Berlin: `ls /usr/share/zoneinfo`",
+    )
 
 
 def test_without_a_moment_it_is_this_one():
@@ -95,7 +150,7 @@ def test_another_word_or_another_parameter_is_refused(words, message):
     assert caught.value.message == message
 
 
-def test_the_default_of_another_task_may_be_a_word_too():
+def test_the_default_of_another_task_may_be_a_word_too(in_zone):
     parameters.read_values(Dated, [("Other-date", "yesterday")], now=MIDNIGHT)
     try:
         assert Other().date == dt.date(2023, 3, 1)
