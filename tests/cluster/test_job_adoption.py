@@ -248,7 +248,7 @@ def test_what_somebody_deletes_by_hand_is_lost_and_tried_once_more(at, kind):
     what = {"job": "job/x-1", "pod": "pod/x-1-POD"}[kind]
     assert message(verdicts[0]) == (
         f"step/x: lost after T s: {what} was deleted, by whom is not known\n"
-        f"Hint: another driver, or somebody by hand, deleted it; log: {at.log}"
+        f"Hint: another driver or a person deleted it; log: {at.log}"
     )
     assert verdicts[0].reason is Reason.LOST
     assert [box["verdict"]["reason"] for box in at.boxes()] == ["lost"]

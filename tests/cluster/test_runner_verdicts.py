@@ -23,7 +23,7 @@ PERHAPS = (
     "step/x: killed by exit code 137 (SIGKILL) in job/x-1 after T s, under a memory limit of {} "
     "and for no reason that is given, perhaps out of memory{}\n"
     "Hint: if it ran out, give it more memory, in its task or by TAC_MEMORY (now {}); if not, "
-    "its node, or somebody, killed it: "
+    "its node or a person killed it: "
     f"`kubectl --context C --namespace NS events --for pod/x-1-POD`; {LOG}"
 )
 
@@ -71,7 +71,7 @@ def told(at, verdict):
             "exit 137",
             "killed by exit code 137 (SIGKILL) in job/x-1 after T s, by whom is not known: "
             "it said nothing\n"
-            "Hint: its node, or somebody, killed it: "
+            "Hint: its node or a person killed it: "
             f"`kubectl --context C --namespace NS events --for pod/x-1-POD`; {LOG}",
         ),
         (

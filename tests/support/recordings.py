@@ -10,10 +10,13 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tac.kubernetes.diagnosis.diagnose import diagnose
 from tac.kubernetes.diagnosis.stage import Diagnosis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parents[1] / "unit/kubernetes/diagnosis"
 RECORDED, WRITTEN = HERE / "recorded", HERE / "written"
@@ -31,10 +34,27 @@ class Recording:
     events: list[Object]
     now: datetime
 
+    def said(self) -> list[str]:
+        """Return every reason, message and source in it, as the server wrote them."""
+        statuses = [pod["status"] for pod in self.pods]
+        return list(_texts([self.job, self.was, statuses, self.events]))
+
     def diagnose(self, *, later_seconds: float = 0) -> Diagnosis:
         """Diagnose it, perhaps when it has been as it was for a while."""
         now = self.now + timedelta(seconds=later_seconds)
         return diagnose(self.job, self.pods, self.events, now=now, was=self.was)
+
+
+def _texts(found: Any) -> Iterator[str]:
+    if isinstance(found, list):
+        for each in found:
+            yield from _texts(each)
+    elif isinstance(found, dict):
+        for key, value in found.items():
+            if key in {"reason", "message", "component"} and isinstance(value, str):
+                yield value
+            else:
+                yield from _texts(value)
 
 
 def read(story: str) -> Recording:

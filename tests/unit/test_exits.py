@@ -289,9 +289,11 @@ ROWS = [
         "step/x: could not be started: API server at x: does not answer\nHint: start it",
     ),
     (
-        verdict.never_began(Reason.NO_POD, "no pod can be made for job/x-1: quota", remedy="ask"),
+        verdict.never_began(
+            Reason.NO_POD, "no pod can be created for job/x-1: quota", remedy="ask"
+        ),
         (Phase.PENDING, Reason.NO_POD),
-        "step/x: no pod can be made for job/x-1: quota\nHint: ask",
+        "step/x: no pod can be created for job/x-1: quota\nHint: ask",
     ),
     (
         verdict.never_began(Reason.UNSCHEDULABLE, "no node for job/x-1", remedy="add one"),

@@ -174,13 +174,13 @@ class JobAttempt:
             events = self._context.session.reflector.events(view.uids)
             diagnosis = diagnose(view.job, view.pods, events, now=now, was=view.was)
         if self._waits_its_turn(view, diagnosis):
-            return replace(diagnosis, hopeless=False, makes_progress=True)
+            return replace(diagnosis, permanent=False, makes_progress=True)
         return diagnosis
 
     def _waits_its_turn(self, view: View, diagnosis: Diagnosis) -> bool:
         if diagnosis.stage is not Stage.SCHEDULING:
             return False
-        if not diagnosis.hopeless and not self._stage_timeouts.is_half_over(diagnosis):
+        if not diagnosis.permanent and not self._stage_timeouts.is_half_over(diagnosis):
             return False  # it takes a look at all pods
         pods = [pod for other in self._context.session.reflector.jobs() for pod in other.pods]
         return any(

@@ -83,4 +83,4 @@ class StageTimeouts:
         limit = self.limit_seconds(diagnosis)
         if limit is None:
             return False
-        return diagnosis.hopeless or self.waited_seconds(diagnosis) > limit
+        return diagnosis.permanent or self.waited_seconds(diagnosis) > limit

@@ -1,16 +1,16 @@
-"""Whether what runs now makes room for a pod that no node has room for.
+"""Whether an unschedulable pod fits on a node once the pods of ours that run there terminate.
 
-The scheduler gives room that becomes free to whichever pod it looks at next, and looks less and
-less often at one that it has refused: where a driver goes on making pods, the first may wait
-longest. That is a queue, and nothing is wrong with a pod in it. Pure.
+The scheduler gives what becomes free to whichever pod it looks at next, and backs off from one that
+it has refused: where a driver goes on creating pods, the first may be pending longest. That is a
+queue, and nothing is wrong with a pod in it. Pure.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from tac.kubernetes.diagnosis import server_words
 from tac.kubernetes.diagnosis.pod_status import containers_of, is_over
 from tac.quantities import amounts_of
 
@@ -19,25 +19,15 @@ if TYPE_CHECKING:
 
     from tac.kubernetes.objects import Object
 
-_SHORT_OF = re.compile(r"Insufficient ([\w./-]+)")
-
-# The scheduler's words for what another pod's end changes, where it is not a resource that is
-# counted: pkg/scheduler/framework/plugins (noderesources, nodeports, interpodaffinity,
-# podtopologyspread, nodevolumelimits, volumerestrictions) of Kubernetes 1.36.
-_TAKEN = re.compile(
-    r"Too many pods|didn't have free ports|anti-affinity|topology spread|max volume count"
-    r"|no available disk"
-)
-
 
 def fits_after_termination(pod: Object, others: Iterable[Object], refusal: str) -> bool:
-    """Tell whether the others that one node runs have what the pod is refused for lack of.
+    """Tell whether the others on one node hold as much as the pod is unschedulable for lack of.
 
     `refusal` is what the scheduler said of the pod last.
     """
     wanted = _requests_of(pod)
-    lacking = set(_SHORT_OF.findall(refusal)) & wanted.keys()
-    if not lacking and not _TAKEN.search(refusal):
+    lacking = set(server_words.INSUFFICIENT.findall(refusal)) & wanted.keys()
+    if not lacking and not server_words.HELD_BY_OTHER_PODS.search(refusal):
         return False
     held: dict[str, Counter[str]] = defaultdict(Counter)
     for other in others:

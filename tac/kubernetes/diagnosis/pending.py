@@ -1,4 +1,10 @@
-"""Why a pod is not there yet, or does not run yet, and whether waiting can help."""
+"""Why a pod is pending: not created, unschedulable, without its image, or not started.
+
+And whether waiting can help. Look here by kubectl's word: `diagnose_without_pod` (Suspended,
+FailedCreate, exceeded quota), `_unschedulable` (FailedScheduling, SchedulingGated, scale-up),
+`_waiting` (ErrImagePull, ImagePullBackOff, CreateContainerConfigError), `_restarting`
+(CrashLoopBackOff), `_creating` (ContainerCreating, FailedMount). Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,59 +14,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tac.errors import cut
+from tac.kubernetes.diagnosis import server_words
 from tac.kubernetes.diagnosis.autoscaler import ScaleUp, scale_up_of
-from tac.kubernetes.diagnosis.pod_status import ContainerStatus, containers_of
+from tac.kubernetes.diagnosis.pod_status import PodContainer, containers_of
 from tac.kubernetes.diagnosis.stage import Diagnosis, Stage
-from tac.kubernetes.objects import condition_of, time_of
+from tac.kubernetes.objects import Object, condition_of, time_of
 from tac.quantities import amounts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-from tac.kubernetes.objects import Object
-
-# What the kubelet waits for where it is the image: pkg/kubelet/images/types.go.
-_IMAGE_REASONS = {
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "ErrImageNeverPull",
-    "InvalidImageName",
-    "ImageInspectError",
-    "RegistryUnavailable",
-    "SignatureValidationFailed",
-}
-_HOPELESS_IMAGE_REASONS = {"ErrImageNeverPull", "InvalidImageName"}
-
-# What a registry answers when it is well, and does not have the image or does not give it to us.
-# Once is not enough: a mirror may fetch it first, and a node's right to ask may come late.
-_REFUSED = re.compile(
-    r"not found|manifest unknown|repository does not exist|access denied|authorization failed"
-    r"|unauthorized|forbidden",
-    re.IGNORECASE,
-)
 _REFUSALS = 2
-
-_BACKS_OFF = "CrashLoopBackOff"
-
-# Every namespace gets this ConfigMap, a moment after it is made.
-_COMES_BY_ITSELF = "kube-root-ca.crt"
-_NOT_THERE = re.compile(r"(?:secret|configmap) \"(?P<name>[^\"]+)\" not found")
-_HOPELESS_CONFIG = re.compile(
-    _NOT_THERE.pattern + r"|couldn't find key|runAsNonRoot|no command specified"
-)
-
-_NEVER_ADMITTED = re.compile(
-    r"violates PodSecurity|must specify|(?:maximum|minimum) \S+ usage|no PriorityClass"
-)
-_QUOTA = re.compile(r"exceeded quota: [^,]+, requested: (?P<want>\S+), .*limited: (?P<have>\S+)")
-_FORBIDDEN = re.compile(r"Error creating: (?:pods \S+ is forbidden: )?")
-_FORM_OF_A_REFUSAL = re.compile(
-    r"^(?:Back-off pulling image \S+: )?(?:ErrImagePull: )?(?:rpc error: code = \w+ desc = )?"
-    r"(?:failed to pull and unpack image \S+: )?(?:failed to resolve (?:image|reference \S+): )?"
-    r"|(?<=image will run as root) \(pod: .*\)$"
-)
-_NODES = re.compile(r"\d+/\d+ nodes are available: ")
-_COUNTED = re.compile(r", (?=\d+ )")
+"""How often a registry has to refuse an image: a mirror may fetch it first, and a node's right to
+pull may come late."""
 
 
 def seen_at(event: Object) -> datetime:
@@ -86,21 +52,22 @@ def diagnose_without_pod(job: Object, events: Sequence[Object]) -> Diagnosis:
     if not refused:
         return Diagnosis(stage=Stage.NO_POD)
     message = max(refused, key=seen_at)["message"]
-    text = cut(_FORBIDDEN.sub("", message, count=1))
+    text = cut(server_words.CREATE_PREFIX.sub("", message, count=1))
     found = _of(_main(job["spec"]["template"]), Diagnosis(stage=Stage.NO_POD, detail=text))
     if (fits := fits_quota(message)) is not None:
         # What uses it up ends at some time: until then the Job controller asks again.
-        return replace(found, makes_progress=fits, hopeless=not fits)
-    return replace(found, hopeless=bool(_NEVER_ADMITTED.search(message)))
+        return replace(found, makes_progress=fits, permanent=not fits)
+    permanent = server_words.matches_any(server_words.NEVER_ADMITTED, message)
+    return replace(found, permanent=permanent)
 
 
 def fits_quota(message: str) -> bool | None:
-    """Whether what a quota has refused would be taken if nothing else were there.
+    """Whether what exceeded a quota would fit in it if nothing else were there.
 
-    None: the refusal is of another kind.
+    None: the message is of no quota.
     """
-    quota = _QUOTA.search(message)
-    return _fits(_amounts(quota["want"]), _amounts(quota["have"])) if quota else None
+    quota = server_words.QUOTA_AMOUNTS.search(message)
+    return _fits(_amounts(quota[1]), _amounts(quota[2])) if quota else None
 
 
 def _amounts(text: str) -> dict[str, int]:
@@ -108,49 +75,49 @@ def _amounts(text: str) -> dict[str, int]:
     return amounts_of({name: amount for name, _, amount in pairs})
 
 
-def _fits(want: Mapping[str, int], have: Mapping[str, int]) -> bool:
-    return all(amount <= have.get(name, amount) for name, amount in want.items())
+def _fits(requested: Mapping[str, int], limited: Mapping[str, int]) -> bool:
+    return all(amount <= limited.get(name, amount) for name, amount in requested.items())
 
 
 def diagnose_pending(pod: Object, events: Sequence[Object], now: datetime) -> Diagnosis:
-    """Tell how far a pod is that nobody told to go; the events are its own."""
+    """Tell how far a pod is that is not terminating; the events are its own."""
     if not pod["spec"].get("nodeName"):
-        return _without_node(pod, events, now)
+        return _unschedulable(pod, events, now)
     containers = containers_of(pod)
     if any(_runs(container) for container in containers if not container.initial):
         return _running(containers)
     for container in containers:
         waiting = container.state("waiting")
-        if waiting is not None and not _only_waits_its_turn(waiting):
+        if waiting is not None and not _waits_its_turn(waiting):
             if _is_restarted(container, waiting):
-                return _failing(container, Stage.STARTING)
-            return _stuck(container, waiting, events)
+                return _restarting(container, Stage.STARTING)
+            return _waiting(container, waiting, events)
         if container.state("running") is not None and not container.sidecar:
             text = f"init container {container.name} runs"
             return _of(container, Diagnosis(stage=Stage.STARTING, detail=text, makes_progress=True))
-    return _being_prepared(containers, events)
+    return _creating(containers, events)
 
 
-def _runs(container: ContainerStatus) -> bool:
+def _runs(container: PodContainer) -> bool:
     # Also between two runs, where it is started again when it has failed.
     begun = container.state("running") is not None or container.state("terminated") is not None
     return begun or "terminated" in (container.status.get("lastState") or {})
 
 
-def _running(containers: Sequence[ContainerStatus]) -> Diagnosis:
+def _running(containers: Sequence[PodContainer]) -> Diagnosis:
     for container in containers:
         waiting = container.state("waiting")
-        if waiting is not None and waiting.get("reason") == _BACKS_OFF:
-            return _failing(container, Stage.RUNNING)
+        if waiting is not None and waiting.get("reason") == server_words.CRASH_LOOP_REASON:
+            return _restarting(container, Stage.RUNNING)
     return Diagnosis(stage=Stage.RUNNING)
 
 
-def _is_restarted(container: ContainerStatus, waiting: Object) -> bool:
-    """Whether the Job's backoffLimit ends it, and nobody's patience; sidecars it does not count."""
-    return waiting.get("reason") == _BACKS_OFF and not container.sidecar
+def _is_restarted(container: PodContainer, waiting: Object) -> bool:
+    """Whether the Job's backoffLimit ends it, and no timeout; sidecars it does not count."""
+    return waiting.get("reason") == server_words.CRASH_LOOP_REASON and not container.sidecar
 
 
-def _failing(container: ContainerStatus, stage: Stage) -> Diagnosis:
+def _restarting(container: PodContainer, stage: Stage) -> Diagnosis:
     last = container.status["lastState"]["terminated"]
     text = f"failed with exit code {last['exitCode']}, is started again in a while"
     return _of(
@@ -158,7 +125,7 @@ def _failing(container: ContainerStatus, stage: Stage) -> Diagnosis:
     )
 
 
-def _of(container: ContainerStatus, diagnosis: Diagnosis) -> Diagnosis:
+def _of(container: PodContainer, diagnosis: Diagnosis) -> Diagnosis:
     return replace(
         diagnosis,
         container=container.name,
@@ -168,7 +135,7 @@ def _of(container: ContainerStatus, diagnosis: Diagnosis) -> Diagnosis:
     )
 
 
-def _main(pod: Object) -> ContainerStatus:
+def _main(pod: Object) -> PodContainer:
     """Return the container that a pod is made for, of a template too."""
     return next(container for container in containers_of(pod) if not container.initial)
 
@@ -176,20 +143,20 @@ def _main(pod: Object) -> ContainerStatus:
 # No node.
 
 
-def _without_node(pod: Object, events: Sequence[Object], now: datetime) -> Diagnosis:
+def _unschedulable(pod: Object, events: Sequence[Object], now: datetime) -> Diagnosis:
     condition = _not_scheduled(pod)
     text = cut(_shortage(str(condition.get("message", ""))))
     found = _of(_main(pod), Diagnosis(stage=Stage.SCHEDULING, detail=text))
     if condition.get("reason") == "SchedulingGated":
         return replace(found, makes_progress=True)  # a queue holds it until it is its turn
-    answer, said = scale_up_of([(seen_at(event), event) for event in events], now)
-    if answer is ScaleUp.NOTHING:
+    scale_up, said = scale_up_of([(seen_at(event), event) for event in events], now)
+    if scale_up is ScaleUp.NO_EVENT:
         return found
     return replace(
         found,
         detail=cut(f"{text}; {said}"),
-        makes_progress=answer is ScaleUp.COMES,
-        hopeless=answer is ScaleUp.NEVER,
+        makes_progress=scale_up is ScaleUp.TRIGGERED,
+        permanent=scale_up is ScaleUp.IMPOSSIBLE,
     )
 
 
@@ -202,46 +169,47 @@ def _not_scheduled(pod: Object) -> Object:
 
 def _shortage(message: str) -> str:
     """Leave of the scheduler's words what is missing, and where that differs on how many nodes."""
-    causes = _COUNTED.split(_NODES.sub("", message, count=1).partition(". ")[0].rstrip("."))
+    why = server_words.NODES_AVAILABLE.sub("", message, count=1).partition(". ")[0].rstrip(".")
+    causes = server_words.NEXT_NODE_COUNT.split(why)
     return re.sub(r"^\d+ ", "", causes[0]) if len(causes) == 1 else ", ".join(causes)
 
 
 # A node, and no program yet.
 
 
-def _only_waits_its_turn(waiting: Object) -> bool:
-    return waiting.get("reason") in {"ContainerCreating", "PodInitializing", None}
+def _waits_its_turn(waiting: Object) -> bool:
+    return waiting.get("reason") in {*server_words.TURN_REASONS, None}
 
 
-def _stuck(container: ContainerStatus, waiting: Object, events: Sequence[Object]) -> Diagnosis:
+def _waiting(container: PodContainer, waiting: Object, events: Sequence[Object]) -> Diagnosis:
     reason, message = str(waiting["reason"]), str(waiting.get("message", ""))
-    text = cut(_FORM_OF_A_REFUSAL.sub("", message) or reason)
-    if reason in _IMAGE_REASONS:
-        hopeless = reason in _HOPELESS_IMAGE_REASONS or (
+    text = cut(server_words.WAITING_FORM.sub("", message) or reason)
+    if reason in server_words.IMAGE_REASONS:
+        permanent = reason in server_words.PERMANENT_IMAGE_REASONS or (
             _is_refused(container, message) and _pulls(container, events) >= _REFUSALS
         )
-        return _of(container, Diagnosis(stage=Stage.IMAGE, detail=text, hopeless=hopeless))
-    hopeless = bool(_HOPELESS_CONFIG.search(message))
-    return _of(container, Diagnosis(stage=Stage.STARTING, detail=text, hopeless=hopeless))
+        return _of(container, Diagnosis(stage=Stage.IMAGE, detail=text, permanent=permanent))
+    permanent = server_words.matches_any(server_words.NEVER_CONFIGURED, message)
+    return _of(container, Diagnosis(stage=Stage.STARTING, detail=text, permanent=permanent))
 
 
-def _is_refused(container: ContainerStatus, message: str) -> bool:
+def _is_refused(container: PodContainer, message: str) -> bool:
     # An image may be called what it likes.
     without_name = message.replace(str(container.spec.get("image", "")), "")
-    return bool(_REFUSED.search(without_name))
+    return bool(server_words.IMAGE_REFUSED.search(without_name))
 
 
-def _pulls(container: ContainerStatus, events: Sequence[Object]) -> int:
+def _pulls(container: PodContainer, events: Sequence[Object]) -> int:
     return sum(count_of(event) for event in events if _is_its_pull(event, container))
 
 
-def _is_its_pull(event: Object, container: ContainerStatus) -> bool:
+def _is_its_pull(event: Object, container: PodContainer) -> bool:
     image = f'"{container.spec.get("image")}"'
     return event["reason"] == "Pulling" and image in event["message"]
 
 
-def _being_prepared(containers: Sequence[ContainerStatus], events: Sequence[Object]) -> Diagnosis:
-    pulls = [event for event in events if event["reason"] in {"Pulling", "Pulled", "Failed"}]
+def _creating(containers: Sequence[PodContainer], events: Sequence[Object]) -> Diagnosis:
+    pulls = [event for event in events if event["reason"] in server_words.IMAGE_EVENT_REASONS]
     last = max(pulls, key=seen_at, default=None)
     for container in containers:
         if last is not None and _is_its_pull(last, container):
@@ -250,11 +218,12 @@ def _being_prepared(containers: Sequence[ContainerStatus], events: Sequence[Obje
     if not warnings:
         return Diagnosis(stage=Stage.STARTING)
     message = str(max(warnings, key=seen_at)["message"])
-    hopeless = bool(_NOT_THERE.search(message))
-    return Diagnosis(stage=Stage.STARTING, detail=cut(message), hopeless=hopeless)
+    permanent = bool(server_words.NOT_FOUND.search(message))
+    return Diagnosis(stage=Stage.STARTING, detail=cut(message), permanent=permanent)
 
 
 def _matters(event: Object) -> bool:
     # What the scheduler said is of before; the node does what it says now.
     old = event["reason"] == "FailedScheduling"
-    return event.get("type") == "Warning" and not old and _COMES_BY_ITSELF not in event["message"]
+    soon = server_words.ROOT_CA_CONFIG_MAP.search(event["message"])
+    return event.get("type") == "Warning" and not old and not soon

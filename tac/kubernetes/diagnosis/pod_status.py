@@ -1,4 +1,4 @@
-"""What the status of one pod says: how its containers ended, and who told it to go.
+"""What the status of one pod says: how its containers ended, and since when it is terminating.
 
 Pure: dicts in, values out.
 """
@@ -10,30 +10,29 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tac.exits import Ending
+from tac.kubernetes.objects import Object, condition_of, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-from tac.kubernetes.objects import Object, condition_of, time_of
-
 _LATE_SECONDS = 5.0
-"""A kubelet that answers tells within a second or two that it has killed what outlived its grace
-(recorded/pod-deleted-deaf.json); the rest is for clocks that differ."""
+"""A kubelet that answers reports within a second or two that it has killed what outlived its grace
+period (recorded/pod-deleted-deaf.json); the rest is for clocks that differ."""
 
-_NEVER_BEGAN = 1.0
-"""The second at which a container that could not be started began: 1970."""
+_NEVER_STARTED = 1.0
+"""`startedAt` of a container that could not be started is in the first second of 1970."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContainerStatus:
-    """One container of a pod: what it was asked to be, and what has become of it."""
+class PodContainer:
+    """One container of a pod: its spec and its status."""
 
     spec: Object
     status: Object
     initial: bool
-    """Whether it comes before the others: an init container, or a sidecar that goes on."""
+    """Whether it is an init container, or a sidecar that goes on."""
     restarts: bool
-    """Whether its end is not the end of it."""
+    """Whether the kubelet restarts it when it has terminated."""
 
     @property
     def name(self) -> str:
@@ -42,7 +41,7 @@ class ContainerStatus:
 
     @property
     def sidecar(self) -> bool:
-        """Whether nobody waits for its end: an init container that goes on beside the others.
+        """Whether the pod ends without its end: an init container that goes on beside the others.
 
         https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
         """
@@ -54,55 +53,55 @@ class ContainerStatus:
         return None if found is None else dict(found)
 
     def amount(self, resource: str) -> str:
-        """Return how much it may have, or asks for where nothing limits it."""
+        """Return its limit of a resource, or its request where nothing limits it."""
         resources = self.spec.get("resources") or {}
         limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
         return str(limits.get(resource) or requests.get(resource) or "")
 
     @property
     def memory_limit(self) -> str:
-        """How much memory it may have."""
+        """Its limit of memory."""
         return str(((self.spec.get("resources") or {}).get("limits") or {}).get("memory") or "")
 
 
-def containers_of(pod: Object) -> list[ContainerStatus]:
-    """Return its containers in the order in which they begin."""
+def containers_of(pod: Object) -> list[PodContainer]:
+    """Return its containers in the order in which they start."""
     return [*_containers(pod, initial=True), *_containers(pod, initial=False)]
 
 
-def _containers(pod: Object, *, initial: bool) -> Iterator[ContainerStatus]:
-    kind, said = ("initContainers", "initContainerStatuses")
+def _containers(pod: Object, *, initial: bool) -> Iterator[PodContainer]:
+    specs, found = ("initContainers", "initContainerStatuses")
     if not initial:
-        kind, said = ("containers", "containerStatuses")
-    statuses = {each["name"]: each for each in (pod.get("status") or {}).get(said) or ()}
+        specs, found = ("containers", "containerStatuses")
+    statuses = {each["name"]: each for each in (pod.get("status") or {}).get(found) or ()}
     policy = pod["spec"].get("restartPolicy", "Always")
-    for spec in pod["spec"].get(kind) or ():
+    for spec in pod["spec"].get(specs) or ():
         restarts = spec.get("restartPolicy", policy) != "Never"
         status = statuses.get(spec["name"], {})
-        yield ContainerStatus(spec=spec, status=status, initial=initial, restarts=restarts)
+        yield PodContainer(spec=spec, status=status, initial=initial, restarts=restarts)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContainerEnd:
-    """How a pod ended by itself, as the container that decided it tells."""
+class Termination:
+    """How a container terminated."""
 
-    container: ContainerStatus
+    container: PodContainer
     exit_code: int
     reason: str
     message: str
-    began: datetime
-    ended: datetime
+    started: datetime
+    finished: datetime
 
     @property
     def seconds(self) -> float:
         """How long that container ran."""
-        if self.began.timestamp() < _NEVER_BEGAN:
+        if self.started.timestamp() < _NEVER_STARTED:
             return 0.0
-        return max(0.0, (self.ended - self.began).total_seconds())
+        return max(0.0, (self.finished - self.started).total_seconds())
 
     @property
     def ending(self) -> Ending:
-        """What a verdict is made of."""
+        """The same for a verdict."""
         return Ending(
             exit_code=self.exit_code,
             oom_killed=self.reason == "OOMKilled",
@@ -112,52 +111,49 @@ class ContainerEnd:
         )
 
 
-def container_end_of(pod: Object) -> ContainerEnd | None:
-    """Return how a pod ended, as soon as nothing can change it any more; None: it goes on.
+def termination_of(pod: Object) -> Termination | None:
+    """Return the termination that decides how a pod ended, once it is final; None: it goes on.
 
     One container that failed for good fails the pod, whatever the others do. The first to fail
-    counts: the others may have failed because of it. Sidecars are not asked.
+    counts: the others may have failed because of it. Sidecars do not count.
     """
     over = is_over(pod)
-    asked = [container for container in containers_of(pod) if not container.sidecar]
-    ends = [end for container in asked if (end := _end(container)) and (over or _final(container))]
+    counted = [container for container in containers_of(pod) if not container.sidecar]
+    final = [container for container in counted if over or not container.restarts]
+    ends = [end for container in final if (end := _termination(container))]
     failures = [end for end in ends if end.exit_code]
     if failures:
-        return min(failures, key=lambda end: end.ended)
-    if len(ends) < len(asked):
+        return min(failures, key=lambda end: end.finished)
+    if len(ends) < len(counted):
         return None
-    return max(ends, key=lambda end: end.ended)
+    return max(ends, key=lambda end: end.finished)
 
 
-def _final(container: ContainerStatus) -> bool:
-    return not container.restarts
-
-
-def _end(container: ContainerStatus) -> ContainerEnd | None:
+def _termination(container: PodContainer) -> Termination | None:
     state = container.state("terminated")
     if state is None:
         return None
-    ended = time_of(state.get("finishedAt")) or datetime.fromtimestamp(0, UTC)
-    return ContainerEnd(
+    finished = time_of(state.get("finishedAt")) or datetime.fromtimestamp(0, UTC)
+    return Termination(
         container=container,
         exit_code=int(state["exitCode"]),
         reason=str(state.get("reason", "")),
         message=str(state.get("message", "")),
-        began=time_of(state.get("startedAt")) or ended,
-        ended=ended,
+        started=time_of(state.get("startedAt")) or finished,
+        finished=finished,
     )
 
 
 def is_over(pod: Object) -> bool:
-    """Whether the pod itself says that it has ended, evicted ones without a container's word."""
+    """Whether its phase is final, which an evicted pod's is without a container's status."""
     return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
 
 
 def termination_requested_at(pod: Object) -> datetime | None:
-    """Return when somebody first told the pod to go, if somebody did.
+    """Return since when the pod is terminating; None: it is not.
 
-    A deletionTimestamp is when its grace ends. The platform says first that it will disturb a pod,
-    and why, and deletes it then.
+    A deletionTimestamp is when its grace period ends. The platform first sets the condition
+    DisruptionTarget, which says why, and deletes the pod then.
     """
     times = [_deleted_at(pod)]
     if disruption := condition_of(pod, "DisruptionTarget"):
@@ -174,12 +170,12 @@ def _deleted_at(pod: Object) -> datetime | None:
 
 
 def had_ended_when_deleted(pod: Object) -> bool:
-    """Whether a pod had ended already when somebody deleted it: then it gets no grace."""
+    """Whether a pod had ended when it was deleted: then it gets no grace period."""
     metadata = pod["metadata"]
     return "deletionTimestamp" in metadata and not metadata.get("deletionGracePeriodSeconds")
 
 
-def is_past_its_grace(pod: Object, now: datetime) -> bool:
-    """Whether nobody has seen its end although it must have come: its node does not answer."""
+def is_past_grace_period(pod: Object, now: datetime) -> bool:
+    """Whether its grace period is over and no end is reported: its node does not answer."""
     end = time_of(pod["metadata"].get("deletionTimestamp"))
     return end is not None and (now - end).total_seconds() > _LATE_SECONDS

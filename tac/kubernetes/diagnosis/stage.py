@@ -1,4 +1,4 @@
-"""How far a Job is, and how long it may stay there: the words that diagnoses are made of."""
+"""The stages of a Job, how long it may stay at each, and what a diagnosis of it holds."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 class Stage(StrEnum):
     """How far a Job is."""
 
-    NO_POD = "no_pod"  # the Job is there, its pod is not yet
-    SCHEDULING = "scheduling"  # no node has been found for the pod
-    IMAGE = "image"  # the node fetches the image
+    NO_POD = "no_pod"  # the Job is there, its pod is not created yet
+    SCHEDULING = "scheduling"  # the pod is bound to no node yet
+    IMAGE = "image"  # the node pulls the image
     STARTING = "starting"  # everything else before the program: volumes, Secrets, init containers
-    RUNNING = "running"  # also while it is told to stop
+    RUNNING = "running"  # also while it is terminating
     ENDED = "ended"  # it cannot change any more
-    LOST = "lost"  # past its grace on a node that does not answer
-    GONE = "gone"  # somebody deleted the Job, or its pod, before it had ended
+    LOST = "lost"  # past its grace period on a node that does not answer
+    GONE = "gone"  # the Job, or its pod, was deleted before it had ended
 
 
 STAGE_TIMEOUT_SECONDS: Mapping[Stage, float] = {
@@ -42,15 +42,15 @@ class Diagnosis:
 
     stage: Stage
     detail: str = ""
-    """What it waits for or died of, in Kubernetes' words, cut; "" if nothing is the matter."""
+    """Why it is pending or why it ended, in Kubernetes' words, cut; "" if nothing is the matter."""
     reason: Reason | None = None
     """Why it cannot have succeeded; None: it goes on, or its exit code tells."""
     ending: Ending | None = None
-    """How its container ended, where one tells."""
+    """How its container ended, where its status tells."""
     makes_progress: bool = False
-    """It will go on: an autoscaler, a queue or those who use up the quota make room, or its init
-    container is at work. Patience begins anew."""
-    hopeless: bool = False
+    """It will go on: an autoscaler adds a node, it is queued, the quota is used up for now, or its
+    init container runs. The stage's timeout begins anew."""
+    permanent: bool = False
     """Waiting cannot help: give up at once."""
     job: str = ""
     pod: str = ""

@@ -6,17 +6,18 @@ events of what is gone for an hour.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from tac import exits, verdict
 from tac.exits import Ending, Stop
+from tac.kubernetes.diagnosis import server_words as words
 from tac.kubernetes.diagnosis.stage import STAGE_TIMEOUT_SECONDS, Diagnosis, Stage
 from tac.verdict import FINISHED_IS_KEPT, WHERE_IT_IS_SET, Audience, Reason, Verdict
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Mapping, Sequence
 
     from tac.kubernetes.place import Place
@@ -28,89 +29,94 @@ _REASONS: Mapping[Stage, Reason] = {
     Stage.STARTING: Reason.CANNOT_START,
 }
 
-# In vain, and too long.
-_IN_VAIN: Mapping[Stage, str] = {
-    Stage.NO_POD: "no pod can be made for job/{name}",
+_PERMANENT: Mapping[Stage, str] = {
+    Stage.NO_POD: "no pod can be created for job/{name}",
     Stage.SCHEDULING: "no node can run the pod of job/{name}",
     Stage.IMAGE: "job/{name} cannot have its image {image!r}",
     Stage.STARTING: "job/{name} cannot be started",
 }
-_TOO_LONG: Mapping[Stage, str] = {
-    Stage.NO_POD: "no pod was made for job/{name}",
+_TIMED_OUT: Mapping[Stage, str] = {
+    Stage.NO_POD: "no pod was created for job/{name}",
     Stage.SCHEDULING: "no node could run the pod of job/{name}",
     Stage.IMAGE: "job/{name} did not get its image {image!r}",
     Stage.STARTING: "job/{name} did not start",
 }
 
-# What a person can do, by what Kubernetes says; the first that is found counts.
-_REMEDIES: Mapping[Stage, Sequence[tuple[str, str]]] = {
+_REMEDIES: Mapping[Stage, Sequence[tuple[Sequence[re.Pattern[str]], str]]] = {
     Stage.NO_POD: (
         (
-            "exceeded quota|must specify",
+            (words.QUOTA_EXCEEDED, words.QUOTA_WANTS_REQUESTS),
             "set or lower {set_memory} and {set_cpu}{now}, or raise the quota: "
             "`{kubectl_here} describe resourcequota`",
         ),
         (
-            "usage per",
+            (words.LIMIT_RANGE,),
             "change {set_memory} or {set_cpu}{now}: `{kubectl_here} describe limitrange`",
         ),
         (
-            "PodSecurity",
+            (words.POD_SECURITY,),
             "leave out of {set_pod} what the namespace forbids: "
             "`{kubectl} describe namespace {namespace}`",
         ),
         (
-            "service ?account",
+            (words.SERVICE_ACCOUNT,),
             "create the service account, or name another {by_service_account}: "
             "`{kubectl_here} get serviceaccounts`",
         ),
-        ("PriorityClass", "name one that is there: `{kubectl} get priorityclasses`"),
-        ("", "`{kubectl_here} events --for job/{name}` tells more"),
+        ((words.NO_PRIORITY_CLASS,), "name one that is there: `{kubectl} get priorityclasses`"),
+        ((), "`{kubectl_here} events --for job/{name}` tells more"),
     ),
     Stage.SCHEDULING: (
         (
-            "Insufficient memory",
+            (words.INSUFFICIENT_MEMORY,),
             "lower {set_memory}{now_memory} or add a node: `{kubectl} describe nodes`",
         ),
-        ("Insufficient cpu", "lower {set_cpu}{now_cpu} or add a node: `{kubectl} describe nodes`"),
         (
-            "node affinity|node selector|taint|tolerat",
+            (words.INSUFFICIENT_CPU,),
+            "lower {set_cpu}{now_cpu} or add a node: `{kubectl} describe nodes`",
+        ),
+        (
+            (words.NODE_MISMATCH,),
             "mend node selector and tolerations in {set_pod}, or label a node: "
             "`{kubectl} get nodes --show-labels`",
         ),
-        ("persistentvolumeclaim", "`{kubectl_here} get persistentvolumeclaims` tells more"),
-        ("", "`{kubectl_here} events --for pod/{pod}` tells more"),
+        ((words.VOLUME_CLAIM,), "`{kubectl_here} get persistentvolumeclaims` tells more"),
+        ((), "`{kubectl_here} events --for pod/{pod}` tells more"),
     ),
     Stage.IMAGE: (
-        ("invalid reference format", "{set_image} names another"),
+        ((words.INVALID_IMAGE,), "{set_image} names another"),
         (
-            "pull policy of Never",
+            (words.NEVER_PULLED,),
             "load it on every node (`minikube image load {image}`), or let the nodes pull it",
         ),
         (
-            "denied|authoriz|forbidden",
+            (words.IMAGE_CREDENTIALS,),
             "give the pods' service account the registry's key (imagePullSecrets), "
             "or name another image {by_image}",
         ),
         (
-            "",
+            (),
             "push it to a registry that the nodes reach, load it on every node "
             "(`minikube image load {image}`), or name another {by_image}",
         ),
     ),
     Stage.STARTING: (
         (
-            "secret",
+            (words.ABOUT_A_SECRET,),
             "create it, or name another {by_secret}: `{kubectl_here} get secrets`",
         ),
         (
-            "configmap",
+            (words.ABOUT_A_CONFIG_MAP,),
             "create it, or name another {by_config_map}: `{kubectl_here} get configmaps`",
         ),
-        ("runAsNonRoot", "let the image name a user by number (`USER 65532` in its Dockerfile)"),
-        ("", "`{kubectl_here} events --for pod/{pod}` tells more"),
+        (
+            (words.RUNS_AS_ROOT,),
+            "let the image name a user by number (`USER 65532` in its Dockerfile)",
+        ),
+        ((), "`{kubectl_here} events --for pod/{pod}` tells more"),
     ),
 }
+"""What a person can do, by what Kubernetes says; the first that matches counts, () is for all."""
 
 
 def give_up(
@@ -128,20 +134,23 @@ def give_up(
     stage = diagnosis.stage
     limit = STAGE_TIMEOUT_SECONDS[stage] if limit_seconds is None else limit_seconds
     facts = {"name": diagnosis.job, "image": diagnosis.image}
-    if diagnosis.hopeless:
-        text = _IN_VAIN[stage].format_map(facts)
+    if diagnosis.permanent:
+        text = _PERMANENT[stage].format_map(facts)
     else:
-        text = _TOO_LONG[stage].format_map(facts)
+        text = _TIMED_OUT[stage].format_map(facts)
         text = f"{text} for {waited_seconds:.0f} s (limit {limit:.0f} s)"
-    # Nothing is said of most Jobs that are only slow.
-    what = f"{text}: {diagnosis.detail or 'Kubernetes does not say why'}"
+    # There is no event of most Jobs that are only slow.
+    what = f"{text}: {diagnosis.detail or 'no event explains it'}"
     remedy = _remedy(diagnosis, place, audience)
     return verdict.never_began(_REASONS[stage], what, remedy=remedy)
 
 
 def _remedy(diagnosis: Diagnosis, place: Place, audience: Audience) -> str:
-    remedies = _REMEDIES[diagnosis.stage]
-    found = next(text for words, text in remedies if re.search(words, diagnosis.detail))
+    found = next(
+        text
+        for patterns, text in _REMEDIES[diagnosis.stage]
+        if not patterns or words.matches_any(patterns, diagnosis.detail)
+    )
     memory, cpu = diagnosis.memory, diagnosis.cpu
     given = " and ".join(filter(None, (memory, cpu)))
     facts = {
@@ -165,7 +174,7 @@ _CUT_SHORT: Mapping[Reason, tuple[str, str]] = {
         "`{kubectl} describe node {node}` shows what it lacks; " + FINISHED_IS_KEPT,
     ),
     Reason.PREEMPTED: (
-        "had to give way to a pod of higher priority",
+        "preempted by a pod of higher priority",
         "add a node, or give the pods another priorityClassName in {set_pod}",
     ),
     Reason.NODE_LOST: (
@@ -182,7 +191,7 @@ _CUT_SHORT: Mapping[Reason, tuple[str, str]] = {
         "raise the limit, or give it less to do at once; log: {log}",
     ),
 }
-_KILLED = "its node, or somebody, killed it: `{kubectl_here} events --for pod/{pod}`; log: {log}"
+_KILLED = "its node or a person killed it: `{kubectl_here} events --for pod/{pod}`; log: {log}"
 _PERHAPS_NO_MEMORY = (
     f"if it ran out, give it more memory, {{in_its_memory}} (now {{limit}}); if not, {_KILLED}"
 )
@@ -263,7 +272,7 @@ def _not_by_itself(
         how, what = f"cancelled by {diagnosis.detail}", f"{job} was deleted"
         return verdict.cut_short(reason, how, what, seconds=seconds, remedy=FINISHED_IS_KEPT)
     if reason is Reason.LOST:
-        remedy = "another driver, or somebody by hand, deleted it"
+        remedy = "another driver or a person deleted it"
         return verdict.lost(diagnosis.detail, seconds=seconds, log=facts["log"], remedy=remedy)
     how, remedy = _CUT_SHORT[reason]
     what = f"{job}: {diagnosis.detail}"

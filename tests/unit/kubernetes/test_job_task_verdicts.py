@@ -81,7 +81,7 @@ def test_a_program_of_others_that_was_killed_under_a_limit_perhaps_ran_out_of_me
     )
     assert verdict.remedy == (
         "if it ran out, give it more memory, in spec_schema (now 1Gi); "
-        "if not, its node, or somebody, killed it: "
+        "if not, its node or a person killed it: "
         "`kubectl --context c --namespace ns events --for pod/POD`; log: /logs/x.log"
     )
 
@@ -155,7 +155,7 @@ def test_a_container_that_is_restarted_is_waited_for(initial):
 
     assert found.stage is (Stage.STARTING if initial else Stage.RUNNING)
     assert found.detail == "failed with exit code 1, is started again in a while"
-    assert not found.hopeless
+    assert not found.permanent
     assert found.makes_progress or not initial
 
 

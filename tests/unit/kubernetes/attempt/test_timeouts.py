@@ -62,5 +62,5 @@ def test_what_is_hopeless_is_given_up_at_once_and_what_runs_never(stage_timeouts
     stage_timeouts.look(at(Stage.RUNNING), 0)
     stage_timeouts.look(at(Stage.RUNNING), 1e6)
 
-    assert stage_timeouts.is_over(at(Stage.IMAGE, hopeless=True))
+    assert stage_timeouts.is_over(at(Stage.IMAGE, permanent=True))
     assert not stage_timeouts.is_over(at(Stage.RUNNING))

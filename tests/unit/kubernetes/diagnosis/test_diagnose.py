@@ -71,40 +71,42 @@ STORIES = {
     "image-unauthorized": image(
         f"{REFUSED.format(401)}: 401 Unauthorized",
         "127.0.0.1:5999/401/nobody:made",
-        hopeless=True,
+        permanent=True,
     ),
     "image-denied": image(
         f"{REFUSED.format(403)}: 403 Forbidden denied: denied",
         "127.0.0.1:5999/403/nobody:made",
-        hopeless=True,
+        permanent=True,
     ),
     "image-not-found": image(
         "127.0.0.1:5999/404/nobody:made: not found",
         "127.0.0.1:5999/404/nobody:made",
-        hopeless=True,
+        permanent=True,
     ),
     "err-image-never-pull": image(
         'Container image "docker.io/library/nobody:made" is not present with pull policy of Never',
         "docker.io/library/nobody:made",
-        hopeless=True,
+        permanent=True,
     ),
     "invalid-image-name": image(
         'Failed to apply default image tag "No/Such:a:name": '
         "couldn't parse image name "
         '"No/Such:a:name": invalid reference format: repository name (Such) must be lowercase',
         "No/Such:a:name",
-        hopeless=True,
+        permanent=True,
     ),
     # What a container needs and is not there.
-    "missing-secret": starting('secret "keys" not found', hopeless=True),
+    "missing-secret": starting('secret "keys" not found', permanent=True),
     "missing-secret-key": starting(
-        "couldn't find key nothing in Secret tac-story-missing-secret-key/keys", hopeless=True
+        "couldn't find key nothing in Secret tac-story-missing-secret-key/keys", permanent=True
     ),
     "missing-secret-volume": Diagnosis(
-        stage=Stage.STARTING, detail=f'{MOUNT}secret "keys" not found', hopeless=True
+        stage=Stage.STARTING, detail=f'{MOUNT}secret "keys" not found', permanent=True
     ),
-    "missing-config-map": starting('configmap "settings" not found', hopeless=True),
-    "run-as-root": starting("container has runAsNonRoot and image will run as root", hopeless=True),
+    "missing-config-map": starting('configmap "settings" not found', permanent=True),
+    "run-as-root": starting(
+        "container has runAsNonRoot and image will run as root", permanent=True
+    ),
     "missing-program": replace(
         ended(128),
         reason=Reason.CANNOT_START,
@@ -131,7 +133,7 @@ STORIES = {
     "autoscaler-brought-none": big("Insufficient memory"),
     "autoscaler-cannot": big(
         f"{NO_NODE}2 Insufficient memory, 1 node(s) had untolerated taint {{gpu: true}}",
-        hopeless=True,
+        permanent=True,
     ),
     "autoscaler-cannot-any-more": big(f"{NO_NODE}1 in backoff after failed scale-up"),
     "autoscaler-at-its-largest": big(
@@ -146,7 +148,7 @@ STORIES = {
         f'{NO_NODE}incompatible with nodepool "arm", {OVERHEAD}, did not tolerate '
         f'arch=arm64:NoSchedule; incompatible with nodepool "default", {OVERHEAD}, no instance '
         "type has enough resources",
-        hopeless=True,
+        permanent=True,
     ),
     "karpenter-at-its-limit": big(
         f'{NO_NODE}incompatible with nodepool "arm", {OVERHEAD}, did not tolerate '
@@ -163,17 +165,17 @@ STORIES = {
     "quota-too-small": asked(
         "exceeded quota: memory, requested: requests.memory=64Mi, used: requests.memory=0, "
         "limited: requests.memory=10Mi",
-        hopeless=True,
+        permanent=True,
     ),
     "quota-wants-requests": asked(
-        "failed quota: memory: must specify requests.memory for: main", memory="", hopeless=True
+        "failed quota: memory: must specify requests.memory for: main", memory="", permanent=True
     ),
     "limit-range": asked(
-        "maximum memory usage per Container is 10Mi, but limit is 64Mi", hopeless=True
+        "maximum memory usage per Container is 10Mi, but limit is 64Mi", permanent=True
     ),
-    "pod-security": asked(SECURITY, memory="", hopeless=True),
+    "pod-security": asked(SECURITY, memory="", permanent=True),
     "missing-priority": asked(
-        "no PriorityClass with name nobody was found", memory="", hopeless=True
+        "no PriorityClass with name nobody was found", memory="", permanent=True
     ),
     # The one of a new namespace comes a moment later by itself.
     "missing-service-account": asked(
@@ -194,10 +196,10 @@ STORIES = {
     "evicted-volume": cut_short(
         Reason.OUT_OF_DISK, 'node/NODE: Usage of EmptyDir volume "data" exceeds the limit "10Mi".'
     ),
-    "node-lost": running("is told to stop"),
-    "node-lost-at-start": running("is told to stop"),
+    "node-lost": running("terminating"),
+    "node-lost-at-start": running("terminating"),
     # Somebody's doing.
-    "pod-being-deleted": running("is told to stop"),
+    "pod-being-deleted": running("terminating"),
     "pod-deleted": gone("pod/POD"),
     "pod-deleted-deaf": gone("pod/POD", replace(STOPPED, exit_code=137)),
     "pod-deleted-job": gone("the pod of job/story-1", None),

@@ -21,7 +21,7 @@ def test_a_pod_past_its_grace_that_nobody_saw_end_is_lost_with_its_node(story):
     assert without_chance(found) == Diagnosis(
         stage=Stage.LOST,
         reason=Reason.NODE_LOST,
-        detail="node/NODE: it does not answer, the pod was to be gone by TIME",
+        detail="node/NODE: it does not answer, its pod was to terminate by TIME",
     )
 
 
@@ -166,7 +166,7 @@ def test_an_image_that_is_called_forbidden_may_still_come():
 
     found = changed("image-not-found", call)
 
-    assert (found.stage, found.hopeless) == (Stage.IMAGE, False)
+    assert (found.stage, found.permanent) == (Stage.IMAGE, False)
 
 
 def test_a_registry_that_refuses_once_is_asked_again():
@@ -174,7 +174,7 @@ def test_a_registry_that_refuses_once_is_asked_again():
     for event in recording.events:
         event["count"] = 1
 
-    assert not recording.diagnose().hopeless
+    assert not recording.diagnose().permanent
 
 
 def test_the_certificates_that_a_new_namespace_gets_in_a_moment_are_no_missing_config_map():
@@ -199,7 +199,7 @@ def test_several_causes_are_counted():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "had", "hopeless"),
+    ("wanted", "had", "permanent"),
     [
         ("requests.cpu=500m", "requests.cpu=1", False),
         ("requests.cpu=1500m", "requests.cpu=1", True),
@@ -209,7 +209,7 @@ def test_several_causes_are_counted():
         ("requests.memory=1Gi", "requests.memory=2e9", False),  # not read: it may fit
     ],
 )
-def test_a_quota_that_is_too_small_for_one_pod_is_not_waited_for(wanted, had, hopeless):
+def test_a_quota_that_is_too_small_for_one_pod_is_not_waited_for(wanted, had, permanent):
     recording = copy.deepcopy(recordings.read("quota-used-up"))
     for event in recording.events:
         event["message"] = (
@@ -219,7 +219,7 @@ def test_a_quota_that_is_too_small_for_one_pod_is_not_waited_for(wanted, had, ho
 
     found = recording.diagnose()
 
-    assert (found.hopeless, found.makes_progress) == (hopeless, not hopeless)
+    assert (found.permanent, found.makes_progress) == (permanent, not permanent)
 
 
 def test_of_several_pods_the_one_that_succeeded_counts_else_the_last():

@@ -19,7 +19,7 @@ KUBECTL = "kubectl --context dc --namespace flights"
 AGAIN = "run the same command again: what is finished is kept"
 ACTOR = "docker.io/library/actor:tac"
 NO_NODE = "step/x: no node could run the pod of job/story-1 for 300 s (limit 300 s): "
-NO_POD = "step/x: no pod can be made for job/story-1: "
+NO_POD = "step/x: no pod can be created for job/story-1: "
 NOT_STARTED = "step/x: job/story-1 cannot be started: "
 EVENTS = f"`{KUBECTL} events --for"
 
@@ -48,7 +48,7 @@ OVER = {
         Phase.RUNNING,
         Reason.KILLED,
         "step/x: killed by exit code 137 (SIGKILL) in job/story-1 after T s, by whom is not "
-        f"known: this\nHint: its node, or somebody, killed it: {EVENTS} pod/POD`; log: {LOG}",
+        f"known: this\nHint: its node or a person killed it: {EVENTS} pod/POD`; log: {LOG}",
     ),
     "oom-killed": (
         Phase.RUNNING,
@@ -92,7 +92,7 @@ OVER = {
     "preempted": (
         Phase.RUNNING,
         Reason.PREEMPTED,
-        "step/x: had to give way to a pod of higher priority after T s: job/story-1: node/NODE: "
+        "step/x: preempted by a pod of higher priority after T s: job/story-1: node/NODE: "
         "default-scheduler: preempting to accommodate a higher priority pod\n"
         "Hint: add a node, or give the pods another priorityClassName in TAC_KUBERNETES_POD_PATCH",
     ),
@@ -119,19 +119,19 @@ OVER = {
         Phase.RUNNING,
         Reason.LOST,
         "step/x: lost after T s: pod/POD was deleted, by whom is not known\n"
-        "Hint: another driver, or somebody by hand, deleted it; log: /logs/x.log",
+        "Hint: another driver or a person deleted it; log: /logs/x.log",
     ),
     "job-deleted-pod-gone": (
         Phase.RUNNING,
         Reason.LOST,
         "step/x: lost after T s: job/story-1 was deleted, by whom is not known\n"
-        "Hint: another driver, or somebody by hand, deleted it; log: /logs/x.log",
+        "Hint: another driver or a person deleted it; log: /logs/x.log",
     ),
     "node-lost": (
         Phase.RUNNING,
         Reason.NODE_LOST,
-        "step/x: lost with its node after T s: job/story-1: node/NODE: it does not answer, the "
-        "pod was to be gone by TIME\n"
+        "step/x: lost with its node after T s: job/story-1: node/NODE: it does not answer, its "
+        "pod was to terminate by TIME\n"
         f"Hint: `kubectl --context dc describe node NODE` shows since when; {AGAIN}",
     ),
 }
@@ -227,12 +227,12 @@ WAITS = {
     f"Hint: change TAC_MEMORY or TAC_CPU (now 64Mi): `{KUBECTL} describe limitrange`",
     "missing-priority": f"{NO_POD}no PriorityClass with name nobody was found\n"
     "Hint: name one that is there: `kubectl --context dc get priorityclasses`",
-    "missing-service-account": "step/x: no pod was made for job/story-1 for 60 s (limit 60 s): "
+    "missing-service-account": "step/x: no pod was created for job/story-1 for 60 s (limit 60 s): "
     "error looking up service account tac-story-missing-service-account/nobody: serviceaccount "
     '"nobody" not found\n'
     "Hint: create the service account, or name another by TAC_KUBERNETES_SERVICE_ACCOUNT: "
     f"`{KUBECTL} get serviceaccounts`",
-    "suspended": "step/x: no pod was made for job/story-1 for 60 s (limit 60 s): Job suspended\n"
+    "suspended": "step/x: no pod was created for job/story-1 for 60 s (limit 60 s): Job suspended\n"
     f"Hint: {EVENTS} job/story-1` tells more",
     "unschedulable-memory": f"{NO_NODE}Insufficient memory\n"
     "Hint: lower TAC_MEMORY (now 4Ti) or add a node: `kubectl --context dc describe nodes`",
@@ -311,10 +311,10 @@ def test_a_patience_that_was_set_is_the_limit_that_is_named():
 
 
 def test_a_pod_that_is_only_slow_is_given_up_with_the_command_that_tells_more():
-    found = replace(recordings.read("missing-secret").diagnose(), detail="", hopeless=False)
+    found = replace(recordings.read("missing-secret").diagnose(), detail="", permanent=False)
 
     assert always_the_same(given_up(found).message("x")) == (
-        "step/x: job/story-1 did not start for 120 s (limit 120 s): Kubernetes does not say why\n"
+        "step/x: job/story-1 did not start for 120 s (limit 120 s): no event explains it\n"
         f"Hint: {EVENTS} pod/POD` tells more"
     )
 

@@ -32,7 +32,7 @@ def test_a_container_with_a_limit_that_was_killed_for_no_reason_perhaps_ran_out_
         "step/x: killed by exit code 137 (SIGKILL) in job/story-1 after T s, under a memory limit "
         "of 64Mi and for no reason that is given, perhaps out of memory: this\n"
         "Hint: if it ran out, give it more memory, in its task or by TAC_MEMORY (now 64Mi); "
-        "if not, its node, or somebody, killed it: "
+        "if not, its node or a person killed it: "
         f"`kubectl --context dc --namespace flights events --for pod/POD`; log: {LOG}"
     )
 
