@@ -15,7 +15,7 @@
     ├── DataError               65   mend the data
     ├── TemporaryError          75   try again
     │   ├── StorageUnavailable  75   wait for the store to come back
-    │   ├── StorageFull         75   make room
+    │   ├── StorageFull         75   free space
     │   └── ApiUnavailable      75   wait for the API server to come back
     └── StepFailed               1   read the step's verdict
 
@@ -121,7 +121,7 @@ class StorageUnavailable(TemporaryError):
 
 
 class StorageFull(TemporaryError):
-    """There is no room left for the output."""
+    """The output does not fit on the disk, the quota or the server."""
 
 
 class ApiUnavailable(TemporaryError):

@@ -17,7 +17,7 @@ How fresh `exists()` is. A file is always asked. On S3 a thousand targets are an
 listings: "absent" may be two seconds old, "present" five; what this process published or deleted
 counts at once. From the first task that luigi runs in this process "absent" is asked of S3 itself,
 so a task that has just ended is never called incomplete. `exists(fresh=True)` asks in any case: for
-those who run programs without luigi. `tac.store.presence` holds the whole contract.
+those who run programs without luigi. `tac.store.listing_cache` holds the whole contract.
 
 Making a target costs nothing and asks nothing; a pipeline may have thousands. They can be pickled.
 """
@@ -43,7 +43,7 @@ from luigi.target import (
 from tac import settings
 from tac.errors import ConfigError, StorageError
 from tac.store import Store, local_path, store_of
-from tac.store.presence import Presence
+from tac.store.listing_cache import ListingCache
 from tac.store.removal import DOTS
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class StoreTarget(FileSystemTarget):
 
 def _doubt_listings(_: luigi.Task) -> None:
     """Let no listing call absent what a task may just have published."""
-    Presence.doubting = True
+    ListingCache.confirms_absence = True
 
 
 luigi.Task.event_handler(luigi.Event.START)(_doubt_listings)

@@ -4,16 +4,16 @@ It knows nothing of Luigi.
 An address is a local path (or `file:///path`) or `s3://bucket/key`; `store_of(address)` picks the
 implementation.
 
-A folder is there when anything published lies below it, however deep. Empty directories, the
+A folder exists when anything published lies below it, however deep. Empty directories, the
 markers `folder/` and `folder_$folder$` that consoles and Hadoop make on S3, unfinished files and
-tac's own marker are nothing in it; but who deletes the folder deletes them too. An upload that is
+tac's own marker do not make it exist; deleting the folder deletes them too. An upload that is
 under way is not touched.
 
 What a link means, in a store of files: reading follows it, so a listing, and a copy of a folder,
-hold what links lead to, and a loop of links ends. Removing does not: the link goes, and what it
-leads to stays. Of a path that is to be removed the directories above its last part may be links,
-unless one in the store leads out of it: a step may have made that.
-Never removed are roots, the home, mount points and the store's root (tac.store.removal).
+hold what links lead to, and a loop of links ends. Removing does not: the link is removed, and its
+target stays. The directories above the last part of a path that is removed may be links,
+unless one inside the store leads out of it: a step may have made that.
+Roots, the home, mount points and the store's root are never removed (tac.store.removal).
 
 Nothing heavy is imported here: boto3 is loaded with the first s3:// address.
 """
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stat:
-    """What is known of something published: bytes, moment (UTC), the version that made it."""
+    """What a store knows of an output: bytes, time of publication (UTC), tac's version."""
 
     size: int
     modified: dt.datetime
@@ -44,7 +44,7 @@ class Stat:
 
 @dataclass(frozen=True)
 class Entry:
-    """One published thing of a listing."""
+    """One output of a listing."""
 
     address: str
     size: int
@@ -52,7 +52,7 @@ class Entry:
 
 @dataclass
 class Draft:
-    """An output being written; `published` says afterwards whether ours is the one that stands."""
+    """An output being written; `published` says afterwards whether this writer was the first."""
 
     file: BinaryIO
     published: bool = False
@@ -62,17 +62,17 @@ class Store(Protocol):
     """What every kind of store can do. An address is whole: path or URL.
 
     Every method raises ConfigError for an address that cannot be one, and AccessDenied,
-    BucketMissing or StorageUnavailable when the store could not be asked: that is never an answer.
+    BucketMissing or StorageUnavailable when the store did not answer: "could not ask" is never
+    "there is none".
     """
 
     def stat(self, address: str) -> Stat | None:
-        """Return what is known of `address`, asked now; None when nothing is there."""
+        """Return what the store knows of `address` now; None when it does not exist."""
 
     def exists(self, address: str, *, fresh: bool = False) -> bool:
-        """Tell whether `address` is published; many questions may share the answer to one listing.
+        """Tell whether `address` exists; many calls may be answered by one listing.
 
-        Without `fresh` an answer may be a few seconds old: tac.store.presence says how old, and
-        when not.
+        Without `fresh` an answer may be a few seconds old: tac.store.listing_cache has the rules.
         """
 
     def open(
@@ -81,33 +81,34 @@ class Store(Protocol):
         """Open `address` for reading, seekable, positioned at its start.
 
         Raises:
-            DataError: it holds more than `most_bytes`; nothing of it was read then.
-            InputMissing: nothing is there.
+            DataError: it holds more than `most_bytes`; none of it was read.
+            InputMissing: it does not exist.
             StorageUnavailable: its bytes did not arrive in `most_seconds`.
         """
 
     def create(self, address: str, *, private: bool = False) -> AbstractContextManager[Draft]:
         """Write `address`: published whole when the block ends well, not at all when it raises.
 
-        A `private` file is its owner's alone from its first byte; an object is what its bucket is.
+        A `private` file is readable by its owner alone from its first byte; who may read an object
+        is the bucket's policy.
 
         The first writer wins. Losing the race is success: `published` stays False and nothing
         changes.
         The block may close the file.
 
         Raises:
-            StorageFull: there is no room for it, in the store or aside.
+            StorageFull: not enough space, in the store or in the temporary directory.
         """
 
     def delete(self, address: str) -> bool:
-        """Delete `address`, of a link the link; False when nothing was there.
+        """Delete `address`, of a link the link; False when it did not exist.
 
         Raises:
-            ConfigError: it is the root of the store, or another that is never removed.
+            ConfigError: it is the root of the store, or something else that is never removed.
         """
 
     def delete_folder(self, address: str) -> bool:
-        """Delete a folder with all that is in it, following no link; False when nothing was there.
+        """Delete a folder with all that is in it, following no link; False if it did not exist.
 
         Raises:
             ConfigError: it is, or holds, what is never removed; nothing was deleted.
@@ -119,18 +120,18 @@ class Store(Protocol):
     def is_folder(self, address: str, *, or_empty: bool = False) -> bool:
         """Tell whether anything published lies below `address`.
 
-        With `or_empty`, a directory with nothing in it counts as well; S3 has no such.
+        With `or_empty`, an empty directory counts as well; S3 has none.
         """
 
     def list(self, prefix: str, *, most: int | None = None) -> Iterator[Entry]:
-        """Yield everything published whose address starts with `prefix`, in order.
+        """Yield all outputs whose address starts with `prefix`, in order.
 
-        No more than `most` are looked at, where that is set: whichever are found first.
+        With `most`, no more than the first so many that the store lists.
         """
 
 
 def store_of(address: str) -> Store:
-    """Return the store that `address` lives in; it costs nothing and asks nothing.
+    """Return the store of `address`, without any request.
 
     Raises:
         ConfigError: there is no such kind of store.
@@ -147,7 +148,7 @@ def store_of(address: str) -> Store:
 
 
 def local_path(address: str) -> Path | None:
-    """Return the path that an address is; None: it is one of another kind of store."""
+    """Return the path of an address of the local store; None: it is another store's."""
     bare = address.removeprefix("file://")
     return None if "://" in bare else Path(bare)
 

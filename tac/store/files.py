@@ -1,16 +1,16 @@
 """A directory as a store: a file is written aside and linked into its place.
 
-A link never replaces what stands there, so the first writer wins, between machines too.
-Where the system can, the unfinished file has no name, and nothing of it is left even after
-SIGKILL; elsewhere it is `.NAME.XXXX.partial` in the same directory, which no listing shows.
+A link never replaces an existing file, so the first writer wins, between machines too.
+Where the system can (`O_TMPFILE`), the unfinished file has no name, and nothing of it is left even
+after SIGKILL; otherwise it is `.NAME.XXXX.partial` in the same directory, which no listing shows.
 
 A file system without hard links (FAT, many of FUSE): the file is renamed into its place under a
 lock on the directory. So the first writer wins among the processes of one machine; of two
-machines that publish one address within the same instant the later file stands, whole, and both
-believe that it is theirs.
+machines that publish one address within the same instant the later file wins, whole, and both
+report that they published.
 
 Only files are read: a pipe, a device or a socket in a file's place is refused, not waited for.
-What links mean is said in tac.store, and how directories are removed in tac.store.files_removal.
+tac.store says what links mean, tac.store.files_removal how directories are removed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tac.errors import ConfigError, StorageError
 from tac.limits import check_input_bytes
 from tac.store import Draft, Entry, Stat, is_partial
 from tac.store.files_errors import (
-    NO_ROOM,
+    DISK_FULL,
     explained,
     explaining,
     is_no_file,
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VERSION_ATTRIBUTE = "user.tac.version"
-"""The extended attribute that says which tac made a file, where the file system has such."""
+"""The extended attribute with the version of tac that wrote a file, on file systems with these."""
 
 _SCHEME = "file://"
 _PRIVATE, _AS_THE_UMASK_SAYS = 0o600, 0o666
-# link(2): what file systems without hard links, or with too many to this file, answer.
+# link(2): the errors of file systems without hard links, or with too many of this file.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
 
@@ -59,7 +59,7 @@ class Files:
     """The store of local paths."""
 
     def stat(self, address: str) -> Stat | None:
-        """Return size, time and maker of a file; None when there is none."""
+        """Return size, time and tac's version of a file; None when it does not exist."""
         path = _path(address)
         with explaining(path):
             try:
@@ -79,7 +79,7 @@ class Files:
         address: str,
         *,
         most_bytes: int | None = None,
-        most_seconds: float | None = None,  # noqa: ARG002 - a file is there at once
+        most_seconds: float | None = None,  # noqa: ARG002 - only a download takes long
     ) -> BinaryIO:
         """Open a file for reading."""
         path = _path(address)
@@ -105,19 +105,19 @@ class Files:
         with explaining(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             require_file_or_nothing(path)
-            aside = _Aside(path, _PRIVATE if private else _AS_THE_UMASK_SAYS)
+            unpublished = _UnpublishedFile(path, _PRIVATE if private else _AS_THE_UMASK_SAYS)
         try:
-            draft = Draft(aside.file)
+            draft = Draft(unpublished.file)
             try:
                 yield draft
             except OSError as error:
-                if error.errno in NO_ROOM:
+                if error.errno in DISK_FULL:
                     raise explained(error, path) from error
                 raise
             with explaining(path):
-                draft.published = aside.publish()
+                draft.published = unpublished.publish()
         finally:
-            aside.discard()
+            unpublished.discard()
 
     def delete(self, address: str) -> bool:
         """Delete a file, or a link."""
@@ -140,7 +140,7 @@ class Files:
             return remove_folder(folder)
 
     def require_removable(self, address: str) -> None:
-        """Raise when a path is, or holds, what is never removed."""
+        """Raise if a path is, or holds, what is never removed."""
         folder = _folder(address)
         with explaining(Path(folder)):
             require_removable_path(folder)
@@ -163,8 +163,8 @@ class Files:
         yield from found
 
 
-class _Aside:
-    """A file that is being written, and has no name yet that anybody looks for."""
+class _UnpublishedFile:
+    """A file that is being written, and does not yet have the name it is published by."""
 
     def __init__(self, path: Path, mode: int) -> None:
         self._path = path
@@ -172,8 +172,8 @@ class _Aside:
         self._partial: Path | None = None
         nameless = _open_nameless(path.parent, mode)
         self._descriptor = self._open_partial() if nameless is None else nameless
-        # The user's file has a descriptor of its own: a text wrapper that goes away closes what
-        # it wraps.
+        # The caller's file has a descriptor of its own: a text wrapper closes what it wraps when
+        # it is collected.
         self.file: BinaryIO = os.fdopen(os.dup(self._descriptor), "w+b")
 
     def publish(self) -> bool:
@@ -182,7 +182,7 @@ class _Aside:
             self.file.flush()
         _write_version(self._descriptor)
         # Else a crash of the machine may leave a name without contents. The directory needs no
-        # fsync: a name that is lost with the power is an output that is made again.
+        # fsync: an output whose name is lost in a power failure is made again.
         os.fsync(self._descriptor)
         source = self._partial or f"/proc/self/fd/{self._descriptor}"
         try:
@@ -196,7 +196,7 @@ class _Aside:
         return True
 
     def discard(self) -> None:
-        """Leave nothing behind but what was published."""
+        """Remove the file, unless it was published."""
         with contextlib.suppress(
             OSError
         ):  # a full disk refuses the last bytes of the buffer once more
@@ -240,7 +240,7 @@ class _Aside:
     def _lost(self) -> bool:
         if not self._path.exists():
             raise StorageError(
-                f"{self._path}: a symbolic link to nothing stands in its place",
+                f"{self._path}: is a broken symbolic link",
                 hint=f"`ls -l {quote(str(self._path))}`, then remove it",
             )
         require_file_or_nothing(self._path)
@@ -248,15 +248,14 @@ class _Aside:
 
 
 def _open_nameless(directory: Path, mode: int) -> int | None:
-    """Open a file without a name; None where there is no such thing, or no way to name it later."""
+    """Open a file without a name; None where that, or naming it later, is not possible."""
     flag = getattr(os, "O_TMPFILE", None)
     if flag is None or not Path("/proc/self/fd").is_dir():
         return None
     try:
         return os.open(directory, flag | os.O_RDWR, mode)
     except OSError as error:
-        # open(2): kernels that do not know O_TMPFILE say EISDIR, file systems that do not say
-        # EOPNOTSUPP.
+        # open(2): a kernel without O_TMPFILE answers EISDIR, a file system without it EOPNOTSUPP.
         if error.errno in {errno.EISDIR, errno.EOPNOTSUPP, errno.EINVAL}:
             return None
         raise
@@ -265,7 +264,7 @@ def _open_nameless(directory: Path, mode: int) -> int | None:
 def _walk(
     directory: Path, spelled: str, prefix: str, above: tuple[Path, ...] = ()
 ) -> Iterator[Entry]:
-    """Yield the files below `directory`, whose address is `spelled`; a loop of links ends."""
+    """Yield the files below `directory`, whose address is `spelled`; loops of links end."""
     real = directory.resolve()
     if real in above:
         return
@@ -317,7 +316,7 @@ def _folder(address: str) -> str:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a pipe waits for its writer
+    return os.open(path, flags | os.O_NONBLOCK)  # else opening a pipe waits for a writer
 
 
 def _read_version(path: Path) -> str | None:
@@ -330,7 +329,7 @@ def _read_version(path: Path) -> str | None:
 
 
 def _write_version(descriptor: int) -> None:
-    """Note who made the file: a courtesy to the reader, and not every file system can."""
+    """Note which tac wrote the file, where the file system has extended attributes."""
     if hasattr(os, "setxattr"):
         with contextlib.suppress(OSError):
             os.setxattr(descriptor, VERSION_ATTRIBUTE, tac.__version__.encode())

@@ -1,4 +1,4 @@
-"""What a file system answers, in our words; and what is no file, though it has a file's place."""
+"""Errors of the file system as tac's, and the check that a path is a regular file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _MALFORMED = {errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 _LATER = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EMFILE, errno.ENFILE}
@@ -32,7 +32,7 @@ _LATER = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EMFILE
 
 @contextlib.contextmanager
 def explaining(path: Path) -> Iterator[None]:
-    """Translate every error of the file system's inside the block."""
+    """Translate every OSError inside the block."""
     try:
         yield
     except OSError as error:
@@ -40,16 +40,16 @@ def explaining(path: Path) -> Iterator[None]:
 
 
 def explained(error: OSError, path: Path) -> TacError:
-    """Return the error for what a file system answered."""
+    """Return tac's error for an OSError."""
     said = os.strerror(error.errno or 0)
     folder = str(path.absolute().parent)
-    if error.errno in NO_ROOM:
+    if error.errno in DISK_FULL:
         hint = (
             "`ulimit -f` shows the limit"
             if error.errno == errno.EFBIG
-            else f"make room: `df -h {quote(folder)}`"
+            else f"free disk space: `df -h {quote(folder)}`"
         )
-        return StorageFull(f"{path}: no room for it: {said}", hint=hint)
+        return StorageFull(f"{path}: could not be written: {said}", hint=hint)
     if error.errno in _DENIED:
         return AccessDenied(
             f"{path}: access denied for user {os.geteuid()}: {said}",
@@ -70,33 +70,31 @@ def explained(error: OSError, path: Path) -> TacError:
 
 
 def missing(path: Path) -> InputMissing:
-    """Return the error for a file that was to be read, and is not there."""
+    """Return the error for an input that does not exist."""
     folder = str(path.absolute().parent)
     if not path.absolute().parent.is_dir():
         return InputMissing(
-            f"{path}: there is no such file, nor its directory {folder}", hint="make it first"
+            f"{path}: no such file, and no directory {folder}", hint="make it first"
         )
     return InputMissing(
-        f"{path}: there is no such file",
-        hint=f"make it first; `ls {quote(folder)}` shows what is there",
+        f"{path}: no such file",
+        hint=f"make it first; `ls {quote(folder)}` shows what exists",
     )
 
 
 def is_no_file(path: Path, mode: int) -> StorageError:
-    """Return the error for something else in a file's place."""
+    """Return the error for a path that is not a regular file."""
     look = "ls" if stat.S_ISDIR(mode) else "ls -l"
-    return StorageError(
-        f"{path}: {kind(mode)} stands where the file should be", hint=f"`{look} {quote(str(path))}`"
-    )
+    return StorageError(f"{path}: is {kind(mode)}, not a file", hint=f"`{look} {quote(str(path))}`")
 
 
 def require_file(path: Path, mode: int) -> None:
-    """Let only files through: a pipe would be waited for, and a device has no end."""
+    """Refuse all but regular files: reading a pipe may hang, and a device may have no end."""
     if not stat.S_ISREG(mode):
         raise is_no_file(path, mode)
 
 
 def require_file_or_nothing(path: Path) -> None:
-    """Let a place through where a file is, or may be made."""
+    """Refuse a path where neither is a regular file, nor can one be created."""
     with contextlib.suppress(FileNotFoundError):
         require_file(path, path.stat().st_mode)

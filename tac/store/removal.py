@@ -1,7 +1,7 @@
 """What is never removed, whatever an address says: roots, the home, mount points, the store's root.
 
-Pure: it compares places, and neither looks nor removes; so every spelling is a row of a test.
-A place is a path's or an address' parts, links and `..` taken out by who knows them.
+Pure: it compares parts of paths, and neither looks nor removes; so every spelling is a row of a
+test. The parts are those of a path or an address; the caller has resolved links and `..`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DOTS = frozenset({".", ".."})
-"""Last parts of an address that name nothing: what they lead to was not asked for by name."""
+"""Last parts of an address that name nothing: only what is named is removed."""
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A place that stays, with all that it is in."""
+class Protected:
+    """A directory or prefix that is never removed, nor is any directory that holds it."""
 
     parts: tuple[str, ...]
     address: str
@@ -28,29 +28,29 @@ class Kept:
 
 
 def require_removable(
-    address: str, parts: tuple[str, ...], kept: Sequence[Kept], *, listing: str
+    address: str, parts: tuple[str, ...], protected: Sequence[Protected], *, listing: str
 ) -> None:
-    """Let nothing that is kept be removed, nor what holds it; `listing` shows what is in it.
+    """Refuse to remove what is protected, or holds it; the command `listing` shows its content.
 
     Raises:
-        ConfigError: `address` is such a place, holds one, or names nothing.
+        ConfigError: `address` is protected, holds what is, or names nothing.
     """
-    for each in kept:
+    for each in protected:
         if each.parts == parts:
             raise _never(address, f"is {each.what}", listing)
-    for each in kept:
+    for each in protected:
         if each.parts[: len(parts)] == parts:
             raise _never(address, f"holds {each.what}, {each.address}", listing)
     last = address.rstrip("/").rpartition("/")[2]
     if last in DOTS:
         raise ConfigError(
             f"{address}: ends in {last!r}: only what is named is removed",
-            hint=f"name what is to go: `{listing}` shows what is there",
+            hint=f"name what to remove: `{listing}` lists it",
         )
 
 
 def _never(address: str, why: str, listing: str) -> ConfigError:
     return ConfigError(
         f"{address}: {why}, which is never removed",
-        hint=f"name what is to go in it: `{listing}` shows what is there",
+        hint=f"name what to remove in it: `{listing}` lists it",
     )

@@ -1,7 +1,7 @@
-"""What a step elsewhere needs to reach S3 as this process does: keys, and how S3 is spoken to.
+"""What a step in a container needs to reach S3 as this process does: credentials and a profile.
 
-They are those that this process' own client uses, so they are looked for once, and botocore renews
-them when they are about to expire. Nothing here keeps or prints one.
+They are those of this process' own client, so they are resolved once, and botocore renews them
+when they are about to expire. Nothing here keeps or prints one.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _OF_S3 = (
     *("region", "s3", "endpoint_url", "ignore_configured_endpoint_urls", "use_dualstack_endpoint"),
     *("use_fips_endpoint", "max_attempts", "retry_mode"),
 )
-"""What of a profile is handed on: it says how S3 is spoken to, and nothing of where keys are."""
+"""The settings of a profile that are passed on: how S3 is reached, not where credentials are."""
 
-_AWAY = (
+_UNREACHABLE = (
     botocore_errors.HTTPClientError,
     botocore_errors.ConnectionError,
     botocore_errors.MetadataRetrievalError,
@@ -32,22 +32,22 @@ _AWAY = (
 
 @dataclass(frozen=True)
 class S3Access:
-    """Keys and a profile, by the names that the files of ~/.aws have for them."""
+    """Credentials and a profile, by their names in the files of ~/.aws."""
 
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Valid as they are; none where boto3 finds none."""
+    """The credentials, valid now; empty if boto3 finds none."""
 
     profile: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict, repr=False)
     ca_bundle: str = ""
-    """The file of the certificates to trust, where it is not the usual one."""
+    """The file of trusted certificates, if it is not botocore's own."""
 
 
 def current_access() -> S3Access:
     """Return what this process reaches S3 with, now.
 
     Raises:
-        ConfigError: there is a way to get keys, and it fails.
-        StorageUnavailable: whoever gives them did not answer.
+        ConfigError: a configured provider of credentials failed.
+        StorageUnavailable: a provider of credentials did not answer.
     """
     session = connection().session
     return S3Access(
@@ -59,15 +59,15 @@ def _keys(session: Any) -> dict[str, str]:
     try:
         found = session.get_credentials()
         frozen = found.get_frozen_credentials() if found is not None else None
-    # RuntimeError: what it was given as new had expired already.
+    # RuntimeError: the provider returned credentials that had already expired.
     except (botocore_errors.BotoCoreError, botocore_errors.ClientError, RuntimeError) as error:
         said = cut(str(error))
-        if isinstance(error, _AWAY) or isinstance(error.__context__, _AWAY):
+        if isinstance(error, _UNREACHABLE) or isinstance(error.__context__, _UNREACHABLE):
             raise StorageUnavailable(
-                f"S3's keys: who gives them did not answer: {said}", hint="try again"
+                f"S3's keys: their provider did not answer: {said}", hint="try again"
             ) from error
         raise ConfigError(
-            f"S3's keys: cannot be had: {said}",
+            f"S3's keys: their provider failed: {said}",
             hint="log in again, or check AWS_PROFILE and ~/.aws/config",
         ) from error
     if frozen is None:

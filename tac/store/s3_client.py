@@ -1,6 +1,6 @@
-"""The door to S3: what one process knows of one endpoint, and botocore's errors in our words.
+"""The connection of a process to an S3 endpoint, and botocore's errors translated to tac's.
 
-The credentials are boto3's own affair; nothing here reads, keeps or prints one.
+boto3 resolves the credentials; nothing here reads, keeps or prints one.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from tac.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tac.store.presence import Presence
+    from tac.store.listing_cache import ListingCache
 
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, and what older
-# buckets and other servers allow beside it.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, and the names that
+# older buckets and other servers allow besides.
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
 
 
 @dataclass(frozen=True)
 class S3Location:
-    """A bucket, and a key or the beginning of keys in it."""
+    """A bucket, and a key or a prefix in it."""
 
     bucket: str
     key: str
@@ -76,14 +76,14 @@ def location_of(address: str, *, prefix: bool = False) -> S3Location:
     return S3Location(bucket, key)
 
 
-class Connection:
-    """What this process knows of one endpoint."""
+class S3Connection:
+    """A client of one endpoint, and what this process has learned about its buckets."""
 
     def __init__(self, endpoint: str | None) -> None:
         self.endpoint = endpoint
         self.buckets: set[str] = set()
         self.conditional: set[object] = set()
-        self.presence: dict[tuple[str, str], Presence] = {}
+        self.listing_caches: dict[tuple[str, str], ListingCache] = {}
         self.lock = threading.Lock()
         try:
             self.session: Any = botocore.session.Session()
@@ -95,61 +95,61 @@ class Connection:
             ) from error
 
     @contextlib.contextmanager
-    def explaining(self, place: S3Location) -> Iterator[None]:
-        """Translate every error of botocore's inside the block."""
+    def explaining(self, location: S3Location) -> Iterator[None]:
+        """Translate every error of botocore inside the block."""
         try:
             yield
         except botocore_errors.ClientError as error:
-            raise _answered(error, place) from error
+            raise _answered(error, location) from error
         except botocore_errors.BotoCoreError as error:
-            raise _unanswered(error, place, self.endpoint) from error
+            raise _unanswered(error, location, self.endpoint) from error
 
-    def require_bucket(self, place: S3Location) -> None:
-        """Make sure that the bucket is there, once a process.
+    def require_bucket(self, location: S3Location) -> None:
+        """Check that the bucket exists, once a process.
 
-        HEAD of a key in a missing bucket looks exactly like HEAD of a missing key.
+        HEAD of a key in a missing bucket is answered exactly like HEAD of a missing key.
         """
-        if place.bucket in self.buckets:
+        if location.bucket in self.buckets:
             return
         try:
-            self.client.head_bucket(Bucket=place.bucket)
+            self.client.head_bucket(Bucket=location.bucket)
         except botocore_errors.ClientError as error:
             if status_of(error) == HTTPStatus.NOT_FOUND:
-                raise _bucket_missing(place) from error
+                raise _bucket_missing(location) from error
             raise
-        self.buckets.add(place.bucket)
+        self.buckets.add(location.bucket)
 
 
-_connections: dict[str | None, Connection] = {}
+_connections: dict[str | None, S3Connection] = {}
 _lock = threading.Lock()
 
 
-def connection() -> Connection:
+def connection() -> S3Connection:
     """Return this process' connection to the endpoint that the settings name."""
     endpoint = settings.current().s3_endpoint_url
     with _lock:
         found = _connections.get(endpoint)
         if found is None:
-            found = _connections[endpoint] = Connection(endpoint)
+            found = _connections[endpoint] = S3Connection(endpoint)
         return found
 
 
 def close_connections() -> None:
-    """Begin anew: with other settings or credentials."""
+    """Close all clients, so that the next ones see other settings or credentials."""
     with _lock:
         for each in _connections.values():
             each.client.close()
         _connections.clear()
 
 
-def _begin_anew_after_fork() -> None:
-    """Leave the parent its sockets: who shares one gets the other's answers."""
-    global _lock  # noqa: PLW0603 - it may be held by a thread that does not exist here
+def _drop_after_fork() -> None:
+    """Leave the parent its sockets: two processes on one would read each other's answers."""
+    global _lock  # noqa: PLW0603 - a thread of the parent may hold it, and does not exist here
     _lock = threading.Lock()
     _connections.clear()
 
 
-os.register_at_fork(after_in_child=_begin_anew_after_fork)
+os.register_at_fork(after_in_child=_drop_after_fork)
 
 
 def status_of(error: botocore_errors.ClientError) -> int:
@@ -158,14 +158,14 @@ def status_of(error: botocore_errors.ClientError) -> int:
 
 
 def code_of(error: botocore_errors.ClientError) -> str:
-    """Return S3's own word for the error; of an answer without a body it is the status."""
+    """Return S3's error code; of an answer without a body it is the status."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def not_s3(place: S3Location, endpoint: str | None) -> StorageError:
+def not_s3(location: S3Location, endpoint: str | None) -> StorageError:
     """Return the error for an answer that no S3 gives."""
     return StorageError(
-        f"{place}: what answers at {shown(endpoint)} does not speak S3",
+        f"{location}: the server at {shown(endpoint)} is not S3",
         hint="check AWS_ENDPOINT_URL_S3: it names the S3 API's port, not a web page's",
     )
 
@@ -175,7 +175,7 @@ def _make_client(shared: Any, endpoint: str | None) -> Any:
     return session.client(
         "s3",
         endpoint_url=endpoint,
-        # boto3 alone of Amazon's libraries does not know AWS_REGION.
+        # Of Amazon's libraries only boto3 ignores AWS_REGION.
         region_name=settings.variable("AWS_REGION") or session.region_name or "us-east-1",
         config=Config(
             connect_timeout=10,
@@ -207,7 +207,7 @@ _REGION = _Cause(
     "the bucket is in another region",
     "`aws s3api get-bucket-location`; set AWS_REGION",
 )
-_MISSING = _Cause(InputMissing, "there is no such object", "make it first; `aws s3 ls {folder}`")
+_MISSING = _Cause(InputMissing, "no such object", "make it first; `aws s3 ls {folder}`")
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _BY_CODE = {
@@ -231,8 +231,8 @@ _BY_CODE = {
     "PreconditionFailed": _Cause(
         StorageUnavailable, "it was replaced while it was read", "try again"
     ),
-    "QuotaExceeded": _Cause(StorageFull, "there is no room left", "make room, or raise the quota"),
-    "XMinioStorageFull": _Cause(StorageFull, "there is no room left", "make room on the server"),
+    "QuotaExceeded": _Cause(StorageFull, "no space left", "free space, or raise the quota"),
+    "XMinioStorageFull": _Cause(StorageFull, "no space left", "free space on the server"),
 }
 _BY_STATUS = {
     301: _REGION,
@@ -240,31 +240,31 @@ _BY_STATUS = {
     429: _SLOW,
     501: _Cause(StorageError, "S3 does not implement the request", "use a server that does"),
     503: _SLOW,
-    507: _Cause(StorageFull, "there is no room left", "make room on the server"),
+    507: _Cause(StorageFull, "no space left", "free space on the server"),
 }
 
 
-def _answered(error: botocore_errors.ClientError, place: S3Location) -> TacError:
+def _answered(error: botocore_errors.ClientError, location: S3Location) -> TacError:
     status, code = status_of(error), code_of(error)
     cause = _BY_CODE.get(code) or _BY_STATUS.get(status)
     if cause is not None:
         hint = cause.hint.format(
-            bucket=place.bucket, folder=quote(f"s3://{place.bucket}/{place.folder}")
+            bucket=location.bucket, folder=quote(f"s3://{location.bucket}/{location.folder}")
         )
-        return cause.kind(f"{place}: {cause.text}{_fact(cause, status, code)}", hint=hint)
+        return cause.kind(f"{location}: {cause.text}{_fact(cause, status, code)}", hint=hint)
     said = cut(str(error.response.get("Error", {}).get("Message", "")))
     fact = f"{status}" if code == str(status) else f"{status} {code}"
     if status in {401, 403}:
         return AccessDenied(
-            f"{place}: access denied ({fact}): {said}",
+            f"{location}: access denied ({fact}): {said}",
             hint="the user needs s3:ListBucket on the bucket, without a condition on a prefix, "
             "s3:GetObject and s3:PutObject on its objects, and s3:DeleteObject for `--force`",
         )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return StorageUnavailable(
-            f"{place}: S3 failed ({fact}): {said}", hint="try again; the server's log says more"
+            f"{location}: S3 failed ({fact}): {said}", hint="try again; see the server's log"
         )
-    return StorageError(f"{place}: S3 refused the request ({fact}): {said}")
+    return StorageError(f"{location}: S3 refused the request ({fact}): {said}")
 
 
 def _fact(cause: _Cause, status: int, code: str) -> str:
@@ -273,9 +273,9 @@ def _fact(cause: _Cause, status: int, code: str) -> str:
     return f" ({status})" if code == str(status) else f" ({status} {code})"
 
 
-def _bucket_missing(place: S3Location) -> TacError:
+def _bucket_missing(location: S3Location) -> TacError:
     cause = _BY_CODE["NoSuchBucket"]
-    return cause.kind(f"{place}: {cause.text}", hint=cause.hint.format(bucket=place.bucket))
+    return cause.kind(f"{location}: {cause.text}", hint=cause.hint.format(bucket=location.bucket))
 
 
 _NO_CREDENTIALS = (
@@ -288,24 +288,26 @@ _MALFORMED = (botocore_errors.ParamValidationError, botocore_errors.UnsupportedS
 
 
 def _unanswered(
-    error: botocore_errors.BotoCoreError, place: S3Location, endpoint: str | None
+    error: botocore_errors.BotoCoreError, location: S3Location, endpoint: str | None
 ) -> TacError:
     said = cut(str(error))
     if isinstance(error, _NO_CREDENTIALS):
-        return ConfigError(f"{place}: no credentials for S3 were found", hint=_KEYS)
+        return ConfigError(f"{location}: no credentials for S3 were found", hint=_KEYS)
     if isinstance(error, _MALFORMED):
-        return ConfigError(f"{place}: not a usable address: {said}", hint="write s3://bucket/key")
+        return ConfigError(
+            f"{location}: not a usable address: {said}", hint="write s3://bucket/key"
+        )
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return ConfigError(
-            f"{place}: the certificate of S3 at {shown(endpoint)} is not trusted",
+            f"{location}: the certificate of S3 at {shown(endpoint)} is not trusted",
             hint="set AWS_CA_BUNDLE to the certificates to trust",
         )
     return StorageUnavailable(
-        f"{place}: S3 at {shown(endpoint)} did not answer: {type(error).__name__}",
+        f"{location}: S3 at {shown(endpoint)} did not answer: {type(error).__name__}",
         hint="try again; its address is AWS_ENDPOINT_URL_S3",
     )
 
 
 def shown(endpoint: str | None) -> str:
-    """Write an endpoint for a person."""
+    """Return an endpoint as messages show it."""
     return endpoint or "AWS"

@@ -1,7 +1,8 @@
 """Reading one object of S3 to its end, within bounds.
 
-Its size is looked at before its body. A connection that breaks is gone on with from there. The
-client's own time-out bounds one wait: a server that sends a byte a second would never reach it.
+Its size is checked before its body is read. After a broken connection the read continues where it
+stopped. The client's own timeout bounds one wait: a server that sends a byte a second would never
+reach it.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from tac.store.s3_client import not_s3
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tac.store.s3_client import Connection, S3Location
+    from tac.store.s3_client import S3Connection, S3Location
 
 _CHUNK_BYTES = 1024**2
 _READS = 5
-"""Times a body is asked for, each time from where the last connection broke."""
+"""How often a body is requested, each time from where the last connection broke."""
 
 
 def receive(
-    here: Connection,
-    place: S3Location,
+    s3: S3Connection,
+    location: S3Location,
     file: IO[bytes],
     *,
     most_bytes: int | None = None,
@@ -43,14 +44,14 @@ def receive(
     """
     seconds = float("inf") if most_seconds is None else most_seconds
     end = time.monotonic() + seconds
-    reply = _ask(here, place, most_bytes)
+    reply = _get(s3, location, most_bytes)
     size, version = reply["ContentLength"], reply["ETag"]
     received, broken = 0, None
     for number in range(_READS):
         if number:
             time.sleep(0.1 * 2**number)  # a server that is being restarted needs seconds
-            reply = here.client.get_object(
-                **_target(place), Range=f"bytes={received}-", IfMatch=version
+            reply = s3.client.get_object(
+                **_target(location), Range=f"bytes={received}-", IfMatch=version
             )
         try:
             for chunk in _chunks(reply["Body"], end - time.monotonic()):
@@ -61,24 +62,24 @@ def receive(
             return
         # A body that was cut off looks like a connection that broke.
         if time.monotonic() >= end:
-            raise too_slow(str(place), seconds) from broken
+            raise too_slow(str(location), seconds) from broken
     raise StorageUnavailable(
-        f"{place}: the connection broke {_READS} times, after {received} of {size} bytes",
+        f"{location}: the connection broke {_READS} times, after {received} of {size} bytes",
         hint="try again",
     ) from broken
 
 
-def _target(place: S3Location) -> dict[str, str]:
-    return {"Bucket": place.bucket, "Key": place.key}
+def _target(location: S3Location) -> dict[str, str]:
+    return {"Bucket": location.bucket, "Key": location.key}
 
 
-def _ask(here: Connection, place: S3Location, most_bytes: int | None) -> dict[str, Any]:
-    """Return the beginning of an answer, whose size was looked at."""
-    reply: dict[str, Any] = here.client.get_object(**_target(place))
+def _get(s3: S3Connection, location: S3Location, most_bytes: int | None) -> dict[str, Any]:
+    """Return the answer to a GET whose size is allowed; its body is not yet read."""
+    reply: dict[str, Any] = s3.client.get_object(**_target(location))
     try:
         if "ETag" not in reply or "ContentLength" not in reply:
-            raise not_s3(place, here.endpoint)
-        check_input_bytes(str(place), reply["ContentLength"], most_bytes)
+            raise not_s3(location, s3.endpoint)
+        check_input_bytes(str(location), reply["ContentLength"], most_bytes)
     except TacError:
         reply["Body"].close()  # the rest of it is not read
         raise
@@ -93,11 +94,11 @@ def _chunks(body: Any, seconds: float) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _ended_after(body: Any, seconds: float) -> Iterator[None]:
-    """End a read that waits, when its time is over."""
+    """End a read that still waits after so many seconds."""
     if seconds == float("inf"):
         yield
         return
-    # botocore has no door to what urllib3 can do.
+    # botocore does not expose urllib3's shutdown().
     timer = threading.Timer(max(0.0, seconds), body._raw_stream.shutdown)  # noqa: SLF001
     timer.daemon = True
     timer.start()

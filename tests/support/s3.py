@@ -22,7 +22,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tac import settings
-from tac.store.presence import Presence
+from tac.store.listing_cache import ListingCache
 from tac.store.s3_client import close_connections
 from tests.support.faults import Request
 
@@ -95,7 +95,9 @@ def point_tac_at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let tac's settings of this process name another endpoint."""
     for name, value in environment_of(endpoint).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(Presence, "doubting", False)  # luigi may have run tasks in this process
+    monkeypatch.setattr(
+        ListingCache, "confirms_absence", False
+    )  # luigi may have run tasks in this process
     settings.current.cache_clear()
     close_connections()
 

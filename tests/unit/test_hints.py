@@ -21,7 +21,7 @@ PLACE = Place("a context", "n; touch x", "https://one.example")
 @pytest.mark.parametrize(
     ("number", "hint"),
     [
-        (errno.ENOSPC, f"make room: `df -h {FOLDER}`"),
+        (errno.ENOSPC, f"free disk space: `df -h {FOLDER}`"),
         (errno.EACCES, f"`ls -ld {FOLDER} {FILE}`"),
         (errno.ENOTDIR, f"`ls -ld {FOLDER}`"),
         (errno.EPIPE, f"`ls -ld {FOLDER}`"),
@@ -37,7 +37,7 @@ def test_a_missing_file_is_looked_for_by_a_quoted_path(tmp_path):
 
     error = files_errors.missing(folder / "x")
 
-    assert error.hint == f"make it first; `ls '{folder}'` shows what is there"
+    assert error.hint == f"make it first; `ls '{folder}'` shows what exists"
 
 
 def test_an_image_is_quoted():

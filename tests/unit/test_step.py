@@ -95,8 +95,8 @@ def test_a_driver_of_this_build_is_obeyed(tmp_path, monkeypatch, asked):
         (
             "full",
             75,
-            "Error: {out}: no room for it: No space left on device\n"
-            "Hint: make room: `df -h {out.parent}`\n",
+            "Error: {out}: could not be written: No space left on device\n"
+            "Hint: free disk space: `df -h {out.parent}`\n",
         ),
         ("interrupt", 130, "stopped; nothing was written\n"),
         ("terminate", 143, None),

@@ -57,6 +57,6 @@ def test_a_store_is_never_deleted_as_an_output(tmp_path: Path, kind: str):
     assert (ended.code, ended.out) == (2, "")
     assert ended.lines == [
         f"Error: {tmp_path}/store/: is the root of the store, which is never removed",
-        f"Hint: name what is to go in it: `ls {tmp_path}/store` shows what is there",
+        f"Hint: name what to remove in it: `ls {tmp_path}/store` lists it",
     ]
     assert FilesHome(tmp_path).contents() == {"store/parts/1": b"made"}

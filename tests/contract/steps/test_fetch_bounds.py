@@ -254,6 +254,6 @@ def test_an_answer_without_a_length_is_not_of_s3(tmp_path):
 
     assert (result.returncode, result.stderr) == (
         2,
-        f"Error: s3://bucket/day.csv: what answers at {url} does not speak S3\n"
+        f"Error: s3://bucket/day.csv: the server at {url} is not S3\n"
         "Hint: check AWS_ENDPOINT_URL_S3: it names the S3 API's port, not a web page's\n",
     )

@@ -109,6 +109,7 @@ def test_a_full_disk_is_to_be_tried_again_and_nothing_is_left(tmp_path):
 
     assert (ended.returncode, ended.stderr) == (
         75,
-        "Error: out.parquet: no room for it: File too large\nHint: `ulimit -f` shows the limit\n",
+        "Error: out.parquet: could not be written: File too large\n"
+        "Hint: `ulimit -f` shows the limit\n",
     )
     assert list(tmp_path.iterdir()) == []

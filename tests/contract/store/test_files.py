@@ -58,14 +58,14 @@ def test_a_missing_file_says_where_it_looked(tmp_path: Path):
     with pytest.raises(InputMissing) as error:
         read(f"{tmp_path}/a")
     assert failure_of(error) == (
-        f"{tmp_path}/a: there is no such file",
-        f"make it first; `ls {tmp_path}` shows what is there",
+        f"{tmp_path}/a: no such file",
+        f"make it first; `ls {tmp_path}` shows what exists",
     )
 
     with pytest.raises(InputMissing) as error:
         read(f"{tmp_path}/d/a")
     assert failure_of(error) == (
-        f"{tmp_path}/d/a: there is no such file, nor its directory {tmp_path}/d",
+        f"{tmp_path}/d/a: no such file, and no directory {tmp_path}/d",
         "make it first",
     )
 
@@ -85,7 +85,7 @@ def test_a_directory_is_not_a_file(tmp_path: Path):
         with pytest.raises(StorageError) as error:
             ask(str(tmp_path))
         assert failure_of(error) == (
-            f"{tmp_path}: a directory stands where the file should be",
+            f"{tmp_path}: is a directory, not a file",
             f"`ls {tmp_path}`",
         )
 
@@ -108,7 +108,7 @@ def test_a_link_to_nothing_is_named(tmp_path: Path):
     with pytest.raises(StorageError) as error:
         publish(f"{tmp_path}/a", b"1")
     assert failure_of(error) == (
-        f"{tmp_path}/a: a symbolic link to nothing stands in its place",
+        f"{tmp_path}/a: is a broken symbolic link",
         f"`ls -l {tmp_path}/a`, then remove it",
     )
 
@@ -137,7 +137,7 @@ def test_a_file_that_may_not_grow_is_a_store_without_room(files_home: FilesHome)
     address = files_home.address("a")
     assert told("create", address, preexec_fn=limit) == [
         "StorageFull",
-        f"{address}: no room for it: File too large",
+        f"{address}: could not be written: File too large",
         "`ulimit -f` shows the limit",
     ]
     assert files_home.contents() == {}
@@ -153,8 +153,8 @@ def test_a_full_disk_is_a_store_without_room(files_home: FilesHome):
         full.write(b"1")
 
     assert failure_of(error) == (
-        f"{files_home.address('a')}: no room for it: No space left on device",
-        f"make room: `df -h {files_home.folder}`",
+        f"{files_home.address('a')}: could not be written: No space left on device",
+        f"free disk space: `df -h {files_home.folder}`",
     )
     assert files_home.contents() == {}
 

@@ -155,7 +155,7 @@ def test_a_link_in_the_store_leads_no_removal_out_of_it(
 
     assert (raised.value.message, raised.value.hint) == (
         f"{spelled}: a link in the store leads out of it, to {place}; nothing is removed there",
-        f"remove {place} by that name, if it is to go",
+        f"to remove it, name {place} itself",
     )
     assert files_home.contents()["elsewhere/e/kept"] == b"1"
 
@@ -298,7 +298,7 @@ def test_a_folder_that_became_a_link_is_not_followed(
     folder = files_home.folder / "d"
 
     assert said_in_a_race(event, folder, folder, elsewhere) == (
-        f"{folder}: became a link while it was to be removed; what it leads to was not touched"
+        f"{folder}: became a link during its removal; its target was not touched"
     )
     assert files_home.contents()["elsewhere/e/kept"] == b"1"
 

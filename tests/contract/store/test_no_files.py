@@ -62,7 +62,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(
         DOORS[door](str(path))
 
     assert (raised.value.message, raised.value.hint, raised.value.exit_code) == (
-        f"{path}: a {KINDS[kind]} stands where the file should be",
+        f"{path}: is a {KINDS[kind]}, not a file",
         f"`ls -l {path}`",
         2,
     )
@@ -112,7 +112,7 @@ def test_a_file_that_became_a_pipe_is_not_waited_for(files_home: FilesHome):
     out, err = process.communicate(timeout=20)
 
     assert (out, err) == (
-        f"{files_home.address('a')}: a FIFO stands where the file should be\n",
+        f"{files_home.address('a')}: is a FIFO, not a file\n",
         "",
     )
 
@@ -129,7 +129,7 @@ def test_a_step_refuses_a_pipe_as_its_input(tmp_path: Path):
         2,
         "",
         [
-            f"Error: {tmp_path}/day.csv: a FIFO stands where the file should be",
+            f"Error: {tmp_path}/day.csv: is a FIFO, not a file",
             f"Hint: `ls -l {tmp_path}/day.csv`",
         ],
     )

@@ -165,7 +165,7 @@ def test_a_helper_that_fails_later_is_named_too(machine):
 
     assert type(error) is ConfigError
     assert (error.message, error.hint) == (
-        "S3's keys: cannot be had: Error when retrieving credentials from custom-process: "
+        "S3's keys: their provider failed: Error when retrieving credentials from custom-process: "
         "log in first",
         "log in again, or check AWS_PROFILE and ~/.aws/config",
     )
@@ -212,7 +212,7 @@ def test_an_address_that_gives_no_keys_any_more_is_a_reason_to_try_again(machine
     error = error_of(current_access)
 
     assert type(error) is StorageUnavailable
-    assert error.message.startswith("S3's keys: who gives them did not answer: ")
+    assert error.message.startswith("S3's keys: their provider did not answer: ")
     assert address in error.message
     assert error.hint == "try again"
 

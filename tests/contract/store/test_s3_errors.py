@@ -78,7 +78,7 @@ def test_a_missing_object_says_where_to_look(bucket: Bucket):
     error = error_of(read, bucket.address("d/a"))
 
     assert type(error) is InputMissing
-    assert error.message == f"s3://{bucket.name}/d/a: there is no such object"
+    assert error.message == f"s3://{bucket.name}/d/a: no such object"
     assert error.hint == f"make it first; `aws s3 ls s3://{bucket.name}/d/`"
 
 
@@ -177,7 +177,7 @@ def test_s3_that_is_full_is_a_store_without_room(proxy: Proxy, bucket: Bucket):
     error = error_of(create, bucket.address("a"))
 
     assert error.exit_code == 75
-    assert error.message.endswith(": there is no room left")
+    assert error.message.endswith(": no space left")
 
 
 def test_a_connection_that_breaks_in_the_middle_goes_on_where_it_broke(
@@ -212,7 +212,7 @@ def test_a_web_page_in_place_of_s3_is_named(proxy: Proxy, bucket: Bucket):
         with pytest.raises(StorageError) as raised:
             ask(bucket.address("a"))
         assert raised.value.message == (
-            f"s3://{bucket.name}/a: what answers at {proxy.endpoint} does not speak S3"
+            f"s3://{bucket.name}/a: the server at {proxy.endpoint} is not S3"
         )
 
 

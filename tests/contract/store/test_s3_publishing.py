@@ -72,7 +72,7 @@ def test_a_server_that_ignores_the_condition_is_refused_before_anything_is_overw
             way(bucket.address(key), LARGE)
         assert raised.value.message == (
             f"s3://{bucket.name}/{key}: S3 at {proxy.endpoint} ignores If-None-Match: "
-            "it would overwrite what stands there"
+            "it would overwrite existing objects"
         )
     assert read(bucket.address("a")) == b"stands"
     assert S3Home(bucket).contents() == {"a": b"stands"}
@@ -217,7 +217,7 @@ def test_a_body_that_cannot_be_kept_aside_is_a_lack_of_room(bucket: Bucket, tmp_
     told = start_python(TOO_LARGE_TO_KEEP_ASIDE, address, environment=environment)
 
     assert told.communicate(timeout=120) == (
-        f"{address}: no room to keep it aside in {tmp_path}: File too large\n",
+        f"{address}: could not be buffered in {tmp_path}: File too large\n",
         "",
     )
     assert S3Home(bucket).contents() == {}

@@ -4,26 +4,28 @@ import pytest
 
 from tac.errors import ConfigError
 from tac.store.files_removal import parse_mounts
-from tac.store.removal import Kept, require_removable
+from tac.store.removal import Protected, require_removable
 from tac.store.s3_client import location_of
 from tac.store.s3_delete import parts_of
 
 FILES = [
-    Kept(("/",), "/", "the root directory"),
-    Kept(("/", "home", "me"), "/home/me", "the home directory"),
-    Kept(("/", "data", "store"), "/data/store", "the root of the store"),
-    Kept(("/",), "/", "a mount point"),
-    Kept(("/", "mnt", "disk"), "/mnt/disk", "a mount point"),
+    Protected(("/",), "/", "the root directory"),
+    Protected(("/", "home", "me"), "/home/me", "the home directory"),
+    Protected(("/", "data", "store"), "/data/store", "the root of the store"),
+    Protected(("/",), "/", "a mount point"),
+    Protected(("/", "mnt", "disk"), "/mnt/disk", "a mount point"),
 ]
 S3 = [
-    Kept(("bucket",), "s3://bucket/", "the root of a bucket"),
-    Kept(("bucket", "team", "store"), "s3://bucket/team/store", "the root of the store"),
+    Protected(("bucket",), "s3://bucket/", "the root of a bucket"),
+    Protected(("bucket", "team", "store"), "s3://bucket/team/store", "the root of the store"),
 ]
 
 
-def refusal(address: str, parts: tuple[str, ...], kept: list[Kept]) -> tuple[str, str | None]:
+def refusal(
+    address: str, parts: tuple[str, ...], protected: list[Protected]
+) -> tuple[str, str | None]:
     with pytest.raises(ConfigError) as raised:
-        require_removable(address, parts, kept, listing="ls it")
+        require_removable(address, parts, protected, listing="ls it")
     return raised.value.message, raised.value.hint
 
 
@@ -42,7 +44,7 @@ def refusal(address: str, parts: tuple[str, ...], kept: list[Kept]) -> tuple[str
 def test_what_is_kept_and_what_holds_it_is_refused(parts: tuple[str, ...], why: str):
     assert refusal("spelled", parts, FILES) == (
         f"spelled: {why}, which is never removed",
-        "name what is to go in it: `ls it` shows what is there",
+        "name what to remove in it: `ls it` lists it",
     )
 
 
@@ -67,7 +69,7 @@ def test_what_is_not_named_is_refused(address: str):
     dots = address.rstrip("/").rpartition("/")[2]
     assert refusal(address, ("/", "tmp", "d"), FILES) == (
         f"{address}: ends in {dots!r}: only what is named is removed",
-        "name what is to go: `ls it` shows what is there",
+        "name what to remove: `ls it` lists it",
     )
 
 

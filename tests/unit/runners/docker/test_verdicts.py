@@ -208,14 +208,18 @@ FULL = "No space left on device"
         (1, [f"cp: error writing '/tmp/x': {FULL}"], TMP),
         (
             75,
-            [f"Error: s3://b/x: no room to keep it aside in /tmp: {FULL}", "Hint: make room"],
+            [f"Error: s3://b/x: could not be buffered in /tmp: {FULL}", "Hint: free disk space"],
             TMP,
         ),
         (1, [f"OSError: [Errno 28] {FULL}"], MAYBE),
         (9, [f"head: error writing 'standard output': {FULL}"], MAYBE),
         # A store in this machine's own /tmp is not the container's.
-        (75, [f"Error: /tmp/here/x.csv: no room for it: {FULL}", "Hint: make room"], None),
-        (75, [f"Error: /s/x.csv: no room for it: {FULL}", "Hint: make room"], None),
+        (
+            75,
+            [f"Error: /tmp/here/x.csv: could not be written: {FULL}", "Hint: free disk space"],
+            None,
+        ),
+        (75, [f"Error: /s/x.csv: could not be written: {FULL}", "Hint: free disk space"], None),
         (1, [f"OSError: [Errno 28] {FULL}: '/tmp/here/x.csv'"], MAYBE),
         (2, ["sh: 1: Cannot fork"], PIDS),
         (1, ["RuntimeError: can't start new thread"], PIDS),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tac.errors import AccessDenied, StorageUnavailable
-from tac.store.presence import ABSENT_SECONDS, PRESENT_SECONDS, Page, Presence
+from tac.store.listing_cache import ABSENT_SECONDS, PRESENT_SECONDS, ListingCache, Page
 
 PAGE_KEYS = 1000
 
@@ -22,8 +22,8 @@ class Server:
         self.now = 1000.0
         self.asked: list[str] = []
         self.pages: list[str] = []
-        self.presence = Presence(self.ask, self.read_page, lambda: self.now)
-        self.presence.doubting = False
+        self.cache = ListingCache(self.ask, self.read_page, lambda: self.now)
+        self.cache.confirms_absence = False
 
     def ask(self, key: str) -> bool:
         self.asked.append(key)
@@ -46,7 +46,7 @@ def numbered(count: int, step: int = 1) -> list[str]:
 def settled(server: Server) -> Server:
     """A server of which a page has just been read."""
     for key in ("out/", "out/0", "out/00"):
-        server.presence.exists(key)
+        server.cache.exists(key)
     assert len(server.pages) == 1
     return server
 
@@ -55,7 +55,7 @@ def settled(server: Server) -> Server:
 def test_many_keys_take_few_questions(count: int, most: int):
     server = Server(numbered(count, 2))
 
-    answers = [server.presence.exists(key) for key in numbered(count)]
+    answers = [server.cache.exists(key) for key in numbered(count)]
 
     assert answers == [True, False] * (count // 2)
     assert server.questions() <= most
@@ -66,7 +66,7 @@ def test_many_keys_in_any_order_take_few_questions():
     keys = numbered(10_000)
     random.Random(1).shuffle(keys)
 
-    assert all(server.presence.exists(key) == (key in server.keys) for key in keys)
+    assert all(server.cache.exists(key) == (key in server.keys) for key in keys)
     assert server.questions() < 500
 
 
@@ -74,7 +74,7 @@ def test_a_few_keys_of_a_very_long_collection_are_asked_one_by_one():
     server = Server(numbered(50_000))
     keys = random.Random(1).sample(numbered(100_000), 200)
 
-    assert all(server.presence.exists(key) == (key in server.keys) for key in keys)
+    assert all(server.cache.exists(key) == (key in server.keys) for key in keys)
     assert len(server.pages) < 20
 
 
@@ -83,7 +83,7 @@ def test_many_threads_share_the_answers():
     keys = numbered(5_000)
 
     with ThreadPoolExecutor(32) as pool:
-        answers = list(pool.map(server.presence.exists, keys))
+        answers = list(pool.map(server.cache.exists, keys))
 
     assert answers == [key in server.keys for key in keys]
     assert server.questions() < 100
@@ -101,15 +101,15 @@ def test_the_order_of_the_server_does_not_matter(by_path: bool):
         if seed:
             random.Random(seed).shuffle(keys)
 
-        assert all(server.presence.exists(key) == (key in there) for key in keys)
+        assert all(server.cache.exists(key) == (key in there) for key in keys)
 
 
 def test_a_server_without_order_is_asked_key_by_key():
     server = Server(numbered(100))
     server.order = lambda key: key[::-1]
 
-    assert all(server.presence.exists(key) for key in numbered(100))
-    assert not server.presence.exists("out/x")
+    assert all(server.cache.exists(key) for key in numbered(100))
+    assert not server.cache.exists("out/x")
     assert len(server.pages) == 1
 
 
@@ -118,9 +118,9 @@ def test_where_listing_is_not_allowed_each_key_is_asked():
         raise AccessDenied("no")
 
     server = Server(numbered(50))
-    presence = Presence(server.ask, denied, lambda: server.now)
+    cache = ListingCache(server.ask, denied, lambda: server.now)
 
-    assert all(presence.exists(key) for key in numbered(50))
+    assert all(cache.exists(key) for key in numbered(50))
     assert len(server.asked) == 50
 
 
@@ -128,19 +128,19 @@ def test_an_error_is_raised_and_not_remembered():
     def away(_: str) -> bool:
         raise StorageUnavailable("away")
 
-    presence = Presence(away, lambda _: Page([], last=True))
+    cache = ListingCache(away, lambda _: Page([], last=True))
 
     for _ in range(2):
         with pytest.raises(StorageUnavailable):
-            presence.exists("a")
+            cache.exists("a")
 
 
 def test_fresh_asks_the_key_itself():
     server = settled(Server(["out/a"]))
     before = len(server.asked)
 
-    assert server.presence.exists("out/a", fresh=True)
-    assert not server.presence.exists("out/b", fresh=True)
+    assert server.cache.exists("out/a", fresh=True)
+    assert not server.cache.exists("out/b", fresh=True)
     assert server.asked[before:] == ["out/a", "out/b"]
 
 
@@ -149,18 +149,18 @@ def test_what_a_fresh_answer_says_counts_from_then_on():
     server.keys = {"out/b"}
     server.now += 0.1
 
-    assert not server.presence.exists("out/a", fresh=True)
-    assert server.presence.exists("out/b", fresh=True)
-    assert not server.presence.exists("out/a")
-    assert server.presence.exists("out/b")
+    assert not server.cache.exists("out/a", fresh=True)
+    assert server.cache.exists("out/b", fresh=True)
+    assert not server.cache.exists("out/a")
+    assert server.cache.exists("out/b")
 
 
 def test_absent_is_not_said_twice_from_one_listing():
     server = settled(Server([]))
-    assert not server.presence.exists("out/a")
+    assert not server.cache.exists("out/a")
     server.keys.add("out/a")
 
-    assert server.presence.exists("out/a")
+    assert server.cache.exists("out/a")
 
 
 def test_absent_is_not_said_from_an_old_listing():
@@ -168,7 +168,7 @@ def test_absent_is_not_said_from_an_old_listing():
     server.keys.add("out/a")
     server.now += ABSENT_SECONDS
 
-    assert server.presence.exists("out/a")
+    assert server.cache.exists("out/a")
 
 
 def test_present_is_said_for_a_few_seconds():
@@ -176,52 +176,52 @@ def test_present_is_said_for_a_few_seconds():
     server.keys.clear()
 
     server.now += PRESENT_SECONDS - 0.1
-    assert server.presence.exists("out/a")
+    assert server.cache.exists("out/a")
     server.now += 0.1
-    assert not server.presence.exists("out/a")
+    assert not server.cache.exists("out/a")
 
 
 def test_once_tasks_run_absent_is_asked_and_present_is_not():
     server = settled(Server(["out/a"]))
-    server.presence.doubting = True
+    server.cache.confirms_absence = True
     before = len(server.asked)
 
-    assert server.presence.exists("out/a")
-    assert not server.presence.exists("out/b")
+    assert server.cache.exists("out/a")
+    assert not server.cache.exists("out/b")
     server.keys.add("out/b")
-    assert server.presence.exists("out/b")
+    assert server.cache.exists("out/b")
     assert server.asked[before:] == ["out/b", "out/b"]
 
 
 def test_what_was_published_here_counts_at_once():
     server = settled(Server([]))
-    assert not server.presence.exists("out/a")
+    assert not server.cache.exists("out/a")
     server.keys.add("out/a")
-    server.presence.published("out/a")
+    server.cache.record_published("out/a")
     before = server.questions()
 
-    assert server.presence.exists("out/a")
+    assert server.cache.exists("out/a")
     assert server.questions() == before
 
 
 def test_what_was_deleted_here_counts_at_once():
     server = settled(Server(["out/a"]))
-    assert server.presence.exists("out/a")
+    assert server.cache.exists("out/a")
     server.keys.clear()
-    server.presence.forget("out/a")
+    server.cache.record_deleted("out/a")
 
-    assert not server.presence.exists("out/a")
+    assert not server.cache.exists("out/a")
 
 
 def test_a_second_round_of_many_questions_takes_few_requests():
     server = Server([])
     for key in numbered(1000):
-        server.presence.exists(key)
+        server.cache.exists(key)
     server.keys = set(numbered(1000))
     server.now += 0.5
     before = server.questions()
 
-    assert all(server.presence.exists(key) for key in numbered(1000))
+    assert all(server.cache.exists(key) for key in numbered(1000))
     assert server.questions() - before <= 3
 
 
@@ -230,9 +230,9 @@ def test_nothing_is_kept_for_long():
     for round_ in range(5):
         server.now += 10
         for key in numbered(3000):
-            server.presence.published(f"{key}-{round_}")
-            server.presence.exists(f"{key}-no-{round_}")
+            server.cache.record_published(f"{key}-{round_}")
+            server.cache.exists(f"{key}-no-{round_}")
 
-    assert len(server.presence._present) <= 3000
-    assert len(server.presence._absent) <= 3000
-    assert len(server.presence._spans) <= 4
+    assert len(server.cache._present) <= 3000
+    assert len(server.cache._absent) <= 3000
+    assert len(server.cache._ranges) <= 4
