@@ -16,7 +16,7 @@ import click
 from tac import runners, settings, terminal
 from tac.commands import MODULE, USAGE, ReferenceOption, RunCommand
 from tac.errors import ConfigError, TacError
-from tac.runners.log import shown
+from tac.runners.launch import redacted_command
 from tac.step import StepError
 
 if TYPE_CHECKING:
@@ -235,11 +235,11 @@ def _run_plan(plan: "Plan", common: Common) -> int:
 
     say = (lambda _: None) if common.quiet else terminal.say
     if plan.complete:
-        runners.tidy()
+        runners.sweep()
         say(messages.all_there(plan))
         return 0
     outcome = _build(plan, common)
-    for line in messages.explanation(outcome, shown(["tac", *sys.argv[1:]])):
+    for line in messages.explanation(outcome, redacted_command(["tac", *sys.argv[1:]])):
         terminal.say(line)
     say(messages.summary(outcome))
     return int(outcome.exit_code)

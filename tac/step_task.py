@@ -175,7 +175,7 @@ class StepTask(StoppableTask):
             self.tell_progress(line, log)
 
         with self.last_word_told():
-            ended = runners.shared().run(request, follow=follow, stop=stop)
+            ended = runners.current().run(request, follow=follow, stop=stop)
         if not ended.succeeded:
             return ended
         # The step has ended just now: what a listing said before it did does not count.

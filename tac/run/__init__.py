@@ -136,12 +136,12 @@ def build(plan: Plan, options: Options) -> Outcome:
         if isinstance(node.task, StepTask) and node.failure is None and not node.external
     ]
     with orderly(), _runner(steps) as runner:
-        if steps and (where := runner.where(step.output().path for step in steps)):
+        if steps and (where := runner.preflight(step.output().path for step in steps)):
             Observers(options.observers).notice(where)
         scheduler = _scheduler(factory, options.luigid)
         worker = factory.create_worker(scheduler, options.workers)
         stopped, running = _work_through(worker, plan, runner, Observers(options.observers))
-        left = runner.leaves()
+        left = runner.detaches()
     _ask_again(worker, plan)
     refusals = {} if stopped else _refusals(worker, scheduler)
     outcome = outcome_of(
@@ -186,9 +186,9 @@ def _work_through(
             sent = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
             running = worker.running()
             what = "Ctrl-C" if sent == signal.SIGINT else "SIGTERM"
-            if sent == signal.SIGINT and running and runner.leaves_on_interrupt:
+            if sent == signal.SIGINT and running and runner.detaches_on_interrupt:
                 _leave_or_stop(runner, len(running), observers)
-            elif runner.leaves():
+            elif runner.detaches():
                 observers.notice(f"{what}: leaving what runs ({len(running)})")
             else:
                 observers.notice(f"{what}: stopping what runs ({len(running)})")
@@ -205,7 +205,7 @@ def _leave_or_stop(runner: Runner, running: int, observers: Observer) -> None:
     if interrupted_again(_AGAIN_SECONDS):
         observers.notice(f"Ctrl-C: stopping what runs ({running})")
     else:
-        runner.leave()
+        runner.detach()
 
 
 def _ask_again(worker: TacWorker, plan: Plan) -> None:

@@ -1,7 +1,7 @@
 """Runners: the places where a step's command runs, behind one small interface.
 
-A runner starts a command, follows what it says, stops it when told to, and gives a verdict.
-It knows nothing of Luigi and nothing of what the step is for.
+A runner starts a command, follows its log, stops it on demand, and returns a verdict.
+It knows nothing of Luigi, and nothing of what the step is for.
 """
 
 from __future__ import annotations
@@ -24,48 +24,48 @@ NAMES = ("local", "docker", "kubernetes")
 """The runners that there are."""
 
 
-_shared: list[Runner] = []
+_current: list[Runner] = []
 _lock = threading.Lock()
 
 
-def shared() -> Runner:
+def current() -> Runner:
     """Return the runner that the settings name, one for this whole process, closed at its exit.
 
     Raises:
         ConfigError: there is no such runner.
     """
     with _lock:
-        if not _shared:
+        if not _current:
             runner = runner_named(settings.current().runner)
             atexit.register(runner.close)
-            _shared.append(runner)
-        return _shared[-1]
+            _current.append(runner)
+        return _current[-1]
 
 
 @contextlib.contextmanager
 def using(runner: Runner) -> Iterator[Runner]:
-    """Let `shared` return this runner inside the block, and close it behind."""
+    """Let `current` return this runner inside the block, and close it after that."""
     with _lock:
-        _shared.append(runner)
+        _current.append(runner)
     try:
         yield runner
     finally:
         with _lock:
-            _shared.remove(runner)
+            _current.remove(runner)
         runner.close()
 
 
-def tidy() -> None:
-    """Let the runner that the settings name remove what drivers that were killed left behind."""
+def sweep() -> None:
+    """Let the runner of the settings remove what killed drivers have left."""
     runner = settings.current().runner
     if runner == "docker":
         from tac.runners.docker import DockerRunner
 
-        DockerRunner().tidy()
+        DockerRunner().sweep()
     elif runner == "kubernetes":
         from tac.runners.kubernetes import KubernetesRunner
 
-        KubernetesRunner().tidy()
+        KubernetesRunner().sweep()
 
 
 def runner_named(name: str) -> Runner:

@@ -1,4 +1,4 @@
-"""What the runners share whose attempts outlive the driver that asked for them."""
+"""What runners share whose attempts can outlive the driver: Docker's and Kubernetes'."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tac import settings, verdict
 from tac.errors import ConfigError, TacError
 from tac.redaction import holds_secret
-from tac.runners.log import not_started, open_log
+from tac.runners.launch import not_started, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
 
 
 class DetachedRunner(ABC):
-    """Runs commands where they can go on without this process; see `tac.runners.Runner`."""
+    """Runs commands that can outlive this process."""
 
     def __init__(self, stop_grace_seconds: float | None = None) -> None:
         self._settings = settings.current()
         self._grace_seconds = (
             self._settings.stop_grace_seconds if stop_grace_seconds is None else stop_grace_seconds
         )
-        self._leave = self._settings.on_stop == "leave"
+        self._detached = self._settings.on_stop == "leave"
         self._closed = threading.Event()
         self._changed = threading.Condition()
         self._running: Counter[int] = Counter()  # by process: a forked one has its own
         self._process = os.getpid()
         """Which process opened what attempts share: a forked one must open its own."""
 
-    def leaves(self) -> bool:
-        """Tell whether what runs goes on when this process is told to stop."""
-        return self._leave
+    def detaches(self) -> bool:
+        """Return whether what runs outlives this process: see `Runner`."""
+        return self._detached
 
-    def leave(self) -> None:
-        """Let what runs go on, whatever the settings say."""
-        self._leave = True
+    def detach(self) -> None:
+        """Let what runs outlive this process: see `Runner`."""
+        self._detached = True
 
     def run(
         self, request: RunRequest, *, follow: Callable[[str], None], stop: threading.Event
     ) -> Verdict:
-        """Run the command to its end: see `tac.runners.Runner`."""
+        """Run the command to its end: see `Runner`."""
         if stop.is_set() or self._closed.is_set():
             return verdict.stopped_before_start()
         try:
@@ -65,7 +65,7 @@ class DetachedRunner(ABC):
         """Run the command to its end, and say what it came to."""
 
     def _wait_until_idle(self, seconds: float) -> None:
-        """Wait, but not for ever, until nothing runs that this process asked for."""
+        """Wait so long at most until nothing runs that this process has started."""
         with self._changed:
             self._changed.wait_for(lambda: not self._running[os.getpid()], seconds)
 
@@ -83,10 +83,10 @@ class DetachedRunner(ABC):
 
 
 def refuse_secrets(words: Iterable[str], *, about: str, hint: str) -> None:
-    """Refuse a command that says a secret where others read commands.
+    """Refuse a command with a secret in it, where others can read commands.
 
     Raises:
-        ConfigError: an address among the words has a password or a signature in it.
+        ConfigError: an address in one of the words has a password or a signature.
     """
     for word in words:
         if holds_secret(word):

@@ -25,7 +25,7 @@ from tac.kubernetes.manifests.pod_patch import read_patch
 from tac.kubernetes.manifests.step_job import Terms, Work, build_job, terms_of, work_digest
 from tac.log_file import LogWriter
 from tac.runners.detached import DetachedRunner, refuse_secrets
-from tac.runners.log import not_started
+from tac.runners.launch import not_started
 from tac.store import store_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 class KubernetesRunner(DetachedRunner):
     """Runs commands as Jobs of the image that the settings name."""
 
-    leaves_on_interrupt: ClassVar[bool] = True
+    detaches_on_interrupt: ClassVar[bool] = True
 
     def __init__(
         self, *, stop_grace_seconds: float | None = None, timeouts: Timeouts | None = None
@@ -55,13 +55,13 @@ class KubernetesRunner(DetachedRunner):
         self._session: Session | None = None
         self._terms: Terms | None = None
 
-    def leave(self) -> None:
-        """Let what runs go on, whatever the settings say."""
-        super().leave()
+    def detach(self) -> None:
+        """Let what runs outlive this process: see `Runner`."""
+        super().detach()
         session_pool.leave_on_stop()
 
-    def where(self, addresses: Iterable[str] = ()) -> str:
-        """Say where commands run: see `tac.runners.Runner`."""
+    def preflight(self, addresses: Iterable[str] = ()) -> str:
+        """Check that commands can run, and return where: see `Runner`."""
         for address in addresses:
             self._check_store(address)
         place = self._meet()[0].client.place
@@ -95,8 +95,8 @@ class KubernetesRunner(DetachedRunner):
         session_pool.release(self._session, close=True)
         self._session = None
 
-    def tidy(self) -> None:
-        """Remove what drivers that were killed left behind, if there is an API server to ask."""
+    def sweep(self) -> None:
+        """Remove what killed drivers have left, if the API server answers."""
         with contextlib.suppress(TacError):
             session, _ = self._meet()
             session.reflector.wait_until_listed(_TIDY_SECONDS)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tac import exits, settings, verdict
 from tac.errors import TacError
-from tac.runners.log import not_started, open_log
+from tac.runners.launch import not_started, open_log
 from tac.runners.server_process import ServerProcess
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ _runners: weakref.WeakSet[LocalRunner] = weakref.WeakSet()
 class LocalRunner:
     """Runs commands as processes that end when this process does, whatever happens to it."""
 
-    leaves_on_interrupt: ClassVar[bool] = False
+    detaches_on_interrupt: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -81,14 +81,14 @@ class LocalRunner:
             self._server(warm=bool(self._preload))
         return self
 
-    def leaves(self) -> bool:
+    def detaches(self) -> bool:
         """Tell whether what runs goes on without us: never."""
         return False
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Let what runs go on, if it can: it cannot."""
 
-    def where(self, addresses: Iterable[str] = ()) -> str:  # noqa: ARG002 - all are here
+    def preflight(self, addresses: Iterable[str] = ()) -> str:  # noqa: ARG002 - all are here
         """Say where commands run: see `tac.runners.Runner`."""
         return ""
 

@@ -21,26 +21,26 @@ class Runner(Protocol):
         """Run the command to its end and say what it came to.
 
         `follow` gets each line of the log once, while the command runs. When `stop` is set the
-        command is told to end, and made to when it takes longer than the grace of the settings.
+        command gets SIGTERM, and SIGKILL when it takes longer than the grace of the settings.
         Never raises for what a command does; what `follow` raises ends the command first.
         """
 
-    leaves_on_interrupt: ClassVar[bool]
-    """Ctrl-C lets what runs go on, unless it is pressed twice."""
+    detaches_on_interrupt: ClassVar[bool]
+    """Whether Ctrl-C detaches, unless it is pressed twice."""
 
-    def leaves(self) -> bool:
-        """Tell whether what runs goes on when this process is told to stop."""
+    def detaches(self) -> bool:
+        """Return whether what runs outlives this process when that is stopped."""
 
-    def leave(self) -> None:
-        """Let what runs go on, if it can, whatever the settings say."""
+    def detach(self) -> None:
+        """Let what runs outlive this process, if it can, whatever the settings say."""
 
-    def where(self, addresses: Iterable[str] = ()) -> str:
-        """Say where commands run, for the first line of a run; nothing: here.
+    def preflight(self, addresses: Iterable[str] = ()) -> str:
+        """Check that commands can run; return where they do, for the first line of a run.
 
-        `addresses` are what they will write.
+        `addresses` are those that they will write; an empty answer stands for this machine.
 
         Raises:
-            ConfigError: they cannot run there with these settings, or not on these addresses.
+            ConfigError: they cannot run with these settings, or not on these addresses.
         """
 
     def close(self) -> None:

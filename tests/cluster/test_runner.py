@@ -29,7 +29,7 @@ def test_a_step_runs_in_a_pod_of_which_nothing_is_left(at):
 
 
 def test_a_first_line_says_where_steps_run(at):
-    assert at.runner.where() == (
+    assert at.runner.preflight() == (
         f"kubernetes: context {at.cluster.context}, namespace {at.namespace}, {at.cluster.server}"
     )
 

@@ -37,15 +37,15 @@ def left(at, output, code):
 
 
 @pytest.mark.parametrize("code", [0, 1])
-@pytest.mark.parametrize("way", ["close", "tidy"])
+@pytest.mark.parametrize("way", ["close", "sweep"])
 def test_a_job_whose_output_is_there_is_removed_by_the_next_driver(at, code, way):
     output = at.path / "store" / "x.csv"
     left(at, output, code)
     output.parent.mkdir(exist_ok=True)
     output.touch()
 
-    if way == "tidy":
-        at.runner.tidy()
+    if way == "sweep":
+        at.runner.sweep()
     else:
         at.run("sh", "-c", "echo another")
         at.close()
@@ -57,7 +57,7 @@ def test_a_job_whose_output_is_there_is_removed_by_the_next_driver(at, code, way
 def test_a_job_whose_output_is_not_there_is_left_to_whoever_comes_back(at):
     left(at, at.path / "store" / "x.csv", 0)
 
-    at.runner.tidy()
+    at.runner.sweep()
 
     assert len(at.jobs()) == 1
     at.kubectl("delete", "job", "--all")
@@ -70,7 +70,7 @@ def test_what_runs_is_left_alone(at):
     with at.running(f"{WAITS} exit 0", output=str(output)) as verdicts:
         at.pod()
         other = at.new_runner()
-        other.tidy()
+        other.sweep()
         assert len(at.jobs()) == 1
         at.go()
 
@@ -92,7 +92,7 @@ def test_other_peoples_jobs_are_never_removed(at, step_image):
         lambda: at.client.read("Job", "somebody-elses")["status"].get("conditions"), "its end", 60
     )
 
-    at.runner.tidy()
+    at.runner.sweep()
     at.sh("true")
     at.close()
 

@@ -109,7 +109,7 @@ def test_a_task_beside_a_runner_that_leaves_its_jobs_leaves_its_own(at, step_ima
     thread, failures = started(task)
     pod = running_pod(at)
 
-    at.runner.leave()  # Ctrl-C, once
+    at.runner.detach()  # Ctrl-C, once
     task.on_kill()
     joined(thread)
 

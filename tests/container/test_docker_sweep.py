@@ -55,7 +55,7 @@ def test_what_ended_well_is_removed_and_what_failed_or_left_nothing_stays(at):
     for name in ("done", "failed"):
         (store / name).touch()
 
-    at.new_runner().tidy()
+    at.new_runner().sweep()
 
     assert set(left(at)) == {failed, nothing}
     remove(at)
@@ -69,7 +69,7 @@ def test_one_that_cannot_be_judged_does_not_keep_the_others(at):
     (store / "strange").mkdir()
     assert set(left(at)) == {done, strange}
 
-    at.new_runner().tidy()
+    at.new_runner().sweep()
 
     assert left(at) == [strange]
     remove(at)
@@ -79,11 +79,11 @@ def test_what_belongs_to_another_store_is_left_to_its_own_drivers(at):
     other = leave(at, "exit 0", output=f"{at.path}/other/x")
     (at.path / "other" / "x").touch()
 
-    at.new_runner().tidy()
+    at.new_runner().sweep()
     assert left(at) == [other]
 
     at.set(TAC_STORE=str(at.path / "other"))
-    at.new_runner().tidy()
+    at.new_runner().sweep()
     assert left(at) == []
 
 
@@ -125,7 +125,7 @@ def test_a_store_that_says_nothing_does_not_keep_a_driver_from_ending(at):
         )
         container = leave(at, "exit 0", output="s3://bucket/prefix/x")
 
-        at.new_runner().tidy()
+        at.new_runner().sweep()
 
         assert left(at) == [container]
         assert sweepers(), "it was not asked"

@@ -24,7 +24,7 @@ def run(directory: Path, name: str, output: str, *words: str) -> None:
         directory / f"{name}.log",
         output=output,
     )
-    verdict = runners.shared().run(command, follow=ignore, stop=threading.Event())
+    verdict = runners.current().run(command, follow=ignore, stop=threading.Event())
     (directory / f"{name}.verdict").write_text(f"{verdict.message(name)}\n")
 
 
@@ -32,7 +32,7 @@ def main(place: str, mode: str, given: str) -> None:
     directory = Path(place)
     commands = [(directory, *words) for words in json.loads(given)]
     if mode == "forked":
-        runners.shared().where()  # it has spoken to the API server before it forks
+        runners.current().preflight()  # it has spoken to the API server before it forks
         context = multiprocessing.get_context("fork")
         processes = [context.Process(target=run, args=words) for words in commands]
         for process in processes:

@@ -22,7 +22,7 @@ class ReadyMade(StepTask):
 class Ready:
     """A runner that hands out verdicts, and is told to stop while it has the last one."""
 
-    leaves_on_interrupt: ClassVar[bool] = False
+    detaches_on_interrupt: ClassVar[bool] = False
 
     def __init__(self, *verdicts):
         self._verdicts = list(verdicts)
@@ -33,12 +33,12 @@ class Ready:
             stop.set()
         return found
 
-    def leaves(self):
+    def detaches(self):
         return False
 
-    def leave(self): ...
+    def detach(self): ...
 
-    def where(self, addresses=()):
+    def preflight(self, addresses=()):
         return ""
 
     def close(self): ...

@@ -31,7 +31,7 @@ class Retried(StepTask):
 class Ready:
     """A runner that hands out ends, and notes what each attempt was given."""
 
-    leaves_on_interrupt: ClassVar[bool] = False
+    detaches_on_interrupt: ClassVar[bool] = False
 
     def __init__(self, reasons):
         self._reasons = list(reasons)
@@ -45,12 +45,12 @@ class Ready:
                 pass
         return ended
 
-    def leaves(self):
+    def detaches(self):
         return False
 
-    def leave(self): ...
+    def detach(self): ...
 
-    def where(self, addresses=()):
+    def preflight(self, addresses=()):
         return ""
 
     def close(self): ...

@@ -45,7 +45,7 @@ class DockerRunner(DetachedRunner):
     """Runs commands as containers of the image that the settings name."""
 
     # They are this machine's, as processes are: who presses Ctrl-C wants it back.
-    leaves_on_interrupt: ClassVar[bool] = False
+    detaches_on_interrupt: ClassVar[bool] = False
 
     def __init__(self, *, stop_grace_seconds: float | None = None) -> None:
         super().__init__(stop_grace_seconds)
@@ -54,8 +54,8 @@ class DockerRunner(DetachedRunner):
         self._abilities = Abilities()
         self._warned = False
 
-    def where(self, addresses: Iterable[str] = ()) -> str:  # noqa: ARG002 - all can be mounted
-        """Say where commands run: see `tac.runners.Runner`."""
+    def preflight(self, addresses: Iterable[str] = ()) -> str:  # noqa: ARG002 - all can be mounted
+        """Check that commands can run, and return where: see `Runner`."""
         _refuse_secrets(self._settings.source)
         return f"docker: image {self._settings.image}"
 
@@ -77,8 +77,8 @@ class DockerRunner(DetachedRunner):
             self._sweeper.close()  # and with it the engine
             self._session = self._sweeper = None
 
-    def tidy(self) -> None:
-        """Remove what drivers that were killed left behind, if there is an engine to ask."""
+    def sweep(self) -> None:
+        """Remove what killed drivers have left, if the engine answers."""
         with contextlib.suppress(TacError):
             self._meet()
         self.close()
@@ -93,7 +93,7 @@ class DockerRunner(DetachedRunner):
                 endpoint = chosen.container_s3_endpoint_url or chosen.s3_endpoint_url or ""
                 self._sweeper = Sweeper(engine, chosen.store, endpoint)
                 self._session = DockerSession(
-                    engine, chosen.image, self.leaves, self._grace_seconds, self._closed
+                    engine, chosen.image, self.detaches, self._grace_seconds, self._closed
                 )
                 self._process = os.getpid()
             return self._session

@@ -36,7 +36,7 @@ from tac.runners.docker.verdicts import (
     conclude_unseen,
     conclude_without_it,
 )
-from tac.runners.log import not_started
+from tac.runners.launch import not_started
 from tac.store import store_of
 from tac.verdict import Reason, Verdict
 
@@ -77,7 +77,7 @@ class DockerSession:
 
     engine: Engine
     image: str
-    leaves: Callable[[], bool]
+    detaches: Callable[[], bool]
     """Whether to let containers go on when the driver is told to stop."""
     grace_seconds: float
     closed: threading.Event
@@ -275,7 +275,7 @@ class ContainerAttempt:
         heard = time.monotonic()
         while True:
             if self._told_to_stop() and not self._stopped:
-                if self._session.leaves():
+                if self._session.detaches():
                     return False
                 self._end(container)
             message = live.next(_LOOK_SECONDS)

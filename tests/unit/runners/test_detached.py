@@ -55,7 +55,7 @@ def test_a_source_with_a_password_is_refused_before_anything_runs_in_docker(chos
     chosen(source=SOURCE)
 
     with pytest.raises(ConfigError) as caught:
-        DockerRunner().where()
+        DockerRunner().preflight()
 
     assert (caught.value.message, caught.value.hint) == (
         "'https://***@host/{date}.parquet': has a password or a key in it, and whoever may ask the"
@@ -81,7 +81,7 @@ def test_a_source_with_a_password_is_refused_before_anything_runs_on_kubernetes(
     chosen(source=SOURCE, store="s3://bucket/prefix", kubernetes_secret=secret)
 
     with pytest.raises(ConfigError) as caught:
-        KubernetesRunner().where()
+        KubernetesRunner().preflight()
 
     assert (caught.value.message, caught.value.hint) == (
         "'https://***@host/{date}.parquet': has a password or a key in it, and whoever may read"

@@ -20,13 +20,13 @@ def test_a_runner_that_there_is_not_is_a_wrong_setting():
 
 
 def test_a_process_has_one_runner_until_another_is_used():
-    first = runners.shared()
+    first = runners.current()
     assert isinstance(first, LocalRunner)
-    assert runners.shared() is first
+    assert runners.current() is first
 
     with runners.using(LocalRunner()) as other:
-        assert runners.shared() is other
-    assert runners.shared() is first
+        assert runners.current() is other
+    assert runners.current() is first
 
 
 def test_a_command_shows_nothing_of_its_environment_nor_of_its_words(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from tac.request import RunRequest
 from tac.runners.docker.log import Copy, Heard
-from tac.runners.log import open_log
+from tac.runners.launch import open_log
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tac.request import RunRequest
-from tac.runners.log import open_log, shown
+from tac.runners.launch import open_log, redacted_command
 
 
 def command(tmp_path: Path, **more) -> RunRequest:
@@ -55,7 +55,7 @@ def test_the_headline_of_a_log_holds_no_password(tmp_path):
     ],
 )
 def test_what_is_secret_in_a_word_is_not_shown(word, expected):
-    assert shown([word]) == expected
+    assert redacted_command([word]) == expected
 
 
 def test_each_attempt_begins_a_part_of_its_own(tmp_path):

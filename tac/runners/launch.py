@@ -1,4 +1,4 @@
-"""The log file of a command, and what it means that one, or a process, cannot be had."""
+"""What happens before a command starts: its log is opened, and a refusal becomes a verdict."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tac.request import RunRequest
     from tac.verdict import Verdict
 
-_NO_ROOM = {
+_TRY_AGAIN = {
     errno.EAGAIN,
     errno.EMFILE,
     errno.ENFILE,
@@ -26,28 +26,28 @@ _NO_ROOM = {
     errno.ENOSPC,
     errno.EDQUOT,
 }
-"""Limits of the system that another moment may not meet."""
+"""Errors of the system that a retry may not meet."""
 
 
 def open_log(request: RunRequest) -> Log:
-    """Open the log of a command that is about to begin, headed by what would run it by hand.
+    """Open the log of a command that is about to start, headed by its command line.
 
     Raises:
-        ConfigError: a part of its path is a link, or something else than a file stands there.
-        OSError: it cannot be made.
+        ConfigError: a part of its path is a link, or it is something else than a file.
+        OSError: it cannot be created.
     """
     again = f"  # attempt {request.attempt}" if request.attempt > 1 else ""
-    return begin_log(request.log, f"$ {shown(request.argv)}{again}")
+    return begin_log(request.log, f"$ {redacted_command(request.argv)}{again}")
 
 
-def shown(argv: Iterable[str]) -> str:
-    """Write a command for a shell and for others' eyes: no secret of an address is in it."""
+def redacted_command(argv: Iterable[str]) -> str:
+    """Write a command for a shell, without the secrets of the addresses in it."""
     return shlex.join(map(redacted, argv))
 
 
 def not_started(error: OSError | TacError, log: str) -> Verdict:
-    """Conclude from what was refused before a command began."""
+    """Return the verdict on a command that could not start."""
     if isinstance(error, TacError):
         return verdict.cannot_start(error.message, log=log, remedy=error.hint)
-    conclude = verdict.refused if error.errno in _NO_ROOM else verdict.cannot_start
+    conclude = verdict.refused if error.errno in _TRY_AGAIN else verdict.cannot_start
     return conclude(str(error), log=log)
