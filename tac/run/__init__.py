@@ -26,7 +26,7 @@ from tac.run.outcome import FailedTask, Outcome, outcome_of
 from tac.run.warned import warnings_once
 from tac.runners.runner import Runner
 from tac.scheduler.local import LocalScheduler
-from tac.scheduler.remote import PatientScheduler
+from tac.scheduler.remote import RetryingRemoteScheduler
 from tac.signals import Terminated, interrupted_again, orderly
 from tac.step_task import StepTask
 from tac.worker import Plan, TacWorker, plan_of
@@ -80,9 +80,9 @@ class WorkerFactory:
         delay = {} if configured else {"retry_delay": _RETRY_SECONDS}
         return LocalScheduler(record_task_history=False, retry_count=1, **delay)
 
-    def create_remote_scheduler(self, url: str) -> PatientScheduler:
+    def create_remote_scheduler(self, url: str) -> RetryingRemoteScheduler:
         """Make the luigid at `url` ours."""
-        return PatientScheduler(url, Observers(self.observers).notice)
+        return RetryingRemoteScheduler(url, Observers(self.observers).notice)
 
     def create_worker(
         self,
@@ -155,11 +155,11 @@ def build(plan: Plan, options: Options) -> Outcome:
 
 
 def _refusals(
-    worker: TacWorker, scheduler: LocalScheduler | PatientScheduler
+    worker: TacWorker, scheduler: LocalScheduler | RetryingRemoteScheduler
 ) -> dict[str, TaskFailure]:
     def ask() -> SchedulerState:
-        if isinstance(scheduler, PatientScheduler):
-            scheduler.patience_seconds = _ASK_SECONDS
+        if isinstance(scheduler, RetryingRemoteScheduler):
+            scheduler.timeout_seconds = _ASK_SECONDS
         with contextlib.suppress(RPCError):  # the run is over: what luigid knew is not waited for
             return SchedulerState.of(scheduler, driver_disabled=worker.takes_no_more)
         return SchedulerState(getattr(scheduler, "url", ""))
@@ -167,7 +167,7 @@ def _refusals(
     return why_not_run(worker.nodes, worker.statuses, ask)
 
 
-def _scheduler(factory: WorkerFactory, luigid: str) -> LocalScheduler | PatientScheduler:
+def _scheduler(factory: WorkerFactory, luigid: str) -> LocalScheduler | RetryingRemoteScheduler:
     if not luigid:
         return factory.create_local_scheduler()
     scheduler = factory.create_remote_scheduler(luigid)

@@ -18,6 +18,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tac import exits, settings, verdict
+from tac.backoff import Backoff
 from tac.errors import TacError
 from tac.runners.launch import not_started, open_log
 from tac.runners.server_process import ServerProcess
@@ -207,13 +208,13 @@ def _watch(
     step: StartedStep, log: Log, follow: Callable[[str], None], stop: threading.Event
 ) -> dict[str, Any]:
     asked = False
-    pause = _FIRST_LOOK_SECONDS
-    while (news := step.wait(pause)) is None:
+    polling = Backoff(_FIRST_LOOK_SECONDS, _LAST_LOOK_SECONDS)
+    while (news := step.wait(polling.next())) is None:
         if stop.is_set() and not asked:
             asked = True
             step.stop()
-        more = log.follow(follow)
-        pause = _FIRST_LOOK_SECONDS if more else min(2 * pause, _LAST_LOOK_SECONDS)
+        if log.follow(follow):
+            polling.reset()
     log.finish(follow)
     return news
 

@@ -19,18 +19,17 @@ from urllib.request import Request
 
 from luigi import rpc
 
+from tac.backoff import Backoff, retry_on
 from tac.errors import ConfigError, cut
 
 _FIRST_CONTACT_SECONDS = 10.0
-_PAUSE_SECONDS = (0.2, 15.0)
-"""Between two tries: the first pause, doubled each time, and the longest."""
 _SILENT_SECONDS = 1.0
-"""An absence as short as this is nobody's concern."""
-_BUG_SECONDS = 60.0
-"""An HTTP 500 is luigid's answer to this request, not its absence: it is not asked for ever."""
+"""An outage as short as this is not reported."""
+_SERVER_ERROR_SECONDS = 60.0
+"""An HTTP 500 is luigid's answer to this request, not an outage: it is not asked for ever."""
 
 
-class PatientScheduler(rpc.RemoteScheduler):
+class RetryingRemoteScheduler(rpc.RemoteScheduler):
     """Talks to luigid at `url`; waits for as long as it is away, and says so through `notice`.
 
     A user and a password in the address go into a header: Luigi's own messages quote the address.
@@ -45,8 +44,8 @@ class PatientScheduler(rpc.RemoteScheduler):
         # One request a connection: the session of `requests` is not made for several threads.
         self._fetcher = _Fetcher(authorization)  # type: ignore[assignment]  # Luigi has both kinds
         self._notice = notice
-        self.patience_seconds = float("inf")
-        """How long a request is tried again."""
+        self.timeout_seconds = float("inf")
+        """For how long a request is tried again."""
 
     @property
     def url(self) -> str:
@@ -59,7 +58,7 @@ class PatientScheduler(rpc.RemoteScheduler):
         Raises:
             ConfigError: it does not, or something else does.
         """
-        self.patience_seconds = _FIRST_CONTACT_SECONDS
+        self.timeout_seconds = _FIRST_CONTACT_SECONDS
         try:
             self._request("/api/is_paused", {})
         except (rpc.RPCError, ValueError, KeyError, TypeError) as error:
@@ -68,7 +67,7 @@ class PatientScheduler(rpc.RemoteScheduler):
                 hint="start `luigid --address 127.0.0.1`, mend --luigid, or leave it out to run "
                 "without",
             ) from error
-        self.patience_seconds = float("inf")
+        self.timeout_seconds = float("inf")
 
     def fetch_error(self, task_id: str) -> dict[str, Any]:
         """Return what luigid knows of a task; without `taskModule` it does not know the task."""
@@ -78,35 +77,44 @@ class PatientScheduler(rpc.RemoteScheduler):
     def _fetch(self, url_suffix: str, body: dict[str, str]) -> str:
         url = rpc._urljoin(self._url, url_suffix)  # noqa: SLF001 - as RemoteScheduler joins them
         began = time.monotonic()
-        pause, longest = _PAUSE_SECONDS
-        told = False
-        while True:
-            try:
-                answer: str = self._fetcher.fetch(url, body, self._connect_timeout)
-            except (OSError, http.client.HTTPException) as error:
-                away = time.monotonic() - began
-                if url_suffix.endswith("/ping") or away + pause > self._limit(error):
-                    raise rpc.RPCError(_reason(error), error) from error
-                if away > 1.0 or pause > 1.0:
-                    self._notice(
-                        f"{self._url}: luigid has not answered for {away:.0f} s: {_reason(error)}"
-                    )
-                    told = True
-                time.sleep(pause)  # between two tries; `_limit` is the deadline of all of them
-                pause = min(2 * pause, longest)
-            else:
-                if told:
-                    away = time.monotonic() - began
-                    self._notice(f"{self._url}: luigid answers again, after {away:.0f} s")
-                return answer
+        announced = False
 
-    def _limit(self, error: Exception) -> float:
-        if isinstance(error, urllib.error.HTTPError):
-            if error.code < http.HTTPStatus.INTERNAL_SERVER_ERROR:
-                return 0.0
-            if error.code == http.HTTPStatus.INTERNAL_SERVER_ERROR:
-                return min(_BUG_SECONDS, self.patience_seconds)
-        return self.patience_seconds
+        def seconds() -> float:
+            return time.monotonic() - began
+
+        def note(error: Exception, _number: int) -> None:
+            nonlocal announced
+            if url_suffix.endswith("/ping") or seconds() >= _timeout_seconds(error):
+                raise error
+            if seconds() > _SILENT_SECONDS:
+                announced = True
+                self._notice(
+                    f"{self._url}: luigid has not answered for {seconds():.0f} s: {_reason(error)}"
+                )
+
+        try:
+            answer = retry_on(
+                (OSError, http.client.HTTPException),
+                lambda: self._fetcher.fetch(url, body, self._connect_timeout),
+                lambda: self.timeout_seconds,
+                backoff=Backoff(0.2, 15.0),
+                on_failure=note,
+            )
+        except (OSError, http.client.HTTPException) as error:
+            raise rpc.RPCError(_reason(error), error) from error
+        if announced:
+            self._notice(f"{self._url}: luigid answers again, after {seconds():.0f} s")
+        return str(answer)
+
+
+def _timeout_seconds(error: Exception) -> float:
+    """Return for how long a request that ends so is tried again at most."""
+    if isinstance(error, urllib.error.HTTPError):
+        if error.code < http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            return 0.0
+        if error.code == http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            return _SERVER_ERROR_SECONDS
+    return float("inf")
 
 
 def _reason(error: Exception) -> str:

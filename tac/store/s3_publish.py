@@ -11,7 +11,6 @@ lifecycle rule of the bucket abort incomplete multipart uploads.
 from __future__ import annotations
 
 import contextlib
-import random
 import secrets
 import time
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 import tac
 from tac import settings
+from tac.backoff import Backoff
 from tac.errors import AccessDenied, StorageError, StorageUnavailable
 from tac.store.s3_client import S3Connection, S3Location, code_of, location_of, shown, status_of
 
@@ -64,26 +64,22 @@ class Publisher:
         return self._write(location, writer, lambda: self._put_parts(location, file, size, writer))
 
     def _write(self, location: S3Location, writer: str, attempt: Callable[[], None]) -> bool:
-        for number in range(_CONFLICTS):
-            try:
-                attempt()
-            except ClientError as error:
-                if (
-                    status_of(error) == HTTPStatus.PRECONDITION_FAILED
-                    or code_of(error) == "NoSuchUpload"
-                ):
-                    # The object may be ours: botocore repeats a request whose answer was lost.
-                    return self._existing_writer(location, error) == writer
-                if status_of(error) != HTTPStatus.CONFLICT:
-                    raise
-                # Jitter: two writers that met here must not meet again.
-                time.sleep(random.uniform(0.5, 1) * 0.1 * 2**number)  # noqa: S311 - no secret
-            else:
-                return True
-        raise StorageUnavailable(
-            f"{location}: S3 answered {_CONFLICTS} times that other writes are under way (409)",
-            hint="try again later",
-        )
+        try:
+            _retry_conflicts(attempt)
+        except ClientError as error:
+            if (
+                status_of(error) == HTTPStatus.PRECONDITION_FAILED
+                or code_of(error) == "NoSuchUpload"
+            ):
+                # The object may be ours: botocore repeats a request whose answer was lost.
+                return self._existing_writer(location, error) == writer
+            if status_of(error) != HTTPStatus.CONFLICT:
+                raise
+            raise StorageUnavailable(
+                f"{location}: S3 answered {_CONFLICTS} times that other writes are under way (409)",
+                hint="try again later",
+            ) from error
+        return True
 
     def _existing_writer(self, location: S3Location, error: ClientError) -> str:
         writer = self._writer_of(location)
@@ -187,19 +183,27 @@ class Publisher:
 
     @staticmethod
     def _wrote_marker(write: Callable[[], object]) -> bool:
-        for number in range(_CONFLICTS):
-            try:
-                write()
-            except ClientError as error:
-                if status_of(error) == HTTPStatus.PRECONDITION_FAILED:
-                    return False
-                if status_of(error) != HTTPStatus.CONFLICT or number == _CONFLICTS - 1:
-                    raise
-                # Jitter: two writers that met here must not meet again.
-                time.sleep(random.uniform(0.5, 1) * 0.1 * 2**number)  # noqa: S311 - no secret
-            else:
-                return True
-        return False
+        try:
+            _retry_conflicts(write)
+        except ClientError as error:
+            if status_of(error) == HTTPStatus.PRECONDITION_FAILED:
+                return False
+            raise
+        return True
+
+
+def _retry_conflicts(write: Callable[[], object]) -> None:
+    """Write, again where another write came at the same moment; raise the last conflict."""
+    backoff = Backoff()
+    for number in range(1, _CONFLICTS + 1):
+        try:
+            write()
+        except ClientError as error:
+            if status_of(error) != HTTPStatus.CONFLICT or number == _CONFLICTS:
+                raise
+            time.sleep(backoff.next())
+        else:
+            return
 
 
 def _metadata(writer: str) -> dict[str, str]:

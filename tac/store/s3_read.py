@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import HTTPClientError, IncompleteReadError
 
+from tac.backoff import Backoff
 from tac.errors import StorageUnavailable, TacError
 from tac.limits import check_input_bytes, too_slow
 from tac.store.s3_client import not_s3
@@ -47,9 +48,10 @@ def receive(
     reply = _get(s3, location, most_bytes)
     size, version = reply["ContentLength"], reply["ETag"]
     received, broken = 0, None
+    backoff = Backoff(first_seconds=0.2)  # a server that is being restarted needs seconds
     for number in range(_READS):
         if number:
-            time.sleep(0.1 * 2**number)  # a server that is being restarted needs seconds
+            time.sleep(backoff.next())
             reply = s3.client.get_object(
                 **_target(location), Range=f"bytes={received}-", IfMatch=version
             )

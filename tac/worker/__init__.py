@@ -32,7 +32,7 @@ from luigi.worker import GetWorkResponse
 from tac.luigi_task import TRACEBACK_LIMIT
 from tac.observer import Observer, Observers, Planned, TaskFailure
 from tac.plain import plain
-from tac.scheduler.remote import PatientScheduler
+from tac.scheduler.remote import RetryingRemoteScheduler
 from tac.worker.dead_drivers import process_table, release_their_tasks
 from tac.worker.handles import (
     ProcessHandle,
@@ -103,7 +103,7 @@ class TacWorker(luigi_worker.Worker):
 
     def __enter__(self) -> Self:
         """Begin; what a killed driver of this machine ran is free again."""
-        if isinstance(self._scheduler, PatientScheduler):
+        if isinstance(self._scheduler, RetryingRemoteScheduler):
             describe = dict(self._worker_info)
             release_their_tasks(self._scheduler, describe, self._observers.notice)
         super().__enter__()
@@ -281,7 +281,7 @@ class TacWorker(luigi_worker.Worker):
 
     def _scheduler_forgot(self) -> bool:
         """Tell whether the scheduler does not know a task that waits here: it was started anew."""
-        if not isinstance(self._scheduler, PatientScheduler):
+        if not isinstance(self._scheduler, RetryingRemoteScheduler):
             return False
         now = time.monotonic()
         if self._running_tasks and now - self._state_checked < _STATE_CHECK_SECONDS:
@@ -322,8 +322,8 @@ class TacWorker(luigi_worker.Worker):
 
     def _give_up(self, task: luigi.Task) -> None:
         """Let another driver have the task at once, if the scheduler can be told."""
-        if isinstance(self._scheduler, PatientScheduler):
-            self._scheduler.patience_seconds = 0.0
+        if isinstance(self._scheduler, RetryingRemoteScheduler):
+            self._scheduler.timeout_seconds = 0.0
         with contextlib.suppress(RPCError):
             self._scheduler.add_task(
                 worker=self._id,

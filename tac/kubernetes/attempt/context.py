@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from tac import names
-from tac.backoff import retry_unavailable
-from tac.errors import Conflict, NotFound, TacError
+from tac.backoff import retry_on
+from tac.errors import ApiUnavailable, Conflict, NotFound, TacError
 from tac.kubernetes.attempt import black_box
 from tac.kubernetes.attempt.timeouts import Timeouts
 from tac.verdict import Audience
@@ -95,7 +95,7 @@ class AttemptContext:
         Raises:
             ApiUnavailable: it did not in time.
         """
-        return retry_unavailable(ask, self.unavailable_timeout_seconds)
+        return retry_on(ApiUnavailable, ask, self.unavailable_timeout_seconds)
 
     def delete(self, job: Object) -> TacError | None:
         """Delete a Job if it is still there; return why it could not be."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tac import exits
-from tac.backoff import retry_unavailable
+from tac.backoff import retry_on
 from tac.errors import ApiError, ApiUnavailable, TacError
 from tac.kubernetes.diagnosis.stage import Stage
 from tac.kubernetes.diagnosis.verdicts import conclude, give_up
@@ -39,8 +39,10 @@ def read_log_end(
 
 def _read_rest(context: AttemptContext, follower: LogFollower, diagnosis: Diagnosis) -> None:
     if diagnosis.stage is Stage.ENDED:
-        retry_unavailable(
-            lambda: follower.finish(read_rest=True), lambda: _node_timeout_seconds(context)
+        retry_on(
+            ApiUnavailable,
+            lambda: follower.finish(read_rest=True),
+            lambda: _node_timeout_seconds(context),
         )
     elif diagnosis.stage is Stage.GONE:  # perhaps its pod is still there, and if not nobody minds
         try:

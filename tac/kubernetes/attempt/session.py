@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tac import names
-from tac.backoff import retry_unavailable
-from tac.errors import Conflict, NotFound, TacError
+from tac.backoff import retry_on
+from tac.errors import ApiUnavailable, Conflict, NotFound, TacError
 from tac.kubernetes.objects import label
 from tac.kubernetes.watch.log_follower import STREAMS
 from tac.kubernetes.watch.reflector import Reflector
@@ -116,7 +116,8 @@ class Cleaner:
 
     def _delete(self, name: str, uid: str, seconds: float) -> None:
         try:
-            retry_unavailable(
+            retry_on(
+                ApiUnavailable,
                 lambda: self._session.client.delete("Job", name, uid=uid),
                 lambda: seconds,
             )

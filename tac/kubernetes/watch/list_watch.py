@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tac.backoff import LAST_SECONDS, Backoff
+from tac.backoff import Backoff
 from tac.errors import ApiUnavailable, Expired, TacError
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class ListWatch:
                 _log.exception("watch of %s: failed", self._kind)
                 self._refuse(TacError(f"watch of {self._kind}: {type(error).__name__}: {error}"))
                 return
-            if time.monotonic() - began > LAST_SECONDS:
+            if time.monotonic() - began > backoff.longest_seconds:
                 backoff.reset()
             else:  # whatever ends every watch at once must not make us ask without end
                 self._closed.wait(backoff.next(asked))

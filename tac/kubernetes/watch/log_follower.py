@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from tac.backoff import LAST_SECONDS, Backoff
+from tac.backoff import Backoff
 from tac.errors import NotFound, TacError
 from tac.log_file import BoundedLine
 
@@ -165,7 +165,7 @@ class LogFollower:
                 pass  # a kubelet that is away, a container that has not begun: it is tried again
             finally:
                 self._slots.release()
-            if time.monotonic() - began > LAST_SECONDS:
+            if time.monotonic() - began > backoff.longest_seconds:
                 backoff.reset()
             self._ended.wait(backoff.next())
 

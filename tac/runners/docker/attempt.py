@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tac import exits, verdict
+from tac.backoff import Backoff, retry_on
 from tac.errors import TacError, TemporaryError, cut
 from tac.names import MANAGED, WORK
 from tac.runners.docker.engine import (
@@ -53,7 +54,6 @@ _AWAY_SECONDS = 180.0
 """How long an engine may be away in the middle of a run: an upgrade of its package takes one
 minute."""
 
-_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.1, 5.0
 _LOOK_SECONDS = 0.25
 _QUIET_SECONDS = 10.0
 """After so long without a word the engine is asked whether the container still runs: a connection
@@ -144,12 +144,13 @@ class ContainerAttempt:
 
         None: told to stop before there was one.
         """
-        for look in range(_MOST_LOOKS):
+        backoff = Backoff(longest_seconds=1.0)
+        for _ in range(_MOST_LOOKS):
             if self._told_to_stop():
                 return None
             container, ours = self._find_or_create()
             if container is None:
-                self._stop.wait(min(_FIRST_PAUSE_SECONDS * look, 1.0))
+                self._stop.wait(backoff.next())
                 continue
             if ours and self._told_to_stop():
                 self._remove(container, self._name)
@@ -183,7 +184,7 @@ class ContainerAttempt:
             return found, False
         try:
             create = self._engine.create
-            container = self._patiently(
+            container = self._retry_unavailable(
                 lambda: create(self._container.name, self._container.manifest)
             )
         except Taken:
@@ -205,7 +206,7 @@ class ContainerAttempt:
     def _find(self) -> str | None:
         """Find a container of the same work, whichever attempt it was, that is worth following."""
         labels = {**MANAGED, WORK: self._container.work}
-        for container in self._patiently(lambda: self._engine.find(labels)):
+        for container in self._retry_unavailable(lambda: self._engine.find(labels)):
             state = self._state_or_none(container)
             if state is None or state.status == "removing":
                 continue
@@ -240,9 +241,9 @@ class ContainerAttempt:
         self._remove(state.id, state.name)
 
     def _start(self, container: str) -> None:
-        state = self._patiently(lambda: self._engine.inspect(container))
+        state = self._retry_unavailable(lambda: self._engine.inspect(container))
         if state.status == "created":
-            self._patiently(lambda: self._engine.start(container))
+            self._retry_unavailable(lambda: self._engine.start(container))
 
     def _not_started(self, error: TacError) -> Verdict:
         if isinstance(error, NoImage):
@@ -257,18 +258,17 @@ class ContainerAttempt:
 
     def _follow(self, container: str) -> State | None:
         """Copy what it says until it has ended; None: it was left running."""
-        pause = _FIRST_PAUSE_SECONDS
+        backoff = Backoff()
         while True:
             self._copy.rewind()
             with LiveLog(self._engine, container, since=self._copy.since) as live:
                 if not self._drain(live, container):
                     return None
-            state = self._patiently(lambda: self._engine.inspect(container))
+            state = self._retry_unavailable(lambda: self._engine.inspect(container))
             if state.finished:
                 self._copy.add_rest(self._engine, container)
                 return state
-            self._stop.wait(pause)
-            pause = min(2 * pause, _LAST_PAUSE_SECONDS)
+            self._stop.wait(backoff.next())
 
     def _drain(self, live: LiveLog, container: str) -> bool:
         """Copy until the connection or the container has ended; False: it is to be left running."""
@@ -287,7 +287,7 @@ class ContainerAttempt:
                 heard = now
             elif now - heard > _QUIET_SECONDS:
                 heard, before = now, self._times_away
-                finished = self._patiently(lambda: self._engine.inspect(container)).finished
+                finished = self._retry_unavailable(lambda: self._engine.inspect(container)).finished
                 # Where one connection died without a sign, so did perhaps the other.
                 if finished or self._times_away > before:
                     return True
@@ -300,8 +300,10 @@ class ContainerAttempt:
         grace = math.ceil(self._session.grace_seconds)
         # Without the mark it ends all the same, and who shares it takes that for its own end.
         with contextlib.suppress(Refused, Taken):
-            self._patiently(lambda: self._engine.rename(container, self._name_when_stopped()))
-        self._patiently(lambda: self._engine.stop(container, grace))
+            self._retry_unavailable(
+                lambda: self._engine.rename(container, self._name_when_stopped())
+            )
+        self._retry_unavailable(lambda: self._engine.stop(container, grace))
 
     def _name_when_stopped(self) -> str:
         return self._name.removesuffix(STOPPED) + STOPPED
@@ -321,7 +323,7 @@ class ContainerAttempt:
 
     def _remove(self, container: str, name: str) -> None:
         try:
-            self._patiently(lambda: self._engine.remove(container))
+            self._retry_unavailable(lambda: self._engine.remove(container))
             _log.info("container/%s: removed", name)
         except EngineError as error:  # the next run of this work removes it
             _log.warning("container/%s: not removed: %s", name, error.message)
@@ -336,26 +338,23 @@ class ContainerAttempt:
 
     def _state_or_none(self, container: str) -> State | None:
         try:
-            return self._patiently(lambda: self._engine.inspect(container))
+            return self._retry_unavailable(lambda: self._engine.inspect(container))
         except Gone:
             return None
 
-    def _patiently(self, ask: Callable[[], T]) -> T:
+    def _retry_unavailable(self, ask: Callable[[], T]) -> T:
         """Ask the engine until it answers: it has before, so it will come back."""
-        since = time.monotonic()
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return ask()
-            except EngineAway as error:
-                self._times_away += 1
-                patience = self._session.grace_seconds if self._told_to_stop() else _AWAY_SECONDS
-                if time.monotonic() - since > patience:
-                    raise
-                if pause == _FIRST_PAUSE_SECONDS:
-                    _log.warning("%s; waiting for it", error.message)
-                time.sleep(pause)  # between two tries; `patience` is the deadline of all of them
-                pause = min(2 * pause, 0.5 if self._told_to_stop() else _LAST_PAUSE_SECONDS)
+        return retry_on(
+            EngineAway, ask, self._unavailable_timeout_seconds, on_failure=self._note_away
+        )
+
+    def _unavailable_timeout_seconds(self) -> float:
+        return self._session.grace_seconds if self._told_to_stop() else _AWAY_SECONDS
+
+    def _note_away(self, error: EngineAway, number: int) -> None:
+        self._times_away += 1
+        if number == 1:
+            _log.warning("%s; waiting for it", error.message)
 
     def _seconds(self) -> float:
         return time.monotonic() - self._began
