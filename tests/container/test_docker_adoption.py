@@ -49,7 +49,7 @@ def test_a_container_that_is_to_be_left_goes_on_and_the_next_driver_comes_back_t
 
     assert verdict.reason is Reason.DONE
     assert told[-2:] == ["begun", "ended"]
-    assert told[0].startswith(f"# container {found['Id'][:12]} was there already, ")
+    assert told[0].startswith(f"# adopted container {found['Id'][:12]}, ")
 
 
 def test_a_success_that_nobody_read_is_read_if_its_output_is_there_and_done_again_if_not(at):
@@ -98,7 +98,7 @@ def test_a_failure_that_nobody_read_is_kept_in_the_log_and_the_step_runs_again(a
     assert verdict.reason is Reason.DONE
     left = found["Id"][:12]
     assert [line for line in at.words.splitlines() if not line.startswith("rm:")] == [
-        f"# an earlier run left container {left}, which ended with exit code 1 and said:",
+        f"# an earlier run left container {left}, which ended with exit code 1; its log:",
         "# once",
         "well",
     ]
@@ -138,13 +138,13 @@ def test_a_driver_that_is_killed_leaves_its_container_to_the_next(at):
     verdict = at.run(*waiting(at), follow=told.append)
 
     assert verdict.reason is Reason.DONE
-    assert told[0].startswith(f"# container {found['Id'][:12]} was there already, ")
+    assert told[0].startswith(f"# adopted container {found['Id'][:12]}, ")
     assert told[1:] == ["begun", "ended"]
 
 
 def is_shared(log: Path) -> bool:
     """Whether its driver found the container of another."""
-    return log.exists() and "was there already" in log.read_text()
+    return log.exists() and "# adopted container" in log.read_text()
 
 
 def test_drivers_that_want_the_same_share_one_container(at):

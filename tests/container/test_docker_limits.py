@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tac.runners.docker import container as docker_container
-from tac.runners.docker.container import ContainerDefaults, Sight, build_container
+from tac.runners.docker.container import ContainerDefaults, ContainerInputs, build_container
 from tac.verdict import Reason
 from tests.support.docker_place import DockerPlace, at, message, wire
 from tests.support.processes import until
@@ -201,7 +201,7 @@ def test_a_container_that_was_made_without_these_limits_is_gone_on_with(at):
     words = ("sh", "-c", "echo begun; until [ -e $1/go ]; do sleep 0.1; done", "sh")
     command = at.command(*words, f"{at.path}/store")
     defaults = ContainerDefaults(image=at.runner._settings.image, user="0:0")
-    built = build_container(command, command.argv, defaults, Sight())
+    built = build_container(command, command.argv, defaults, ContainerInputs())
     manifest = dict(built.manifest)
     bind = f"{at.path}/store:{at.path}/store"
     manifest["HostConfig"] = {"Binds": [bind]}
@@ -217,4 +217,4 @@ def test_a_container_that_was_made_without_these_limits_is_gone_on_with(at):
     verdict = at.run(*command.argv, follow=follow)
 
     assert verdict.reason is Reason.DONE, verdict.message("x")
-    assert f"# container {made[:12]} was there already, running" in at.words
+    assert f"# adopted container {made[:12]}, running" in at.words

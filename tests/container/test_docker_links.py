@@ -186,7 +186,7 @@ def test_a_socket_of_this_machine_is_not_given_to_a_container(at):
         verdict = at.run("true", "./s.sock")
 
     assert message(verdict) == (
-        f"step/x: could not be started: {at.path}/s.sock: is a socket, and a container is given "
-        "files and directories only\n"
-        "Hint: write what comes out of it to a file, and name that"
+        f"step/x: could not be started: {at.path}/s.sock: is a socket, and only files and "
+        "directories can be mounted\n"
+        "Hint: write its content to a file, and name that"
     )

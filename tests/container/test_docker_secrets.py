@@ -66,9 +66,10 @@ def test_an_address_with_a_secret_never_becomes_a_container(
     shown = server.url.replace("http://", "http://***@" if before else "http://")
     assert message(verdict) == (
         f"step/x: could not be started: '{shown}/{{date}}.parquet{'?***' if after else ''}': has a"
-        " password or a key in it, and whoever may ask the engine reads a container's command\n"
+        " password or a key in it, and everyone with access to the engine can read a container's "
+        "command\n"
         "Hint: leave it out, and set TAC_SOURCE_AUTHORIZATION, such as 'Bearer …': containers get"
-        " it in a file that is yours alone"
+        " it in a file that only you can read"
     )
     assert (at.containers(), server.asked) == ([], [])
     assert SECRET not in at.log.read_text()

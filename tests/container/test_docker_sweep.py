@@ -110,7 +110,7 @@ def silent_server() -> Iterator[str]:
 
 
 def sweepers() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name == "leftovers"]
+    return [each for each in threading.enumerate() if each.name == "sweep"]
 
 
 @pytest.mark.timeout(100)  # the store itself has patience for three minutes

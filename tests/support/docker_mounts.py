@@ -3,7 +3,7 @@
 import pytest
 
 from tac.errors import ConfigError
-from tac.runners.docker.mounts import Places, find_mounts
+from tac.runners.docker.mounts import HostDirectories, find_mounts
 from tac.settings import Settings
 
 
@@ -20,7 +20,9 @@ def here(tmp_path, monkeypatch):
 def find(*argv, store="store", output="", logs=None):
     """The words and the mounts of a command, with settings that were read just now."""
     found = Settings(store=store)
-    return find_mounts(("python", *argv), Places(store, found.store_directory, logs), output=output)
+    return find_mounts(
+        ("python", *argv), HostDirectories(store, found.store_directory, logs), output=output
+    )
 
 
 def mounted(here, *argv, **more):

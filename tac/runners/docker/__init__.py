@@ -1,7 +1,7 @@
-"""The Docker runner: each attempt at a step is one container, which outlives whoever asked for it.
+"""The Docker runner: each attempt at a step is one container, which outlives its driver.
 
-A driver that was killed, or lost the engine, finds its container again by its labels; two drivers
-share one. A container is removed when its result has been read, and never before.
+A driver that is started again, or has lost the engine, finds its container by its labels; two
+drivers share one. A container is removed once its result has been read, and never before.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from tac.build_id import build_id
 from tac.errors import TacError
 from tac.runners.detached import DetachedRunner, refuse_secrets
 from tac.runners.docker import keys
-from tac.runners.docker.attempt import ContainerAttempt, DockerSession, not_begun
+from tac.runners.docker.attempt import ContainerAttempt, DockerSession, conclude_not_started
 from tac.runners.docker.container import (
-    Abilities,
     ContainerDefaults,
-    Sight,
+    ContainerInputs,
+    EngineFeatures,
     build_container,
     check_endpoint,
 )
 from tac.runners.docker.engine import Engine
-from tac.runners.docker.log import Copy
-from tac.runners.docker.mounts import Places, find_mounts
+from tac.runners.docker.log import LogCopy
+from tac.runners.docker.mounts import HostDirectories, find_mounts
 from tac.runners.docker.sweep import Sweeper
 
 if TYPE_CHECKING:
@@ -44,14 +44,14 @@ _log = logging.getLogger(__name__)
 class DockerRunner(DetachedRunner):
     """Runs commands as containers of the image that the settings name."""
 
-    # They are this machine's, as processes are: who presses Ctrl-C wants it back.
+    # Containers use this machine, as processes do: who presses Ctrl-C wants it back.
     detaches_on_interrupt: ClassVar[bool] = False
 
     def __init__(self, *, stop_grace_seconds: float | None = None) -> None:
         super().__init__(stop_grace_seconds)
         self._session: DockerSession | None = None
         self._sweeper: Sweeper | None = None
-        self._abilities = Abilities()
+        self._features = EngineFeatures()
         self._warned = False
 
     def preflight(self, addresses: Iterable[str] = ()) -> str:  # noqa: ARG002 - all can be mounted
@@ -64,13 +64,13 @@ class DockerRunner(DetachedRunner):
     ) -> Verdict:
         with contextlib.ExitStack() as stack:
             try:
-                attempt = self._prepare(request, Copy(log, follow), stop, stack)
+                attempt = self._prepare(request, LogCopy(log, follow), stop, stack)
             except (TacError, OSError) as error:
-                return not_begun(error, request)
+                return conclude_not_started(error, request)
             return attempt.run()
 
     def close(self) -> None:
-        """Stop what still runs, or leave it, as configured; then give everything back."""
+        """Stop what still runs, or leave it, as configured; then close the engine."""
         self._closed.set()
         self._wait_until_idle(self._grace_seconds + 5)
         if self._sweeper is not None:
@@ -80,16 +80,16 @@ class DockerRunner(DetachedRunner):
     def sweep(self) -> None:
         """Remove what killed drivers have left, if the engine answers."""
         with contextlib.suppress(TacError):
-            self._meet()
+            self._connect()
         self.close()
 
-    def _meet(self) -> DockerSession:
+    def _connect(self) -> DockerSession:
         """Return what attempts share, once the engine has answered."""
         with self._changed:
             # A process that was forked must not share its parent's connections.
             if self._session is None or self._process != os.getpid():
                 engine, chosen = Engine(), self._settings
-                self._abilities = Abilities.told_by(engine.info)
+                self._features = EngineFeatures.from_info(engine.info)
                 endpoint = chosen.container_s3_endpoint_url or chosen.s3_endpoint_url or ""
                 self._sweeper = Sweeper(engine, chosen.store, endpoint)
                 self._session = DockerSession(
@@ -99,18 +99,18 @@ class DockerRunner(DetachedRunner):
             return self._session
 
     def _prepare(
-        self, request: RunRequest, copy: Copy, stop: threading.Event, stack: contextlib.ExitStack
+        self, request: RunRequest, copy: LogCopy, stop: threading.Event, stack: contextlib.ExitStack
     ) -> ContainerAttempt:
-        """Find what the container needs of this machine; `stack` gives back what is lent to it."""
+        """Build the container and its credentials; `stack` closes what the attempt needs open."""
         stack.enter_context(copy)
         _refuse_secrets(*request.argv)
         chosen = self._settings
         argv, mounts = find_mounts(
             [str(word) for word in request.argv],
-            Places(chosen.store, chosen.store_directory, request.log.absolute().parent),
+            HostDirectories(chosen.store, chosen.store_directory, request.log.absolute().parent),
             output=request.output,
         )
-        session = self._meet()
+        session = self._connect()
         defaults = self._defaults(request)
         if request.cpu or defaults.cpu:
             self._warn_if_no_limit(session.engine.host)
@@ -124,14 +124,14 @@ class DockerRunner(DetachedRunner):
             beside=mounts,
         )
         mounts_of_keys, variables = stack.enter_context(given)
-        sight = Sight((*mounts, *mounts_of_keys), variables)
-        container = build_container(request, argv, defaults, sight)
+        inputs = ContainerInputs((*mounts, *mounts_of_keys), variables)
+        container = build_container(request, argv, defaults, inputs)
         return ContainerAttempt(session, request, container, copy, stop)
 
     def _warn_if_no_limit(self, host: str) -> None:
         with self._changed:
             first, self._warned = not self._warned, True
-        if first and not self._abilities.limits_cpu:
+        if first and not self._features.limits_cpu:
             _log.warning(
                 "docker engine at %s: cannot limit processors, so each step may use all of them; "
                 "a rootless one can where systemd delegates `cpu` to users",
@@ -139,8 +139,8 @@ class DockerRunner(DetachedRunner):
             )
 
     def _defaults(self, request: RunRequest) -> ContainerDefaults:
-        chosen, abilities = self._settings, self._abilities
-        ids = ("0:0", ()) if abilities.rootless else _own_ids()
+        chosen, features = self._settings, self._features
+        ids = ("0:0", ()) if features.rootless else _own_ids()
         return ContainerDefaults(
             image=chosen.image,
             user=ids[0],
@@ -152,7 +152,7 @@ class DockerRunner(DetachedRunner):
             cpu=chosen.cpu_of(),
             pids=chosen.docker_pids_limit,
             tmp_bytes=chosen.docker_tmp_size,
-            abilities=abilities,
+            features=features,
             build=build_id() if chosen.checks_build else "",
         )
 
@@ -166,7 +166,7 @@ def _own_ids() -> tuple[str, Sequence[str]]:
 def _refuse_secrets(*words: str) -> None:
     refuse_secrets(
         map(str, words),
-        about="whoever may ask the engine reads a container's command",
+        about="everyone with access to the engine can read a container's command",
         hint=f"leave it out, and set {settings.AUTHORIZATION}, such as 'Bearer …': containers get "
-        "it in a file that is yours alone",
+        "it in a file that only you can read",
     )

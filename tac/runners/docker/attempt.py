@@ -1,6 +1,6 @@
-"""One attempt at a step as a container: made or found, started, followed, read, removed.
+"""One attempt at a step as a container: created or adopted, started, followed, read, removed.
 
-An engine that goes away meanwhile is waited for: the container may go on without it.
+An engine that becomes unavailable is waited for: the container may go on without it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from tac.runners.docker.engine import (
     State,
     Taken,
 )
-from tac.runners.docker.image import Pulls
+from tac.runners.docker.image import ImagePuller
 from tac.runners.docker.keys import PREFIX
-from tac.runners.docker.log import Copy, LiveLog, said
+from tac.runners.docker.log import LiveLog, LogCopy, read_log
 from tac.runners.docker.verdicts import (
     STOPPED,
     Watched,
@@ -50,25 +50,24 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_AWAY_SECONDS = 180.0
-"""How long an engine may be away in the middle of a run: an upgrade of its package takes one
-minute."""
+_OUTAGE_SECONDS = 180.0
+"""How long an engine may be unavailable during a run: an upgrade of its package takes a minute."""
 
 _LOOK_SECONDS = 0.25
-_QUIET_SECONDS = 10.0
-"""After so long without a word the engine is asked whether the container still runs: a connection
-through a network can die without a sign."""
+_SILENCE_SECONDS = 10.0
+"""After so long without a message inspect tells whether the container still runs: a connection
+through a network can break without an error."""
 
 _KEPT_LINES = 1000
-"""How much of a failure that no driver has read is copied to the log: its last lines."""
+"""How many of the last lines of a failure that no driver has read are copied to the log."""
 
 _BUFFERS = (
     "take `max-buffer-size` out of `log-opts` in the engine's daemon.json: "
-    "tac's containers wait until what they say is kept"
+    "tac's containers use a log driver that blocks until the log is written"
 )
 
 _MOST_LOOKS = 20
-"""How often a container may be taken away by another driver while we look at it."""
+"""How often another driver may remove the container between our requests."""
 
 
 @dataclass(frozen=True)
@@ -78,23 +77,23 @@ class DockerSession:
     engine: Engine
     image: str
     detaches: Callable[[], bool]
-    """Whether to let containers go on when the driver is told to stop."""
+    """Whether containers go on when the driver is stopped."""
     grace_seconds: float
     closed: threading.Event
     read: set[str] = field(default_factory=set)
-    """Containers whose result was read here: they mean nothing any more."""
-    pulls: Pulls = field(default_factory=Pulls)
+    """Containers whose result was read here, which must not be adopted."""
+    images: ImagePuller = field(default_factory=ImagePuller)
 
 
 class ContainerAttempt:
-    """One container from its making, or its finding, to its end."""
+    """One container from its creation, or adoption, to its end."""
 
     def __init__(
         self,
         session: DockerSession,
         request: RunRequest,
         container: Container,
-        copy: Copy,
+        copy: LogCopy,
         stop: threading.Event,
     ) -> None:
         self._session = session
@@ -104,14 +103,13 @@ class ContainerAttempt:
         self._copy = copy
         self._stop = stop
         self._name = container.name
-        """Whose name it is that we follow: an earlier attempt's, or another driver's, has its
-        own."""
+        """The name of the container that is followed: an adopted one has its own."""
         self._began = time.monotonic()
         self._stopped = False
-        self._times_away = 0
+        self._outages = 0
 
     def run(self) -> Verdict:
-        """Run it to its end, whoever began it, and say what it came to."""
+        """Run it to its end, or adopt it, and conclude."""
         try:
             container = self._ensure()
         except TacError as error:
@@ -125,7 +123,7 @@ class ContainerAttempt:
         except EngineError as error:
             return conclude_unseen(self._watched(), error)
         except BaseException as error:
-            # What those who listen raise ends it first; a bug of ours is not the container's.
+            # What a listener raises ends the container first; a bug of tac's does not.
             if error is self._copy.raised:
                 self._abandon(container)
             raise
@@ -140,19 +138,19 @@ class ContainerAttempt:
     # Before it runs.
 
     def _ensure(self) -> str | None:
-        """Return the id of a container that does this work, and has been started.
+        """Return the id of a started container of this work, created or adopted.
 
-        None: told to stop before there was one.
+        None: stopped before there was one.
         """
         backoff = Backoff(longest_seconds=1.0)
         for _ in range(_MOST_LOOKS):
-            if self._told_to_stop():
+            if self._stop_requested():
                 return None
             container, ours = self._find_or_create()
             if container is None:
                 self._stop.wait(backoff.next())
                 continue
-            if ours and self._told_to_stop():
+            if ours and self._stop_requested():
                 self._remove(container, self._name)
                 return None
             if self._is_started(container, ours=ours):
@@ -164,7 +162,7 @@ class ContainerAttempt:
         )
 
     def _is_started(self, container: str, *, ours: bool) -> bool:
-        """Start it, if nobody has; one that another driver could not start is none."""
+        """Start it, unless another driver has; False: it was removed, it could not start."""
         try:
             self._start(container)
         except Gone:
@@ -199,28 +197,28 @@ class ContainerAttempt:
     def _pull(self) -> None:
         session = self._session
         try:
-            session.pulls.pull(session.engine, session.image, self._told_to_stop)
+            session.images.pull(session.engine, session.image, self._stop_requested)
         except Refused as error:
             raise NoImage(error.message, hint=error.hint) from error
 
     def _find(self) -> str | None:
-        """Find a container of the same work, whichever attempt it was, that is worth following."""
+        """Find a container of the same work, of any attempt, to adopt."""
         labels = {**MANAGED, WORK: self._container.work}
         for container in self._retry_unavailable(lambda: self._engine.find(labels)):
             state = self._state_or_none(container)
             if state is None or state.status == "removing":
                 continue
             if state.finished and not self._counts(state):
-                self._put_away(state)
+                self._discard(state)
                 continue
             self._name = state.name
             _log.info("container/%s: found, %s", self._name, state.status)
-            self._copy.note(f"container {container[:12]} was there already, {state.status}")
+            self._copy.note(f"adopted container {container[:12]}, {state.status}")
             return container
         return None
 
     def _counts(self, state: State) -> bool:
-        """Whether a result that we did not wait for is one: a success whose output is there."""
+        """Whether a container that has ended is to be adopted: a success whose output exists."""
         if state.id in self._session.read or state.exit_code != 0:
             return False
         output = self._request.output
@@ -228,14 +226,14 @@ class ContainerAttempt:
             return not state.name.endswith(STOPPED)
         return store_of(output).exists(output, fresh=True)
 
-    def _put_away(self, state: State) -> None:
-        """Remove a container of an earlier run; what it said of its failure is kept."""
+    def _discard(self, state: State) -> None:
+        """Remove a container of an earlier run; the log of a failure is copied first."""
         if state.exit_code and state.id not in self._session.read:
             self._copy.note(
                 f"an earlier run left container {state.id[:12]}, which ended with exit code "
-                f"{state.exit_code} and said:"
+                f"{state.exit_code}; its log:"
             )
-            for message in said(self._engine, state.id, lines=_KEPT_LINES):
+            for message in read_log(self._engine, state.id, lines=_KEPT_LINES):
                 text = message.partition(b" ")[2].decode(errors="replace")
                 self._copy.note(text.rstrip("\r\n"))
         self._remove(state.id, state.name)
@@ -252,12 +250,12 @@ class ContainerAttempt:
         if isinstance(error, _CannotStart) and error.code in {126, 127}:
             ending = exits.Ending(exit_code=error.code, image=self._session.image)
             return exits.judge(ending, [error.message], log=str(self._request.log))
-        return not_begun(error, self._request)
+        return conclude_not_started(error, self._request)
 
     # While it runs.
 
     def _follow(self, container: str) -> State | None:
-        """Copy what it says until it has ended; None: it was left running."""
+        """Copy its log until it has ended; None: it was left running."""
         backoff = Backoff()
         while True:
             self._copy.rewind()
@@ -272,9 +270,9 @@ class ContainerAttempt:
 
     def _drain(self, live: LiveLog, container: str) -> bool:
         """Copy until the connection or the container has ended; False: it is to be left running."""
-        heard = time.monotonic()
+        last_message_at = time.monotonic()
         while True:
-            if self._told_to_stop() and not self._stopped:
+            if self._stop_requested() and not self._stopped:
                 if self._session.detaches():
                     return False
                 self._end(container)
@@ -284,21 +282,21 @@ class ContainerAttempt:
             now = time.monotonic()
             if message:
                 self._copy.add(message)
-                heard = now
-            elif now - heard > _QUIET_SECONDS:
-                heard, before = now, self._times_away
+                last_message_at = now
+            elif now - last_message_at > _SILENCE_SECONDS:
+                last_message_at, before = now, self._outages
                 finished = self._retry_unavailable(lambda: self._engine.inspect(container)).finished
-                # Where one connection died without a sign, so did perhaps the other.
-                if finished or self._times_away > before:
+                # An outage that broke one connection may have broken the log's without an error.
+                if finished or self._outages > before:
                     return True
 
-    def _told_to_stop(self) -> bool:
+    def _stop_requested(self) -> bool:
         return self._stop.is_set() or self._session.closed.is_set()
 
     def _end(self, container: str) -> None:
         self._stopped = True
         grace = math.ceil(self._session.grace_seconds)
-        # Without the mark it ends all the same, and who shares it takes that for its own end.
+        # Without the mark it is stopped all the same, but drivers that share it see a failure.
         with contextlib.suppress(Refused, Taken):
             self._retry_unavailable(
                 lambda: self._engine.rename(container, self._name_when_stopped())
@@ -317,7 +315,7 @@ class ContainerAttempt:
             image=self._session.image,
             memory=self._container.memory,
             stopped=self._stopped,
-            cut_off=self._times_away > 0,
+            cut_off=self._outages > 0,
             seconds=self._seconds(),
         )
 
@@ -329,7 +327,7 @@ class ContainerAttempt:
             _log.warning("container/%s: not removed: %s", name, error.message)
 
     def _abandon(self, container: str) -> None:
-        """End what nobody follows any more."""
+        """Stop and remove the container, which no driver follows any more."""
         with contextlib.suppress(EngineError):
             with contextlib.suppress(Refused, Taken):
                 self._engine.rename(container, self._name_when_stopped())
@@ -343,16 +341,16 @@ class ContainerAttempt:
             return None
 
     def _retry_unavailable(self, ask: Callable[[], T]) -> T:
-        """Ask the engine until it answers: it has before, so it will come back."""
+        """Repeat a request while the engine is unavailable, up to the timeout."""
         return retry_on(
-            EngineAway, ask, self._unavailable_timeout_seconds, on_failure=self._note_away
+            EngineAway, ask, self._unavailable_timeout_seconds, on_failure=self._note_outage
         )
 
     def _unavailable_timeout_seconds(self) -> float:
-        return self._session.grace_seconds if self._told_to_stop() else _AWAY_SECONDS
+        return self._session.grace_seconds if self._stop_requested() else _OUTAGE_SECONDS
 
-    def _note_away(self, error: EngineAway, number: int) -> None:
-        self._times_away += 1
+    def _note_outage(self, error: EngineAway, number: int) -> None:
+        self._outages += 1
         if number == 1:
             _log.warning("%s; waiting for it", error.message)
 
@@ -360,8 +358,8 @@ class ContainerAttempt:
         return time.monotonic() - self._began
 
 
-def not_begun(error: TacError | OSError, request: RunRequest) -> Verdict:
-    """Conclude from what stood in the way of a container."""
+def conclude_not_started(error: TacError | OSError, request: RunRequest) -> Verdict:
+    """Conclude from the error that kept a container from starting."""
     log = str(request.log)
     if isinstance(error, OSError):
         return not_started(error, log)
@@ -379,13 +377,13 @@ def not_begun(error: TacError | OSError, request: RunRequest) -> Verdict:
 
 
 def _unseen(message: str) -> str | None:
-    """Say what to do about a path of this machine that the engine does not see."""
+    """Return the remedy for a path of this machine that the engine does not see."""
     if "bind source path does not exist" not in message:
         return None
     if f"/{PREFIX}" in message:
         return (
-            "the engine must see this machine's temporary directory, where S3's keys lie for the "
-            "container: TMPDIR names another one that it sees; "
+            "the engine must see this machine's temporary directory, which holds S3's keys for the "
+            "container: set TMPDIR to one that it sees; "
             "for an engine on another machine run tac there"
         )
     return (
@@ -395,7 +393,7 @@ def _unseen(message: str) -> str | None:
 
 
 class _CannotStart(TacError):
-    """The engine made the container, and could not start its program."""
+    """The engine created the container, and could not start its program."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)

@@ -1,6 +1,6 @@
-"""The container of a step as the engine wants it told: pure, from a command to a manifest.
+"""The manifest of a step's container, as `POST /containers/create` takes it: pure.
 
-Names are functions of identity, so a driver that comes back finds its container again.
+Names are functions of identity, so a driver that is started again finds its container.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tac.runners.docker.mounts import Mount
 
 S3_ENDPOINT = "tac/s3-endpoint"
-"""A label: at which S3 the output is, for a driver of another one that sweeps."""
+"""A label: the S3 endpoint of the output, so that a sweep of another endpoint leaves it alone."""
 
 _LEAST_CPU = 10_000_000
 _HOST = "host.docker.internal"
@@ -34,36 +34,36 @@ _LOOPBACK = re.compile(r"localhost|127\.[\d.]+|::1")
 
 LOG = {"max-size": "512m", "max-file": "2", "compress": "false", "mode": "blocking"}
 """How much of a container's log the engine keeps: at most a gigabyte, at least the last half of it.
-Whatever its own driver of logs is, which may be one that cannot be read, or its options, which may
-make it forget what nobody has read yet: with `max-size=20k` of 60,000 lines 15,000 were missing. A
-driver of ours that lags by half a gigabyte has lost lines, and reads ten thousand in a second."""
+It overrides the engine's own log driver, which may be one that cannot be read, or whose options
+drop unread lines: with `max-size=20k` 15,000 of 60,000 lines were missing. A driver of tac that
+lags by half a gigabyte has lost lines; it reads ten thousand a second."""
 
 
 @dataclass(frozen=True)
-class Abilities:
-    """What an engine says of itself that decides how a container is told."""
+class EngineFeatures:
+    """The features of an engine that a container's manifest depends on."""
 
     rootless: bool = False
-    """Its root is the user, and its other users are nobody of this machine."""
+    """Root in a container is the user, and its other users do not exist on this machine."""
 
     host_users: bool = False
-    """It gives containers other users than the machine's, and must not here."""
+    """User namespaces are remapped (`userns-remap`), which a step's container must turn off."""
 
     selinux: bool = False
     limits_cpu: bool = True
     cpus: int = 0
-    """How many processors it has; 0: it does not say."""
+    """How many processors it has; 0: unknown."""
 
     @classmethod
-    def told_by(cls, info: Mapping[str, Any]) -> Abilities:
-        """Read what `GET /info` says: https://docs.docker.com/reference/api/engine/#tag/System."""
+    def from_info(cls, info: Mapping[str, Any]) -> EngineFeatures:
+        """Parse `GET /info`: https://docs.docker.com/reference/api/engine/#tag/System."""
         security = " ".join(info.get("SecurityOptions") or ())
         return cls(
             rootless="name=rootless" in security,
             host_users="name=userns" in security,
             selinux="name=selinux" in security,
-            # A rootless engine is given memory and pids by systemd, but not cpu, unless somebody
-            # says so: https://rootlesscontaine.rs/getting-started/common/cgroup2/
+            # systemd delegates memory and pids to a rootless engine by default, but not cpu:
+            # https://rootlesscontaine.rs/getting-started/common/cgroup2/
             limits_cpu=bool(info.get("CpuCfsPeriod", True) and info.get("CpuCfsQuota", True)),
             cpus=info.get("NCPU") or 0,
         )
@@ -75,29 +75,29 @@ class ContainerDefaults:
 
     image: str
     user: str
-    """`uid:gid`: what the step makes belongs to them."""
+    """`uid:gid`, the owner of what the step writes."""
 
     network: str = ""
     s3_endpoint_url: str = ""
     memory: str = ""
     cpu: str = ""
     pids: int = 0
-    """How many processes and threads it may have at once; 0: as many as it likes."""
+    """The limit of processes and threads; 0: none."""
 
     tmp_bytes: int = 0
-    """How much it may keep in `/tmp`; 0: half of the machine's memory."""
+    """The size of `/tmp`; 0: half of the machine's memory."""
 
     groups: Sequence[str] = ()
     """The user's other groups, by which a store may be shared."""
 
-    abilities: Abilities = field(default_factory=Abilities)
+    features: EngineFeatures = field(default_factory=EngineFeatures)
     build: str = ""
-    """The build of tac that the step must be of; nothing: any."""
+    """The build of tac that the step must have; "": any."""
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What a container sees of this machine."""
+class ContainerInputs:
+    """What a container gets of this machine: bind mounts, and variables that name files in them."""
 
     mounts: Sequence[Mount] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -114,12 +114,12 @@ class Container:
 
 
 def build_container(
-    request: RunRequest, argv: Sequence[str], defaults: ContainerDefaults, sight: Sight
+    request: RunRequest, argv: Sequence[str], defaults: ContainerDefaults, inputs: ContainerInputs
 ) -> Container:
-    """Build the container of a command, whose words are `argv` there.
+    """Build the container of a command, with `argv` as its command line there.
 
     Raises:
-        ConfigError: a limit is no number.
+        ConfigError: a limit is not a number.
     """
     work = names.digest(defaults.image, defaults.s3_endpoint_url, *map(without_credentials, argv))
     memory = request.memory or defaults.memory
@@ -127,7 +127,7 @@ def build_container(
         "Image": defaults.image,
         "Entrypoint": [argv[0]],
         "Cmd": list(argv[1:]),
-        "Env": _environment(request.environment, defaults, sight),
+        "Env": _environment(request.environment, defaults, inputs),
         "User": defaults.user,
         "StopSignal": "SIGTERM",
         "Labels": {
@@ -139,31 +139,31 @@ def build_container(
         },
         "HostConfig": {
             "GroupAdd": list(defaults.groups),
-            "Mounts": _mounts(sight.mounts),
+            "Mounts": _mounts(inputs.mounts),
             "Tmpfs": {HOME: f"size={defaults.tmp_bytes}" if defaults.tmp_bytes else ""},
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
-            "SecurityOpt": _security(defaults.abilities),
+            "SecurityOpt": _security(defaults.features),
             "LogConfig": {"Type": "json-file", "Config": LOG},
             **({"PidsLimit": defaults.pids} if defaults.pids else {}),
-            **_limits(memory, request.cpu or defaults.cpu, defaults.abilities),
+            **_limits(memory, request.cpu or defaults.cpu, defaults.features),
             **_network(defaults),
-            **({"UsernsMode": "host"} if defaults.abilities.host_users else {}),
+            **({"UsernsMode": "host"} if defaults.features.host_users else {}),
         },
     }
     return Container(f"{request.name}-{work}-{request.attempt}", work, manifest, memory)
 
 
 def check_endpoint(defaults: ContainerDefaults) -> None:
-    """Refuse an address of S3 that leads a container to itself.
+    """Refuse an S3 endpoint on localhost, which in a container is the container itself.
 
     Raises:
-        ConfigError: it does.
+        ConfigError: it is one.
     """
     host = urllib.parse.urlsplit(defaults.s3_endpoint_url).hostname or ""
     if defaults.network != "host" and _LOOPBACK.fullmatch(host):
         raise ConfigError(
-            f"S3's address, {defaults.s3_endpoint_url}: means the container itself in a container",
+            f"S3's address, {defaults.s3_endpoint_url}: in a container it is the container itself",
             hint="set TAC_CONTAINER_S3_ENDPOINT_URL to its address as containers see it, "
             f"such as http://{_HOST}:8333, or TAC_DOCKER_NETWORK=host",
         )
@@ -175,16 +175,18 @@ def _output(address: str, defaults: ContainerDefaults) -> dict[str, str]:
     return {OUTPUT: address, S3_ENDPOINT: defaults.s3_endpoint_url}
 
 
-def _environment(given: Mapping[str, str], defaults: ContainerDefaults, sight: Sight) -> list[str]:
+def _environment(
+    given: Mapping[str, str], defaults: ContainerDefaults, inputs: ContainerInputs
+) -> list[str]:
     endpoint = {"AWS_ENDPOINT_URL_S3": defaults.s3_endpoint_url} if defaults.s3_endpoint_url else {}
     passed = passed_on(given)
     own = {"HOME": HOME, **({names.DRIVER_VERSION: defaults.build} if defaults.build else {})}
-    whole = {**passed, **_past_the_proxy(passed, defaults), **endpoint, **own, **sight.variables}
+    whole = {**passed, **_no_proxy(passed, defaults), **endpoint, **own, **inputs.variables}
     return sorted(f"{name}={value}" for name, value in whole.items())
 
 
-def _past_the_proxy(passed: Mapping[str, str], defaults: ContainerDefaults) -> dict[str, str]:
-    """Let S3 on this machine be reached without a proxy, which knows nobody by that name."""
+def _no_proxy(passed: Mapping[str, str], defaults: ContainerDefaults) -> dict[str, str]:
+    """Bypass a proxy for S3 on this machine: the proxy cannot resolve the name."""
     if _HOST not in defaults.s3_endpoint_url or not any("proxy" in name.lower() for name in passed):
         return {}
     direct = passed.get("no_proxy") or passed.get("NO_PROXY")
@@ -203,25 +205,25 @@ def _mounts(mounts: Iterable[Mount]) -> list[dict[str, object]]:
     ]
 
 
-def _security(abilities: Abilities) -> list[str]:
-    # SELinux lets a container read no file of this machine that is not labelled for it, and a label
-    # would change the user's files.
-    return ["no-new-privileges", *(["label=disable"] if abilities.selinux else [])]
+def _security(features: EngineFeatures) -> list[str]:
+    # SELinux denies a container all host files without a label for it, and relabelling would
+    # change the user's files.
+    return ["no-new-privileges", *(["label=disable"] if features.selinux else [])]
 
 
-def _limits(memory: str, cpu: str, abilities: Abilities) -> dict[str, int]:
+def _limits(memory: str, cpu: str, features: EngineFeatures) -> dict[str, int]:
     limits = {}
     if memory:
-        # As much with swap as without: a step that swaps is slower than one that fails.
+        # No swap: a step that swaps is slower than one that fails and gets more memory.
         limits = dict.fromkeys(("Memory", "MemorySwap"), parse_memory(memory))
-    return limits | (_cpu_limit(parse_cpu(cpu), abilities) if cpu else {})
+    return limits | (_cpu_limit(parse_cpu(cpu), features) if cpu else {})
 
 
-def _cpu_limit(billionths: int, abilities: Abilities) -> dict[str, int]:
-    if not abilities.limits_cpu:
+def _cpu_limit(billionths: int, features: EngineFeatures) -> dict[str, int]:
+    if not features.limits_cpu:
         return {}
-    # The engine refuses more than it has, and less than a hundredth.
-    most = abilities.cpus * 1_000_000_000 or billionths
+    # The engine refuses more processors than it has, and less than 0.01.
+    most = features.cpus * 1_000_000_000 or billionths
     return {"NanoCpus": max(min(billionths, most), _LEAST_CPU)}
 
 

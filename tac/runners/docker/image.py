@@ -1,4 +1,4 @@
-"""The image of all steps: fetched once, and no longer waited for when the driver is to stop."""
+"""Pulling the image of the steps: once, and without waiting for it when the driver stops."""
 
 from __future__ import annotations
 
@@ -20,46 +20,46 @@ _LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Pulls:
-    """Lets one step at a time see whether the image is there, and fetch it if it is not."""
+class ImagePuller:
+    """Pulls the image if the engine does not have it, for one step at a time."""
 
-    _alone: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def pull(self, engine: Engine, image: str, told_to_stop: Callable[[], bool]) -> None:
-        """Fetch the image if it is not here; return without it when told to stop.
+    def pull(self, engine: Engine, image: str, stop_requested: Callable[[], bool]) -> None:
+        """Pull the image unless the engine has it; return without it on a request to stop.
 
         Raises:
-            Refused: the registry has none for us, or cannot be reached.
+            Refused: the registry does not have it, denied access or could not be reached.
             EngineAway: the engine does not answer.
         """
-        while not self._alone.acquire(timeout=_LOOK_SECONDS):
-            if told_to_stop():
+        while not self._lock.acquire(timeout=_LOOK_SECONDS):
+            if stop_requested():
                 return
         try:
             engine.image_id(image)
         except NoImage:
             _log.info("image/%s: pulling", image)
-            _fetch(engine, image, told_to_stop)
+            _fetch(engine, image, stop_requested)
         finally:
-            self._alone.release()
+            self._lock.release()
 
 
-def _fetch(engine: Engine, image: str, told_to_stop: Callable[[], bool]) -> None:
+def _fetch(engine: Engine, image: str, stop_requested: Callable[[], bool]) -> None:
     given_up = threading.Event()
     raised: list[Exception] = []
 
     def pull() -> None:
         try:
             engine.pull(image, given_up)
-        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+        except Exception as error:  # noqa: BLE001 - raised again below, in the caller's thread
             raised.append(error)
 
-    # The engine does not answer before the registry has, which may take for ever, and nothing ends
-    # a request without an answer: its thread ends with the process, and so does the request.
+    # The engine answers only after the registry, which may hang for ever, and a request without
+    # an answer cannot be cancelled: its daemon thread ends with the process.
     thread = threading.Thread(target=pull, name=f"pull of {image}", daemon=True)
     thread.start()
     while thread.is_alive():
-        if told_to_stop():
+        if stop_requested():
             given_up.set()
             return
         thread.join(_LOOK_SECONDS)

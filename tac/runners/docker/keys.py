@@ -1,9 +1,9 @@
-"""What a container needs to be let in as its driver is: keys, the profile, trusted certificates.
+"""Credentials in a container: S3's keys, profile and trusted certificates, and an HTTP header.
 
-Those are S3's; a source over http gets its header `Authorization`.
+The header `Authorization` is for a source over http.
 
-All of it is in files that are mounted read-only, never in what the engine shows: a container's
-environment and labels can be read by everybody who may ask the engine.
+All of it is in files that are mounted read-only, never in the manifest: a container's environment
+and labels can be read by everyone with access to the engine.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tac.store.s3_access import S3Access
 
-HOME = "/tmp"  # noqa: S108 - the container's own: its only place to write beside the store
+HOME = "/tmp"  # noqa: S108 - the container's own: besides the store only this is writable
 _FOLDER = "/run/tac"
 PREFIX = "tac-keys-"
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -40,16 +40,16 @@ def mounted(
     http: bool = False,
     beside: Iterable[Mount] = (),
 ) -> Iterator[tuple[tuple[Mount, ...], dict[str, str]]]:
-    """Give what brings the user's keys into a container: mounts, and variables that name them.
+    """Yield mounts with the user's credentials, and variables that name the files.
 
-    The keys are those of the environment, else what this process itself uses now; those of what it
-    does not ask, of `s3` or of `http`, it does not get. They are in private files until the block
+    S3's keys are those of the environment, else those that this process uses now. A container gets
+    only the credentials it needs, by `s3` and `http`. They are in private files until the block
     ends; a container that outlives it keeps what was mounted.
 
     Raises:
-        ConfigError: keys cannot be had, a file is not there, or the files would lie where the
-            container, by what is mounted `beside` them, may write.
-        StorageUnavailable: whoever gives the keys did not answer.
+        ConfigError: a provider of keys failed, a file does not exist, or the files would be
+            writable in the container by the mounts `beside` them.
+        StorageUnavailable: a provider of keys did not answer.
     """
     authorization = settings.source_authorization() if http else ""
     if not s3 and not authorization:
@@ -69,9 +69,9 @@ def _for_s3(
     chosen = access if access is not None else _current_access()
     keys = _keys_of(environment) or chosen.keys
     return [
-        _written(folder / "credentials", "AWS_SHARED_CREDENTIALS_FILE", keys),
-        _written(folder / "config", "AWS_CONFIG_FILE", chosen.profile),
-        _copied(folder / "ca-bundle.pem", chosen.ca_bundle),
+        _write_section(folder / "credentials", "AWS_SHARED_CREDENTIALS_FILE", keys),
+        _write_section(folder / "config", "AWS_CONFIG_FILE", chosen.profile),
+        _copy_bundle(folder / "ca-bundle.pem", chosen.ca_bundle),
     ]
 
 
@@ -95,7 +95,7 @@ def _keys_of(environment: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): environment[name] for name in _KEYS if environment.get(name)}
 
 
-def _written(
+def _write_section(
     path: Path, variable: str, values: Mapping[str, str | Mapping[str, str]]
 ) -> tuple[str, Mount] | None:
     if not values:
@@ -114,18 +114,18 @@ def _lines(values: Mapping[str, str | Mapping[str, str]]) -> Iterator[str]:
             yield from (f"  {line}" for line in _lines(value))
 
 
-def _copied(path: Path, bundle: str) -> tuple[str, Mount] | None:
-    """Copy the certificates to where the keys are: an engine in a virtual machine sees few folders.
+def _copy_bundle(path: Path, bundle: str) -> tuple[str, Mount] | None:
+    """Copy the certificates beside the keys: an engine in a virtual machine sees few directories.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: the file does not exist.
     """
     if not bundle:
         return None
     source = Path(bundle).absolute()
     if not source.is_file():
         raise ConfigError(
-            f"{source}: there is no such file, and S3's certificate is to be trusted by it",
+            f"{source}: no such file; it should hold the certificates to trust for S3",
             hint="AWS_CA_BUNDLE, or ca_bundle in ~/.aws/config, names it",
         )
     shutil.copyfile(source, path)
@@ -134,11 +134,11 @@ def _copied(path: Path, bundle: str) -> tuple[str, Mount] | None:
 
 @contextlib.contextmanager
 def _private_folder() -> Iterator[Path]:
-    """Make a folder that is gone after the block; what killed drivers left goes too."""
+    """Create a directory for the block, and remove those of killed drivers."""
     above = Path(tempfile.gettempdir())
     for left in above.glob(f"{PREFIX}*"):
-        _remove_if_left(left)
-    folder, descriptor = _make_held(above)
+        _remove_if_unlocked(left)
+    folder, descriptor = _make_locked(above)
     try:
         yield folder
     finally:
@@ -146,11 +146,11 @@ def _private_folder() -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _make_held(above: Path) -> tuple[Path, int]:
-    """Make a folder, and return it with the descriptor whose lock keeps it.
+def _make_locked(above: Path) -> tuple[Path, int]:
+    """Create a directory, and return it with the descriptor that holds its lock.
 
-    Until it is locked it looks like one that was left, and who removes those, in another thread or
-    process, may be quicker. They remove under the lock, so what is still there then stays.
+    Until it is locked it looks like one of a killed driver, and another thread or process may
+    remove it. They remove under the lock, so one that exists once it is locked stays.
     """
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=above))
@@ -163,8 +163,8 @@ def _make_held(above: Path) -> tuple[Path, int]:
                 return folder, descriptor
 
 
-def _remove_if_left(folder: Path) -> None:
-    """Remove a folder of ours that no living process holds."""
+def _remove_if_unlocked(folder: Path) -> None:
+    """Remove a directory of this user that no living process has locked."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:

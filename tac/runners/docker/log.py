@@ -1,8 +1,8 @@
-"""What a container says, brought into the log file of its step: everything once, while it runs.
+"""Following a container's log into the log file of its step: each line once, while it runs.
 
-The engine keeps the end of it until the container is removed (`container.LOG`), and says of each
-message when it was said. After a connection that was cut it is read again from a little before the
-last one that is in the file, and what is there already is passed over.
+The engine keeps the end of the log until the container is removed (`container.LOG`), with a
+timestamp for each message. After a broken connection the log is read again from a little before
+the last copied message, and what the file has already is skipped.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 _PIECES_AHEAD = 64
 _LOOK_SECONDS = 0.5
 _ANSWER_SECONDS = 30.0
-"""How long an engine may think about a container that has ended, which says nothing more itself."""
+"""How long the engine may take to send the log of a container that has ended."""
 
-_REMEMBERED = 1000
-"""How many messages are recognised when they come again. The engine stamps two streams one after
-the other, and writes them in any order: never a thousand messages apart."""
+_REMEMBERED_MESSAGES = 1000
+"""How many messages are recognised when they are repeated. The engine stamps stdout and stderr one
+after the other, and writes them in any order, but never a thousand messages apart."""
 
 _STAMP_SECONDS = 1e-5
-"""How much earlier than asked for is read, because a float has no nanoseconds."""
+"""How much earlier to read: a float cannot hold nanoseconds, so `since` is rounded."""
 
 
 class LiveLog:
-    """One connection that reads what a container says, by a thread of its own."""
+    """One connection that reads a container's log, in a thread of its own."""
 
     def __init__(
         self,
@@ -64,14 +64,14 @@ class LiveLog:
     def __exit__(self, *exception: object) -> None:
         self._closed.set()
         if self._stream is not None and self._thread.is_alive():
-            with contextlib.suppress(Exception):  # a connection that is closed already says so
+            with contextlib.suppress(Exception):  # closing a closed connection raises
                 self._stream.close()
         self._thread.join(_LOOK_SECONDS)
 
     def next(self, seconds: float) -> bytes | None:
-        """Return the next message; nothing for so long: b"", and None when there is no more.
+        """Return the next message, b"" after so many seconds without one, None at the end.
 
-        No more means that the container has ended, or the connection: the engine knows which.
+        At the end either the container or the connection has ended: inspect tells which.
         """
         try:
             return self._messages.get(timeout=seconds)
@@ -79,8 +79,8 @@ class LiveLog:
             return b""
 
     def _read(self, read: Callable[[], Stream]) -> None:
-        # A connection can be cut in the middle of anything; the libraries below have as many
-        # errors for that as there are places.
+        # A connection can break at any byte, and docker, requests and urllib3 each have errors of
+        # their own for it.
         with contextlib.suppress(Exception):
             self._stream = read()
             for message in self._stream:
@@ -94,61 +94,61 @@ class LiveLog:
                 return
 
 
-def said(
+def read_log(
     engine: Engine, container: str, *, since: float | None = None, lines: int | None = None
 ) -> Iterator[bytes]:
-    """Yield what a container that has ended has said, as far as the engine answers."""
+    """Yield the log of a container that has ended, until the engine stops answering."""
     with LiveLog(engine, container, since=since, follow=False, lines=lines) as log:
-        heard = time.monotonic()
-        while time.monotonic() - heard < _ANSWER_SECONDS:
+        last_message_at = time.monotonic()
+        while time.monotonic() - last_message_at < _ANSWER_SECONDS:
             message = log.next(_LOOK_SECONDS)
             if message is None:
                 return
             if message:
-                heard = time.monotonic()
+                last_message_at = time.monotonic()
                 yield message
 
 
-class Heard:
-    """Which messages of a container were heard, so that they can be told from what is new.
+class SeenMessages:
+    """Which messages of a container's log were copied, so that repeated ones are skipped.
 
-    They come again after a connection was cut, and without that: who follows a log that the engine
-    rotates may be given the beginning of the new file twice (Docker 20.10).
+    Messages are repeated after a broken connection, and by the engine: while it rotates a log it
+    may send the beginning of the new file twice (Docker 20.10).
     """
 
     def __init__(self) -> None:
         self._last: deque[tuple[bytes, int]] = deque()
         self._known: Counter[tuple[bytes, int]] = Counter()
-        """The last ones, and all that were said when the latest was that is not among them: the
-        pieces of one long line have one stamp."""
-        self._at_passed: list[tuple[bytes, int]] = []
-        self._passed = b""
+        """The last messages, and all others with the timestamp of the latest dropped one: the
+        pieces of one long line share a timestamp."""
+        self._at_dropped: list[tuple[bytes, int]] = []
+        self._dropped_until = b""
         self._latest = b""
-        self._again: Counter[tuple[bytes, int]] = Counter()
-        self._awaited = False
+        self._repeats: Counter[tuple[bytes, int]] = Counter()
+        self._expects_repeat = False
 
     @property
     def since(self) -> float | None:
-        """From when on the engine is to be asked; None: from the beginning."""
-        return _seconds(self._passed) - _STAMP_SECONDS if self._passed else None
+        """From when on to read the log; None: from the beginning."""
+        return _seconds(self._dropped_until) - _STAMP_SECONDS if self._dropped_until else None
 
     def rewind(self) -> None:
-        """What comes next comes again."""
-        self._again = self._known.copy()
-        self._awaited = bool(self._last)
+        """Expect the known messages once more."""
+        self._repeats = self._known.copy()
+        self._expects_repeat = bool(self._last)
 
-    def is_new(self, said_at: bytes, text: bytes) -> bool:
-        """Tell whether a message was not heard yet, and remember it."""
-        message = (said_at, hash(text))
-        if said_at < self._passed:
+    def is_new(self, timestamp: bytes, text: bytes) -> bool:
+        """Tell whether a message is new, and remember it."""
+        message = (timestamp, hash(text))
+        if timestamp < self._dropped_until:
             return False
-        # Only pieces of a line may have a stamp, and even a text, in common.
-        comes_again = said_at < self._latest or text.endswith(b"\n")
-        if comes_again and message in self._known and not self._again.get(message):
+        # Only pieces of one line may share a timestamp, and even a text.
+        comes_again = timestamp < self._latest or text.endswith(b"\n")
+        if comes_again and message in self._known and not self._repeats.get(message):
             self.rewind()
-        if self._again.get(message):
-            self._again[message] -= 1
-            self._awaited = False
+        if self._repeats.get(message):
+            self._repeats[message] -= 1
+            self._expects_repeat = False
             return False
         self._remember(message)
         return True
@@ -157,63 +157,61 @@ class Heard:
         self._last.append(message)
         self._known[message] += 1
         self._latest = max(self._latest, message[0])
-        if len(self._last) > _REMEMBERED:
-            self._pass(self._last.popleft())
+        if len(self._last) > _REMEMBERED_MESSAGES:
+            self._drop_oldest(self._last.popleft())
 
-    def _pass(self, oldest: tuple[bytes, int]) -> None:
-        if oldest[0] > self._passed:
-            self._forget(*self._at_passed)
-            self._at_passed = []
-            self._passed = oldest[0]
-        if oldest[0] == self._passed:
-            self._at_passed.append(oldest)
+    def _drop_oldest(self, oldest: tuple[bytes, int]) -> None:
+        if oldest[0] > self._dropped_until:
+            self._drop(*self._at_dropped)
+            self._at_dropped = []
+            self._dropped_until = oldest[0]
+        if oldest[0] == self._dropped_until:
+            self._at_dropped.append(oldest)
         else:
-            self._forget(oldest)
+            self._drop(oldest)
 
-    def _forget(self, *messages: tuple[bytes, int]) -> None:
+    def _drop(self, *messages: tuple[bytes, int]) -> None:
         for message in messages:
             self._known[message] -= 1
             if not self._known[message]:
                 del self._known[message]
 
-    def misses(self) -> bool:
-        """Tell, once, whether the engine has forgotten what came before a message that is new."""
-        missed, self._awaited = self._awaited, False
+    def has_lost(self) -> bool:
+        """Tell, once, whether the engine has dropped messages before the latest new one."""
+        missed, self._expects_repeat = self._expects_repeat, False
         return missed
 
 
-class Copy(LogWriter):
-    """The part of a step's log file that one container's words are copied to."""
+class LogCopy(LogWriter):
+    """Copies one container's log to the log file of its step."""
 
-    def __init__(self, log: Log, tell: Callable[[str], None]) -> None:
-        super().__init__(log, tell)
-        self._heard = Heard()
+    def __init__(self, log: Log, listener: Callable[[str], None]) -> None:
+        super().__init__(log, listener)
+        self._seen = SeenMessages()
 
     @property
     def since(self) -> float | None:
-        """From when on the container is to be read: see `Heard.since`."""
-        return self._heard.since
+        """From when on to read the container's log: see `SeenMessages.since`."""
+        return self._seen.since
 
     def rewind(self) -> None:
-        """What comes next has been said from `since` on."""
-        self._heard.rewind()
+        """Expect the log from `since` on."""
+        self._seen.rewind()
 
     def add(self, message: bytes) -> None:
-        """Write a message of the container, if it is new, and tell its lines."""
-        said_at, _, text = message.partition(b" ")
-        if not self._heard.is_new(said_at, text):
+        """Write a message of the container, if it is new, and pass its lines on."""
+        timestamp, _, text = message.partition(b" ")
+        if not self._seen.is_new(timestamp, text):
             return
-        if self._heard.misses():
-            self.note(
-                f"the engine has forgotten what was said before {said_at.decode(errors='replace')}"
-            )
+        if self._seen.has_lost():
+            self.note(f"the engine has dropped the log before {timestamp.decode(errors='replace')}")
         self.write(text)
         self.follow()
 
     def add_rest(self, engine: Engine, container: str) -> None:
-        """Write what is still missing of a container that has ended, and tell the last line."""
+        """Write the rest of the log of a container that has ended, and pass its last line on."""
         self.rewind()
-        for message in said(engine, container, since=self.since):
+        for message in read_log(engine, container, since=self.since):
             self.add(message)
         self.finish()
 

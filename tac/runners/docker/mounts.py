@@ -1,11 +1,11 @@
-"""Which files of this machine a step's container sees: the store, and what the command names.
+"""Bind mounts of a step's container: the store, and the files that the command names.
 
-Everything is mounted at the path that it has here, so one command line works in both places.
+Everything is mounted at its path on the host, so one command line works in both places.
 A relative path is made absolute, because the image has a working directory of its own.
 
 Where a container may write, it may make links; so nothing behind a link there is mounted for the
-next one, and above what is tac's own (`_tac` in the store, the logs) lies a mount that cannot be
-written. A link that the settings name has been resolved before the first step ran.
+next one, and tac's own directories (`_tac` in the store, the logs) are mounted read-only on top.
+A link that the settings name has been resolved before the first step ran.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _OF_THE_IMAGE = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr"),
 )
 _PARENTS = ("/", "/home", "/opt", "/root", "/srv", "/tmp", "/var")  # noqa: S108 - names, not files
-"""What holds things of the image or of the system: parts of it may be mounted, never the whole.
-So no container makes a link directly in one of these, and those that are there are the system's."""
+"""Directories of the image or the system: parts of them may be mounted, never the whole.
+So no container makes a link directly in one of these: any link in them is the system's."""
 
 _MOST_LINKS = 40  # as many as Linux follows
 
 
 @dataclass(frozen=True)
 class Mount:
-    """A file or directory of this machine, and where a container finds it."""
+    """A bind mount: a file or directory of this machine, and its path in the container."""
 
     source: str
     target: str
@@ -47,76 +47,76 @@ class Mount:
 
     @classmethod
     def same(cls, path: Path, *, writable: bool = False) -> Mount:
-        """Mount it where it is."""
+        """Mount a path at the same path."""
         return cls(str(path), str(path), writable)
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where this machine keeps what all steps share; see `tac.settings.Settings`."""
+class HostDirectories:
+    """The directories that all steps share; see `tac.settings.Settings`."""
 
     store: str
-    """As targets spell it."""
+    """The store as addresses of targets spell it."""
 
     store_directory: Path | None = None
-    """Where it really is, if it is a directory."""
+    """The real path of the store, if it is a directory."""
 
     logs: Path | None = None
-    """Where logs really are."""
+    """The real path of the logs."""
 
     @property
-    def own(self) -> Path | None:
-        """What of the store no step writes."""
+    def tac_folder(self) -> Path | None:
+        """The part of the store that no step may write."""
         return None if self.store_directory is None else self.store_directory / OWN_FOLDER
 
 
 def find_mounts(
-    argv: Sequence[str], places: Places, *, output: str = ""
+    argv: Sequence[str], directories: HostDirectories, *, output: str = ""
 ) -> tuple[tuple[str, ...], tuple[Mount, ...]]:
-    """Return the command with its local paths made absolute, and what they lead to.
+    """Return the command with its local paths made absolute, and the mounts that it needs.
 
-    The store and the directory of the output are made if they are not there, and may be written,
-    but for what is tac's own; everything else may be read.
+    The store and the directory of the output are created if they do not exist, and are writable
+    but for tac's own directories; everything else is read-only.
 
     Raises:
-        ConfigError: something lies where the image has files of its own, leads through a link that
-            a step may have made, or is neither a file nor a directory.
+        ConfigError: a path would hide files of the image, leads through a link that a step may
+            have made, or is neither a file nor a directory.
     """
-    written = _written(places, output)
-    guards = list(_guards(written, places))
-    words, read = [argv[0]], []
-    for word in argv[1:]:
-        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-        certain = value == output or _is_in(places.store, value)
-        spelled, mount = _word(value, written, certain=certain)
-        words.append(f"{option}{equals}{spelled}")
+    written = _written(directories, output)
+    guards = list(_guards(written, directories))
+    args, read = [argv[0]], []
+    for arg in argv[1:]:
+        option, equals, value = arg.partition("=") if arg.startswith("--") else ("", "", arg)
+        certain = value == output or _is_in(directories.store, value)
+        spelled, mount = _mounted_arg(value, written, certain=certain)
+        args.append(f"{option}{equals}{spelled}")
         read += [mount] if mount else []
     writable = [
         Mount(str(source), str(target), writable=True) for target, source in written.items()
     ]
-    # Of two at one place the later one counts, and what cannot be written comes last.
-    found = {each.target: each for each in (*_without_the_mounted(read), *writable, *guards)}
-    return tuple(words), tuple(found[target] for target in sorted(found))
+    # The last of two mounts with one target wins, so the read-only ones come last.
+    found = {each.target: each for each in (*_without_mounted(read), *writable, *guards)}
+    return tuple(args), tuple(found[target] for target in sorted(found))
 
 
 def check_private(folder: Path, mounts: Iterable[Mount]) -> None:
-    """Refuse a directory for keys that a container may write.
+    """Refuse a directory for keys that is writable in the container.
 
     Raises:
-        ConfigError: it is one.
+        ConfigError: it is.
     """
     real = Path(os.path.realpath(folder))
     for mount in mounts:
         if mount.writable and real.is_relative_to(mount.source):
             raise ConfigError(
-                f"{folder}: is below {mount.source}, which the step may write, and S3's keys lie "
-                "there for its container",
-                hint="TMPDIR names another directory for temporary files",
+                f"{folder}: is below {mount.source}, which the step may write, and would hold S3's "
+                "keys for its container",
+                hint="set TMPDIR to another directory for temporary files",
             )
 
 
 def absolute(address: str) -> str:
-    """Return the address of a file as any directory understands it."""
+    """Return the address of a file with an absolute path."""
     return str(_absolute(address)) if is_local(address) else address
 
 
@@ -125,110 +125,115 @@ def is_local(address: str) -> bool:
     return "://" not in address or address.startswith(_FILE)
 
 
-def _is_in(store: str, word: str) -> bool:
-    return is_local(store) and word.startswith(f"{store.rstrip('/')}/")
+def _is_in(store: str, arg: str) -> bool:
+    return is_local(store) and arg.startswith(f"{store.rstrip('/')}/")
 
 
 def _absolute(address: str) -> Path:
-    whole = os.path.abspath(address.removeprefix(_FILE))  # noqa: PTH100 - it takes `..` out
-    return Path("/" + whole.lstrip("/"))  # and leaves two slashes at the beginning
+    whole = os.path.abspath(address.removeprefix(_FILE))  # noqa: PTH100 - it removes `..`
+    return Path("/" + whole.lstrip("/"))  # abspath keeps two slashes at the beginning
 
 
-# What may be written.
+# Writable directories.
 
 
-def _written(places: Places, output: str) -> dict[Path, Path]:
-    """Return the directories that the step may write: where it finds each, and where it really is.
+def _written(directories: HostDirectories, output: str) -> dict[Path, Path]:
+    """Return the directories that the step may write: the path in the container to the real one.
 
     Raises:
-        ConfigError: one cannot be mounted, or not be made.
+        ConfigError: one cannot be mounted or created.
     """
     written: dict[Path, Path] = {}
-    if places.store_directory is not None:
-        store = _absolute(places.store)
-        _refuse_own(store, places.store_directory, places)
-        written[store] = _made(store, places.store_directory)
+    if directories.store_directory is not None:
+        store = _absolute(directories.store)
+        _refuse_tac_folder(store, directories.store_directory, directories)
+        written[store] = _created(store, directories.store_directory)
     if output and is_local(output):
         folder = _absolute(output).parent
         root = _root_of(folder, written)
         if root is not None:
             _check_links(folder, root, written)
-            _refuse_own(folder, written[root] / folder.relative_to(root), places)
+            _refuse_tac_folder(folder, written[root] / folder.relative_to(root), directories)
         else:
             real = _real(folder)
-            _refuse_own(folder, real, places)
-            written[folder] = _made(folder, real)
+            _refuse_tac_folder(folder, real, directories)
+            written[folder] = _created(folder, real)
     return written
 
 
-def _refuse_own(path: Path, real: Path, places: Places) -> None:
-    if real == places.logs or (places.own is not None and real.is_relative_to(places.own)):
+def _refuse_tac_folder(path: Path, real: Path, directories: HostDirectories) -> None:
+    if real == directories.logs or (
+        directories.tac_folder is not None and real.is_relative_to(directories.tac_folder)
+    ):
         raise ConfigError(
-            f"{path}: is tac's own, and a step would write its output there",
+            f"{path}: is reserved for tac, and a step would write its output there",
             hint="give the output another directory, or the logs (TAC_LOGS)",
         )
 
 
-def _made(path: Path, real: Path) -> Path:
+def _created(path: Path, real: Path) -> Path:
     if _hides_the_image(path) or _hides_the_image(real):
-        raise _in_the_image(path)
+        raise _in_image(path)
     try:
         real.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot be made: {error.strerror}", hint=f"`ls -ld {quote(str(path.parent))}`"
+            f"{path}: cannot be created: {error.strerror}",
+            hint=f"`ls -ld {quote(str(path.parent))}`",
         ) from error
     return real
 
 
-def _guards(written: Mapping[Path, Path], places: Places) -> Iterator[Mount]:
-    """Give what lies above the written directories, so that no container writes what is tac's own.
+def _guards(written: Mapping[Path, Path], directories: HostDirectories) -> Iterator[Mount]:
+    """Yield the mounts that keep tac's own directories read-only inside writable ones.
 
     A mount cannot be renamed, removed or linked across; a directory above one can be renamed, so
     each of those is a mount too.
 
     Raises:
-        ConfigError: something else than a directory stands in the way.
+        ConfigError: a part of the path is not a directory.
     """
-    for place in filter(None, (places.own, places.logs)):
+    for place in filter(None, (directories.tac_folder, directories.logs)):
         for target, source in written.items():
             if place.is_relative_to(source):
-                _make(place)
-                yield from _guarded(source, target, place, places.own)
+                _create(place)
+                yield from _guarded(source, target, place, directories.tac_folder)
 
 
-def _guarded(source: Path, target: Path, place: Path, own: Path | None) -> Iterator[Mount]:
+def _guarded(source: Path, target: Path, place: Path, tac_folder: Path | None) -> Iterator[Mount]:
     for part in accumulate(place.relative_to(source).parts, os.path.join):
         real = source / part
-        kept = real == place or (own is not None and real.is_relative_to(own))
+        kept = real == place or (tac_folder is not None and real.is_relative_to(tac_folder))
         yield Mount(str(real), str(target / part), writable=not kept)
 
 
-def _make(place: Path) -> None:
+def _create(place: Path) -> None:
     try:
         os.close(open_directory(place, make=True))
     except OSError as error:
         raise ConfigError(
-            f"{place}: cannot be made: {error.strerror}",
+            f"{place}: cannot be created: {error.strerror}",
             hint=f"`ls -ld {quote(str(place.parent))}`",
         ) from error
 
 
-# What is read.
+# Read-only mounts.
 
 
-def _word(word: str, written: Mapping[Path, Path], *, certain: bool) -> tuple[str, Mount | None]:
-    """Return a word as the container is to read it, and what of this machine it names."""
-    if not word or word.startswith("-") or not is_local(word):
-        return word, None
-    # A template of addresses names the directory before what is to be filled in.
-    path = _absolute(word.partition("{")[0].rpartition("/")[0] + "/" if "{" in word else word)
-    named = word.startswith(_FILE)
-    if not certain and not named and not _names_a_file(word, path):
-        return word, None
-    spelled = (_FILE if named else "") + str(_absolute(word))
-    if word.endswith("/") and not spelled.endswith("/"):
-        spelled += "/"  # to a step it may say that a folder is meant
+def _mounted_arg(
+    arg: str, written: Mapping[Path, Path], *, certain: bool
+) -> tuple[str, Mount | None]:
+    """Return an argument as the container is to read it, and the mount that it needs."""
+    if not arg or arg.startswith("-") or not is_local(arg):
+        return arg, None
+    # Of a template of addresses the directory before the first placeholder is mounted.
+    path = _absolute(arg.partition("{")[0].rpartition("/")[0] + "/" if "{" in arg else arg)
+    named = arg.startswith(_FILE)
+    if not certain and not named and not _names_a_file(arg, path):
+        return arg, None
+    spelled = (_FILE if named else "") + str(_absolute(arg))
+    if arg.endswith("/") and not spelled.endswith("/"):
+        spelled += "/"  # a step may read it as "a folder"
     if not _exists(path):
         return spelled, None
     if (root := _root_of(path, written)) is not None:
@@ -236,31 +241,31 @@ def _word(word: str, written: Mapping[Path, Path], *, certain: bool) -> tuple[st
         return spelled, None
     mount = _readable(path)
     if mount is None and (named or certain):
-        raise _in_the_image(path)
-    return (word if mount is None else spelled), mount
+        raise _in_image(path)
+    return (arg if mount is None else spelled), mount
 
 
-def _names_a_file(word: str, path: Path) -> bool:
-    # `logistic` is a word even where a file is called so; `day.csv` and `./logistic` are files.
-    return _exists(path) and ("/" in word or (bool(path.suffix) and not path.is_dir()))
+def _names_a_file(arg: str, path: Path) -> bool:
+    # `logistic` is no path even where such a file exists; `day.csv` and `./logistic` are paths.
+    return _exists(path) and ("/" in arg or (bool(path.suffix) and not path.is_dir()))
 
 
 def _exists(path: Path) -> bool:
-    # A sentence or a query may be longer than any name of a file, which is an error.
+    # An argument longer than any file name (a query, a sentence) raises ENAMETOOLONG.
     with contextlib.suppress(OSError):
         return path.exists()
     return False
 
 
 def _readable(path: Path) -> Mount | None:
-    """Return the mount of what a command names; None: the image has files of its own there."""
+    """Return the mount of a path of the command; None: it would hide files of the image."""
     if _hides_the_image(path) or _hides_the_image(real := _real(path)):
         return None
     mode = real.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise ConfigError(
-            f"{path}: is {kind(mode)}, and a container is given files and directories only",
-            hint="write what comes out of it to a file, and name that",
+            f"{path}: is {kind(mode)}, and only files and directories can be mounted",
+            hint="write its content to a file, and name that",
         )
     return Mount(str(real), str(path))
 
@@ -270,15 +275,15 @@ def _hides_the_image(path: Path) -> bool:
     return inside or str(path) in _PARENTS
 
 
-def _in_the_image(path: Path) -> ConfigError:
+def _in_image(path: Path) -> ConfigError:
     return ConfigError(
         f"{path}: cannot be mounted into a container, whose own files it would hide",
         hint="keep the store and its inputs in a directory of their own",
     )
 
 
-def _without_the_mounted(mounts: Iterable[Mount]) -> list[Mount]:
-    """Leave out what lies in a directory that is mounted too."""
+def _without_mounted(mounts: Iterable[Mount]) -> list[Mount]:
+    """Leave out mounts below another mount."""
     kept: list[Mount] = []
     for mount in sorted(set(mounts), key=lambda each: each.target):
         if not any(Path(mount.target).is_relative_to(other.target) for other in kept):
@@ -290,13 +295,13 @@ def _without_the_mounted(mounts: Iterable[Mount]) -> list[Mount]:
 
 
 def _root_of(path: Path, written: Mapping[Path, Path]) -> Path | None:
-    """Return the directory that may be written and holds this path."""
+    """Return the innermost writable directory that holds this path."""
     roots = [root for root in written if path.is_relative_to(root)]
     return max(roots, key=lambda root: len(root.parts), default=None)
 
 
 def _where_links_lead(path: Path, written: Mapping[Path, Path]) -> Path | None:
-    """Return where a path leads out of all that is mounted; None: it does not, or in a circle."""
+    """Return where a path leads outside of all writable directories; None: it does not."""
     for _ in range(_MOST_LINKS):
         root = _root_of(path, written)
         if root is None:
@@ -322,26 +327,24 @@ def _check_links(path: Path, root: Path, written: Mapping[Path, Path]) -> None:
 
 
 def _real(path: Path) -> Path:
-    """Return where a path really is.
+    """Return the real path of a path.
 
     Raises:
-        ConfigError: it leads there through a link that a step may have made.
+        ConfigError: a link in it may have been made by a step.
     """
     for _ in range(_MOST_LINKS):
         link = next((each for each in (*reversed(path.parents), path) if each.is_symlink()), None)
         if link is None:
             return path
         to = _absolute(str(link.parent / link.readlink()))
-        if not _is_the_systems(link):
+        if not _is_system_link(link):
             raise ConfigError(
                 f"{link}: is a symbolic link, and a step may have made it: it is not mounted",
                 hint=f"name what it leads to: {to / path.relative_to(link)}",
             )
         path = to / path.relative_to(link)
-    raise ConfigError(
-        f"{path}: leads in a circle of symbolic links", hint=f"`ls -l {quote(str(path))}`"
-    )
+    raise ConfigError(f"{path}: is a loop of symbolic links", hint=f"`ls -l {quote(str(path))}`")
 
 
-def _is_the_systems(link: Path) -> bool:
+def _is_system_link(link: Path) -> bool:
     return _hides_the_image(link.parent) or not os.access(link.parent, os.W_OK)

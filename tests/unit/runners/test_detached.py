@@ -58,10 +58,10 @@ def test_a_source_with_a_password_is_refused_before_anything_runs_in_docker(chos
         DockerRunner().preflight()
 
     assert (caught.value.message, caught.value.hint) == (
-        "'https://***@host/{date}.parquet': has a password or a key in it, and whoever may ask the"
-        " engine reads a container's command",
+        "'https://***@host/{date}.parquet': has a password or a key in it, and everyone with access"
+        " to the engine can read a container's command",
         "leave it out, and set TAC_SOURCE_AUTHORIZATION, such as 'Bearer …': containers get it in"
-        " a file that is yours alone",
+        " a file that only you can read",
     )
 
 

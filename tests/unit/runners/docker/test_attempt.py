@@ -4,7 +4,7 @@ import pytest
 
 from tac.errors import StorageUnavailable, TacError
 from tac.request import RunRequest
-from tac.runners.docker.attempt import not_begun
+from tac.runners.docker.attempt import conclude_not_started
 
 UNSEEN = 'invalid mount config for type "bind": bind source path does not exist: '
 COMMAND = RunRequest("x", ("true",), {}, Path("/s/x.log"))
@@ -23,8 +23,8 @@ COMMAND = RunRequest("x", ("true",), {}, Path("/s/x.log"))
         (
             TacError(f"{UNSEEN}/tmp/tac-keys-a1/credentials"),
             f"step/x: could not be started: {UNSEEN}/tmp/tac-keys-a1/credentials\n"
-            "Hint: the engine must see this machine's temporary directory, where S3's keys lie "
-            "for the container: TMPDIR names another one that it sees; for an engine on another "
+            "Hint: the engine must see this machine's temporary directory, which holds S3's keys "
+            "for the container: set TMPDIR to one that it sees; for an engine on another "
             "machine run tac there",
         ),
         (
@@ -32,7 +32,7 @@ COMMAND = RunRequest("x", ("true",), {}, Path("/s/x.log"))
             "step/x: could not be started: it cannot: log-opt max-buffer-size needs mode "
             "non-blocking\n"
             "Hint: take `max-buffer-size` out of `log-opts` in the engine's daemon.json: "
-            "tac's containers wait until what they say is kept",
+            "tac's containers use a log driver that blocks until the log is written",
         ),
         (
             StorageUnavailable("s3://b/x: S3 asks to slow down (503)", hint="try again later"),
@@ -42,4 +42,4 @@ COMMAND = RunRequest("x", ("true",), {}, Path("/s/x.log"))
     ],
 )
 def test_what_stood_in_the_way_of_a_container_is_told_with_what_to_do(error, message):
-    assert not_begun(error, COMMAND).message("x") == message
+    assert conclude_not_started(error, COMMAND).message("x") == message

@@ -6,9 +6,9 @@ from tac.errors import ConfigError
 from tac.request import RunRequest
 from tac.runners.docker import DockerRunner
 from tac.runners.docker.container import (
-    Abilities,
     ContainerDefaults,
-    Sight,
+    ContainerInputs,
+    EngineFeatures,
     build_container,
     check_endpoint,
 )
@@ -28,7 +28,7 @@ def command(tmp_path, **more):
 
 
 def test_a_command_becomes_a_container_with_no_more_rights_than_it_needs(tmp_path):
-    sight = Sight(
+    inputs = ContainerInputs(
         (Mount("/s", "/s", writable=True), Mount("/in", "/in")), {"AWS_CONFIG_FILE": "/c"}
     )
     defaults = ContainerDefaults(
@@ -42,7 +42,7 @@ def test_a_command_becomes_a_container_with_no_more_rights_than_it_needs(tmp_pat
         build="1.2.3+0123456789ab",
     )
 
-    container = build_container(command(tmp_path), ARGV, defaults, sight)
+    container = build_container(command(tmp_path), ARGV, defaults, inputs)
 
     assert container.work == "028aff888fbb"
     assert container.name == "average-5d2f8a3b9c1e-028aff888fbb-1"
@@ -94,7 +94,7 @@ def test_a_command_becomes_a_container_with_no_more_rights_than_it_needs(tmp_pat
 
 def test_what_is_not_limited_is_not_told(tmp_path):
     built = build_container(
-        command(tmp_path), ARGV, ContainerDefaults(image="tac", user="0:0"), Sight()
+        command(tmp_path), ARGV, ContainerDefaults(image="tac", user="0:0"), ContainerInputs()
     )
 
     host = built.manifest["HostConfig"]
@@ -104,7 +104,7 @@ def test_what_is_not_limited_is_not_told(tmp_path):
 def test_a_label_tells_at_which_s3_an_output_is(tmp_path):
     defaults = ContainerDefaults(image="tac", user="0:0", s3_endpoint_url="http://s3:8333")
 
-    built = build_container(command(tmp_path, output="s3://b/x"), ARGV, defaults, Sight())
+    built = build_container(command(tmp_path, output="s3://b/x"), ARGV, defaults, ContainerInputs())
 
     labels = built.manifest["Labels"]
     assert (labels["tac/output"], labels["tac/s3-endpoint"]) == ("s3://b/x", "http://s3:8333")
@@ -113,7 +113,9 @@ def test_a_label_tells_at_which_s3_an_output_is(tmp_path):
 def test_a_command_has_the_last_word_about_its_limits(tmp_path):
     defaults = ContainerDefaults(image="tac", user="0:0", memory="1Gi", cpu="1")
 
-    container = build_container(command(tmp_path, memory="64Mi", cpu="2"), ARGV, defaults, Sight())
+    container = build_container(
+        command(tmp_path, memory="64Mi", cpu="2"), ARGV, defaults, ContainerInputs()
+    )
 
     limits = container.manifest["HostConfig"]
     assert (container.memory, limits["Memory"], limits["NanoCpus"]) == (
@@ -124,26 +126,28 @@ def test_a_command_has_the_last_word_about_its_limits(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("abilities", "cpu", "expected"),
+    ("features", "cpu", "expected"),
     [
-        (Abilities(), "64", {"NanoCpus": 64_000_000_000}),
-        (Abilities(cpus=2), "64", {"NanoCpus": 2_000_000_000}),
-        (Abilities(cpus=2), "1.5", {"NanoCpus": 1_500_000_000}),
-        (Abilities(cpus=2), "1m", {"NanoCpus": 10_000_000}),
-        (Abilities(cpus=2, limits_cpu=False), "1", {}),
+        (EngineFeatures(), "64", {"NanoCpus": 64_000_000_000}),
+        (EngineFeatures(cpus=2), "64", {"NanoCpus": 2_000_000_000}),
+        (EngineFeatures(cpus=2), "1.5", {"NanoCpus": 1_500_000_000}),
+        (EngineFeatures(cpus=2), "1m", {"NanoCpus": 10_000_000}),
+        (EngineFeatures(cpus=2, limits_cpu=False), "1", {}),
     ],
 )
-def test_processors_are_limited_as_far_as_the_engine_can(tmp_path, abilities, cpu, expected):
-    defaults = ContainerDefaults(image="tac", user="0:0", cpu=cpu, abilities=abilities)
+def test_processors_are_limited_as_far_as_the_engine_can(tmp_path, features, cpu, expected):
+    defaults = ContainerDefaults(image="tac", user="0:0", cpu=cpu, features=features)
 
-    host = build_container(command(tmp_path), ARGV, defaults, Sight()).manifest["HostConfig"]
+    host = build_container(command(tmp_path), ARGV, defaults, ContainerInputs()).manifest[
+        "HostConfig"
+    ]
 
     assert {name: host[name] for name in ("NanoCpus",) if name in host} == expected
 
 
 def test_that_an_engine_cannot_limit_processors_is_said_once(caplog):
     runner = DockerRunner()
-    runner._abilities = Abilities(limits_cpu=False)
+    runner._features = EngineFeatures(limits_cpu=False)
 
     for _ in range(2):
         runner._warn_if_no_limit("unix:///d.sock")
@@ -155,9 +159,9 @@ def test_that_an_engine_cannot_limit_processors_is_said_once(caplog):
 
 
 def test_selinux_lets_a_container_see_the_users_files(tmp_path):
-    defaults = ContainerDefaults(image="tac", user="0:0", abilities=Abilities(selinux=True))
+    defaults = ContainerDefaults(image="tac", user="0:0", features=EngineFeatures(selinux=True))
 
-    built = build_container(command(tmp_path), ARGV, defaults, Sight())
+    built = build_container(command(tmp_path), ARGV, defaults, ContainerInputs())
 
     assert built.manifest["HostConfig"]["SecurityOpt"] == ["no-new-privileges", "label=disable"]
 
@@ -165,7 +169,7 @@ def test_selinux_lets_a_container_see_the_users_files(tmp_path):
 @pytest.mark.parametrize(
     ("info", "expected"),
     [
-        ({}, Abilities()),
+        ({}, EngineFeatures()),
         (
             {
                 "NCPU": 2,
@@ -173,7 +177,7 @@ def test_selinux_lets_a_container_see_the_users_files(tmp_path):
                 "CpuCfsQuota": True,
                 "SecurityOptions": ["name=seccomp,profile=default"],
             },
-            Abilities(cpus=2),
+            EngineFeatures(cpus=2),
         ),
         (
             {
@@ -182,23 +186,25 @@ def test_selinux_lets_a_container_see_the_users_files(tmp_path):
                 "CpuCfsQuota": False,
                 "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless"],
             },
-            Abilities(rootless=True, limits_cpu=False, cpus=4),
+            EngineFeatures(rootless=True, limits_cpu=False, cpus=4),
         ),
         (
             {"NCPU": 8, "SecurityOptions": ["name=selinux", "name=userns"]},
-            Abilities(selinux=True, host_users=True, cpus=8),
+            EngineFeatures(selinux=True, host_users=True, cpus=8),
         ),
-        ({"SecurityOptions": None}, Abilities()),
+        ({"SecurityOptions": None}, EngineFeatures()),
     ],
 )
 def test_what_an_engine_says_of_itself_tells_what_it_can(info, expected):
-    assert Abilities.told_by(info) == expected
+    assert EngineFeatures.from_info(info) == expected
 
 
 def test_the_name_tells_apart_what_is_different_work_and_nothing_else(tmp_path):
     def name(*argv, attempt=1, **more):
         defaults = ContainerDefaults(**{"image": "tac", "user": "0:0", **more})
-        return build_container(command(tmp_path, attempt=attempt), argv, defaults, Sight()).name
+        return build_container(
+            command(tmp_path, attempt=attempt), argv, defaults, ContainerInputs()
+        ).name
 
     same = name(*ARGV)
     assert name(*ARGV, user="7:7", memory="1Gi", pids=7, tmp_bytes=8) == same
@@ -233,7 +239,9 @@ def test_a_container_is_told_nothing_that_is_secret_or_of_this_machine_alone(tmp
     }
     defaults = ContainerDefaults(image="tac", user="0:0", s3_endpoint_url="http://as-seen-there")
 
-    built = build_container(command(tmp_path, environment=environment), ARGV, defaults, Sight())
+    built = build_container(
+        command(tmp_path, environment=environment), ARGV, defaults, ContainerInputs()
+    )
 
     assert built.manifest["Env"] == [
         "AWS_ENDPOINT_URL_S3=http://as-seen-there",
@@ -251,7 +259,7 @@ def test_a_container_is_told_nothing_that_is_secret_or_of_this_machine_alone(tmp
     [
         ({}, {}),
         ({"network": "host"}, {"NetworkMode": "host"}),
-        ({"abilities": Abilities(host_users=True)}, {"UsernsMode": "host"}),
+        ({"features": EngineFeatures(host_users=True)}, {"UsernsMode": "host"}),
         (
             {"s3_endpoint_url": "http://host.docker.internal:8333"},
             {"ExtraHosts": ["host.docker.internal:host-gateway"]},
@@ -263,7 +271,9 @@ def test_the_network_and_the_users_are_the_engines_own_unless_they_must_not_be(
 ):
     defaults = ContainerDefaults(image="tac", user="0:0", **more)
 
-    host = build_container(command(tmp_path), ARGV, defaults, Sight()).manifest["HostConfig"]
+    host = build_container(command(tmp_path), ARGV, defaults, ContainerInputs()).manifest[
+        "HostConfig"
+    ]
 
     names = ("NetworkMode", "UsernsMode", "ExtraHosts")
     assert {name: host[name] for name in names if name in host} == expected
@@ -286,7 +296,9 @@ def test_s3_on_this_machine_is_reached_without_a_proxy(tmp_path, environment, ex
         image="tac", user="0:0", s3_endpoint_url="http://host.docker.internal:8333"
     )
 
-    built = build_container(command(tmp_path, environment=environment), ARGV, defaults, Sight())
+    built = build_container(
+        command(tmp_path, environment=environment), ARGV, defaults, ContainerInputs()
+    )
 
     told = dict(each.split("=", 1) for each in built.manifest["Env"])
     assert {name: told[name] for name in told if name.lower() == "no_proxy"} == expected
@@ -300,7 +312,7 @@ def test_an_address_of_s3_that_leads_a_container_to_itself_is_refused(host):
         check_endpoint(defaults)
 
     assert (caught.value.message, caught.value.hint) == (
-        f"S3's address, http://{host}: means the container itself in a container",
+        f"S3's address, http://{host}: in a container it is the container itself",
         "set TAC_CONTAINER_S3_ENDPOINT_URL to its address as containers see it, "
         "such as http://host.docker.internal:8333, or TAC_DOCKER_NETWORK=host",
     )

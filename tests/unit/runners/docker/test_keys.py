@@ -76,7 +76,7 @@ def test_certificates_that_are_not_there_are_named(temporary):
         pass
 
     assert (raised.value.message, raised.value.hint) == (
-        "/none.pem: there is no such file, and S3's certificate is to be trusted by it",
+        "/none.pem: no such file; it should hold the certificates to trust for S3",
         "AWS_CA_BUNDLE, or ca_bundle in ~/.aws/config, names it",
     )
     assert list(temporary.iterdir()) == []

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tac.errors import ConfigError
-from tac.runners.docker.mounts import Mount, Places, check_private, find_mounts
+from tac.runners.docker.mounts import HostDirectories, Mount, check_private, find_mounts
 from tac.settings import Settings
 from tests.support.docker_mounts import STORE, find, here, mounted, refused
 
@@ -101,11 +101,11 @@ def test_a_store_that_is_a_link_is_what_it_was_when_the_settings_were_read(here)
     Path("real").mkdir()
     Path("link").symlink_to("real")
     settings = Settings(store="link")
-    places = Places("link", settings.store_directory, settings.log_directory)
+    directories = HostDirectories("link", settings.store_directory, settings.log_directory)
     Path("link").unlink()
     Path("link").symlink_to("data")
 
-    words, mounts = find_mounts(("python", "link/in.csv"), places)
+    words, mounts = find_mounts(("python", "link/in.csv"), directories)
 
     assert words == ("python", f"{here}/link/in.csv")
     assert mounts == (
@@ -161,7 +161,7 @@ def test_what_is_tacs_own_cannot_be_written_nor_moved_away(here, store, logs, ou
 )
 def test_a_step_that_would_write_beside_the_logs_is_refused(here, store, logs, output, path):
     assert refused(store=store, logs=Path(here) / logs, output=output) == (
-        f"{here}/{path}: is tac's own, and a step would write its output there",
+        f"{here}/{path}: is reserved for tac, and a step would write its output there",
         "give the output another directory, or the logs (TAC_LOGS)",
     )
 
@@ -183,8 +183,8 @@ def test_what_is_neither_a_file_nor_a_directory_is_not_mounted(here):
 
     for name in ("pipe.csv", "./pipe.csv"):
         assert refused(name) == (
-            f"{here}/pipe.csv: is a FIFO, and a container is given files and directories only",
-            "write what comes out of it to a file, and name that",
+            f"{here}/pipe.csv: is a FIFO, and only files and directories can be mounted",
+            "write its content to a file, and name that",
         )
 
 
@@ -198,7 +198,7 @@ def test_keys_are_not_kept_where_a_step_may_write(here):
         with pytest.raises(ConfigError) as caught:
             check_private(Path(here) / name, mounts)
         assert (caught.value.message, caught.value.hint) == (
-            f"{here}/{name}: is below {here}/store, which the step may write, and S3's keys lie "
-            "there for its container",
-            "TMPDIR names another directory for temporary files",
+            f"{here}/{name}: is below {here}/store, which the step may write, and would hold "
+            "S3's keys for its container",
+            "set TMPDIR to another directory for temporary files",
         )

@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 
 from tac.request import RunRequest
-from tac.runners.docker.log import Copy, Heard
+from tac.runners.docker.log import LogCopy, SeenMessages
 from tac.runners.launch import open_log
 
 
@@ -11,7 +11,7 @@ from tac.runners.launch import open_log
 def copied(tmp_path):
     command = RunRequest("x", ("true",), {}, tmp_path / "x.log")
     told: list[str] = []
-    with open_log(command) as log, Copy(log, told.append) as copy:
+    with open_log(command) as log, LogCopy(log, told.append) as copy:
         yield copy, told, lambda: command.log.read_text().partition("\n")[2]
 
 
@@ -83,7 +83,7 @@ def test_what_the_engine_has_forgotten_before_it_was_heard_is_said(copied):
 
     assert told == [
         *("line 0", "line 1", "line 2"),
-        f"# the engine has forgotten what was said before {stamp(6).decode()}",
+        f"# the engine has dropped the log before {stamp(6).decode()}",
         *("line 6", "line 7", "line 8"),
     ]
 
@@ -112,18 +112,18 @@ def test_a_file_that_the_engine_gives_twice_is_written_once(copied, begin):
 
 
 def test_a_container_is_read_again_from_a_little_before_what_is_remembered():
-    heard = Heard()
-    assert heard.since is None
+    seen = SeenMessages()
+    assert seen.since is None
     for number in range(1000):
-        assert heard.is_new(stamp(number), b"x")
-    assert heard.since is None  # all of it can be recognised
+        assert seen.is_new(stamp(number), b"x")
+    assert seen.since is None  # all of it can be recognised
 
     for number in range(1000, 1500):
-        heard.is_new(stamp(number), b"x")
+        seen.is_new(stamp(number), b"x")
 
     passed = BEGIN.timestamp() + 499e-6
-    assert heard.since is not None
-    assert passed - 2e-5 < heard.since < passed
+    assert seen.since is not None
+    assert passed - 2e-5 < seen.since < passed
 
 
 def test_a_note_of_ours_does_not_count_as_what_the_container_said(copied):
@@ -143,6 +143,6 @@ def test_a_note_of_ours_does_not_count_as_what_the_container_said(copied):
 def test_a_note_is_not_the_last_word_of_a_container_that_said_nothing(copied):
     copy, _, _ = copied
 
-    copy.note("container 0123456789ab was there already, exited")
+    copy.note("adopted container 0123456789ab, exited")
 
     assert copy.tail() == []

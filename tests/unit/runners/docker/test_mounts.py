@@ -74,7 +74,7 @@ def test_what_would_hide_files_of_the_image_is_refused(here, path, kind):
 
 def test_a_store_that_cannot_be_made_is_an_error(here):
     assert refused(store="beside.csv") == (
-        f"{here}/beside.csv: cannot be made: File exists",
+        f"{here}/beside.csv: cannot be created: File exists",
         f"`ls -ld {here}`",
     )
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tac.runners.docker.sweep import belongs
+from tac.runners.docker.sweep import is_in_store
 
 HERE, THERE = "http://here:8333", "http://there:8333"
 
@@ -22,4 +22,4 @@ HERE, THERE = "http://here:8333", "http://there:8333"
     ],
 )
 def test_an_output_belongs_to_the_store_that_it_lies_in_at_the_same_s3(labels, store, expected):
-    assert belongs(labels, store, HERE) is expected
+    assert is_in_store(labels, store, HERE) is expected
