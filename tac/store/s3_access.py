@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import botocore.exceptions as botocore_errors
-
-from tac.errors import ConfigError, StorageUnavailable, cut
 from tac.store.s3_client import connection
+from tac.store.s3_credentials import frozen_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,12 +20,6 @@ _OF_S3 = (
     *("use_fips_endpoint", "max_attempts", "retry_mode"),
 )
 """The settings of a profile that are passed on: how S3 is reached, not where credentials are."""
-
-_UNREACHABLE = (
-    botocore_errors.HTTPClientError,
-    botocore_errors.ConnectionError,
-    botocore_errors.MetadataRetrievalError,
-)
 
 
 @dataclass(frozen=True)
@@ -56,20 +48,7 @@ def current_access() -> S3Access:
 
 
 def _keys(session: Any) -> dict[str, str]:
-    try:
-        found = session.get_credentials()
-        frozen = found.get_frozen_credentials() if found is not None else None
-    # RuntimeError: the provider returned credentials that had already expired.
-    except (botocore_errors.BotoCoreError, botocore_errors.ClientError, RuntimeError) as error:
-        said = cut(str(error))
-        if isinstance(error, _UNREACHABLE) or isinstance(error.__context__, _UNREACHABLE):
-            raise StorageUnavailable(
-                f"S3's keys: their provider did not answer: {said}", hint="try again"
-            ) from error
-        raise ConfigError(
-            f"S3's keys: their provider failed: {said}",
-            hint="log in again, or check AWS_PROFILE and ~/.aws/config",
-        ) from error
+    frozen = frozen_credentials(session)
     if frozen is None:
         return {}
     keys = {

@@ -32,6 +32,7 @@ from tac.errors import (
     TacError,
     cut,
 )
+from tac.store.s3_credentials import frozen_credentials, is_broken_tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,13 +87,18 @@ class S3Connection:
         self.listing_caches: dict[tuple[str, str], ListingCache] = {}
         self.lock = threading.Lock()
         try:
-            self.session: Any = botocore.session.Session()
+            self.session: Any = _make_session()
+            frozen_credentials(self.session)
             self.client = _make_client(self.session, endpoint)
         except (botocore_errors.BotoCoreError, ValueError) as error:
             raise ConfigError(
                 f"S3: no client can be made: {cut(str(error))}",
                 hint="check AWS_ENDPOINT_URL_S3, AWS_PROFILE and ~/.aws/config",
             ) from error
+        # They may have to be renewed in the middle of many requests: that error is not S3's.
+        self.client.meta.events.register_first(
+            "before-sign.s3", lambda **_: frozen_credentials(self.session)
+        )
 
     @contextlib.contextmanager
     def explaining(self, location: S3Location) -> Iterator[None]:
@@ -100,9 +106,29 @@ class S3Connection:
         try:
             yield
         except botocore_errors.ClientError as error:
-            raise _answered(error, location) from error
+            raise _answered(self._with_body(error, location), location) from error
         except botocore_errors.BotoCoreError as error:
             raise _unanswered(error, location, self.endpoint) from error
+
+    def _with_body(
+        self, error: botocore_errors.ClientError, location: S3Location
+    ) -> botocore_errors.ClientError:
+        """Return S3's answer to the same question with a body: that to a HEAD has none."""
+        if error.operation_name not in {"HeadObject", "HeadBucket"} or not _is_refusal(error):
+            return error
+        try:
+            if location.key and error.operation_name == "HeadObject":
+                reply = self.client.get_object(
+                    Bucket=location.bucket, Key=location.key, Range="bytes=0-0"
+                )
+                reply["Body"].close()
+            else:
+                self.client.list_objects_v2(Bucket=location.bucket, MaxKeys=1)
+        except botocore_errors.ClientError as said:
+            return said if _is_refusal(said) else error
+        except botocore_errors.BotoCoreError:
+            pass
+        return error
 
     def require_bucket(self, location: S3Location) -> None:
         """Check that the bucket exists, once a process.
@@ -157,6 +183,11 @@ def status_of(error: botocore_errors.ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
+def _is_refusal(error: botocore_errors.ClientError) -> bool:
+    """Tell whether S3 refuses the request as it is; 404 and 429 say enough without a body."""
+    return status_of(error) in {400, 401, 403}
+
+
 def code_of(error: botocore_errors.ClientError) -> str:
     """Return S3's error code; of an answer without a body it is the status."""
     return str(error.response.get("Error", {}).get("Code", ""))
@@ -170,13 +201,18 @@ def not_s3(location: S3Location, endpoint: str | None) -> StorageError:
     )
 
 
-def _make_client(shared: Any, endpoint: str | None) -> Any:
-    session = boto3.session.Session(botocore_session=shared)
-    return session.client(
+def _make_session() -> Any:
+    session = botocore.session.Session()
+    # Of Amazon's libraries only boto3 ignores AWS_REGION. A role is assumed in a region too.
+    region = settings.variable("AWS_REGION") or session.get_config_variable("region")
+    session.set_config_variable("region", region or "us-east-1")
+    return session
+
+
+def _make_client(session: Any, endpoint: str | None) -> Any:
+    return boto3.session.Session(botocore_session=session).client(
         "s3",
         endpoint_url=endpoint,
-        # Of Amazon's libraries only boto3 ignores AWS_REGION.
-        region_name=settings.variable("AWS_REGION") or session.region_name or "us-east-1",
         config=Config(
             connect_timeout=10,
             read_timeout=60,
@@ -218,7 +254,11 @@ _BY_CODE = {
         AccessDenied, "the secret key does not fit the access key", _KEYS
     ),
     "ExpiredToken": _EXPIRED,
-    "InvalidToken": _EXPIRED,
+    "InvalidToken": _Cause(
+        AccessDenied,
+        "S3 does not know this session token",
+        "renew the credentials; unset AWS_SESSION_TOKEN if they have none",
+    ),
     "TokenRefreshRequired": _EXPIRED,
     "RequestTimeTooSkewed": _Cause(
         ConfigError, "the clocks of S3 and of this machine differ", "set the clock: `timedatectl`"
@@ -278,11 +318,10 @@ def _bucket_missing(location: S3Location) -> TacError:
     return cause.kind(f"{location}: {cause.text}", hint=cause.hint.format(bucket=location.bucket))
 
 
-_NO_CREDENTIALS = (
-    botocore_errors.NoCredentialsError,
-    botocore_errors.PartialCredentialsError,
-    botocore_errors.CredentialRetrievalError,
-    botocore_errors.TokenRetrievalError,
+_UNANSWERED = (
+    *(botocore_errors.HTTPClientError, botocore_errors.ConnectionError),
+    *(botocore_errors.IncompleteReadError, botocore_errors.CapacityNotAvailableError),
+    *(botocore_errors.ChecksumError, botocore_errors.FlexibleChecksumError),
 )
 _MALFORMED = (botocore_errors.ParamValidationError, botocore_errors.UnsupportedS3ArnError)
 
@@ -291,7 +330,7 @@ def _unanswered(
     error: botocore_errors.BotoCoreError, location: S3Location, endpoint: str | None
 ) -> TacError:
     said = cut(str(error))
-    if isinstance(error, _NO_CREDENTIALS):
+    if isinstance(error, botocore_errors.NoCredentialsError):
         return ConfigError(f"{location}: no credentials for S3 were found", hint=_KEYS)
     if isinstance(error, _MALFORMED):
         return ConfigError(
@@ -301,6 +340,16 @@ def _unanswered(
         return ConfigError(
             f"{location}: the certificate of S3 at {shown(endpoint)} is not trusted",
             hint="set AWS_CA_BUNDLE to the certificates to trust",
+        )
+    if is_broken_tls(error):
+        return ConfigError(
+            f"{location}: no TLS with S3 at {shown(endpoint)}: {cut(str(error.kwargs['error']))}",
+            hint="check AWS_CA_BUNDLE, and whether AWS_ENDPOINT_URL_S3 is to begin with http://",
+        )
+    if not isinstance(error, _UNANSWERED):
+        return ConfigError(
+            f"{location}: S3 cannot be asked: {said}",
+            hint="check AWS_ENDPOINT_URL_S3, AWS_PROFILE and ~/.aws/config",
         )
     return StorageUnavailable(
         f"{location}: S3 at {shown(endpoint)} did not answer: {type(error).__name__}",

@@ -98,9 +98,9 @@ def test_keys_that_cannot_be_had_are_told_before_anything_starts(s3, bucket):
     verdict = fetch(s3, bucket.address("day.parquet"))
 
     assert message(verdict) == (
-        "step/x: could not be started: S3: no client can be made: Error when retrieving "
+        "step/x: could not be started: credentials for S3: Error when retrieving "
         "credentials from custom-process: log in first\n"
-        "Hint: check AWS_ENDPOINT_URL_S3, AWS_PROFILE and ~/.aws/config"
+        "Hint: log in again, or check AWS_PROFILE and ~/.aws/config"
     )
 
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.aws_home import issuer, machine
 from tests.support.homes import FilesHome, Home, S3Home
 from tests.support.s3 import bucket, s3_server
 
-__all__ = ["bucket", "files_home", "home", "s3_home", "s3_server"]
+__all__ = ["bucket", "files_home", "home", "issuer", "machine", "s3_home", "s3_server"]
 
 
 @pytest.fixture

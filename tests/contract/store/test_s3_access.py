@@ -1,62 +1,15 @@
 """What boto3's chain finds on this machine, for a step elsewhere: with real files and helpers."""
 
 import datetime as dt
-import http.server
 import json
-import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tac import settings
-from tac.errors import ConfigError, StorageUnavailable, TacError
 from tac.store.s3_access import S3Access, current_access
-from tac.store.s3_client import close_connections, connection
+from tac.store.s3_client import connection
 
 KEYS = {"aws_access_key_id": "known", "aws_secret_access_key": "hush"}
-
-
-class Machine:
-    """A home of its own for what boto3 reads, and nothing of ours in the environment."""
-
-    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.home = home
-        self._patch = monkeypatch
-        (home / ".aws").mkdir()
-
-    def set(self, **variables: str) -> None:
-        for name, value in variables.items():
-            self._patch.setenv(name, value)
-        settings.current.cache_clear()
-        close_connections()
-
-    def write(self, name: str, *lines: str) -> None:
-        (self.home / ".aws" / name).write_text("\n".join(lines))
-
-    def make_helper(self, *lines: str) -> Path:
-        """A program for `credential_process`, which counts its calls in the file `calls`."""
-        helper = self.home / "helper"
-        helper.write_text("\n".join(["#!/bin/sh", f"echo >> {self.home}/calls", *lines, ""]))
-        helper.chmod(0o755)
-        return helper
-
-    def calls(self) -> int:
-        return len((self.home / "calls").read_text().splitlines())
-
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    for name in settings.child_environment():
-        if name.startswith("AWS_"):
-            monkeypatch.delenv(name, raising=False)
-    made = Machine(tmp_path, monkeypatch)
-    made.set(HOME=str(tmp_path), AWS_EC2_METADATA_DISABLED="true")
-    yield made
-    monkeypatch.undo()
-    settings.current.cache_clear()
-    close_connections()
 
 
 def printed(**more: str) -> str:
@@ -132,89 +85,18 @@ def test_keys_that_expire_soon_are_asked_for_anew(machine):
     assert machine.calls() == 2
 
 
-def error_of(ask: Callable[[], object]) -> TacError:
-    with pytest.raises(TacError) as raised:
-        ask()
-    return raised.value
-
-
-def test_a_helper_that_fails_is_named(machine):
-    helper = machine.make_helper("echo log in first >&2", "exit 3")
-    machine.write("config", "[default]", f"credential_process = {helper}")
-
-    error = error_of(current_access)
-
-    assert type(error) is ConfigError
-    assert (error.message, error.hint) == (
-        "S3: no client can be made: Error when retrieving credentials from custom-process: "
-        "log in first",
-        "check AWS_ENDPOINT_URL_S3, AWS_PROFILE and ~/.aws/config",
-    )
-
-
-def test_a_helper_that_fails_later_is_named_too(machine):
+def a_minute(_method: str, _path: str) -> tuple[int, str]:
+    """Issue keys for a minute, so that they are asked for each time."""
     soon = (dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)).isoformat()
-    helper = machine.make_helper(
-        f"[ $(wc -l < {machine.home}/calls) -gt 1 ] && echo log in first >&2 && exit 3",
-        printed(Expiration=soon),
-    )
-    machine.write("config", "[default]", f"credential_process = {helper}")
-    connection()
-
-    error = error_of(current_access)
-
-    assert type(error) is ConfigError
-    assert (error.message, error.hint) == (
-        "S3's keys: their provider failed: Error when retrieving credentials from custom-process: "
-        "log in first",
-        "log in again, or check AWS_PROFILE and ~/.aws/config",
-    )
+    keys = {"AccessKeyId": "known", "SecretAccessKey": "hush", "Token": "too"}
+    return 200, json.dumps({**keys, "Expiration": soon})
 
 
-@pytest.fixture
-def giver() -> Iterator[http.server.ThreadingHTTPServer]:
-    """Who gives keys to a container of a cloud, for a minute each: they are asked for each time."""
-
-    class Gives(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            soon = (dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)).isoformat()
-            keys = {"AccessKeyId": "known", "SecretAccessKey": "hush", "Token": "too"}
-            body = json.dumps({**keys, "Expiration": soon}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_words: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gives) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join(60)
-
-
-def test_keys_come_from_the_address_that_a_cloud_gives_its_containers(machine, giver):
-    machine.set(AWS_CONTAINER_CREDENTIALS_FULL_URI=f"http://127.0.0.1:{giver.server_port}/")
+def test_keys_come_from_the_address_that_a_cloud_gives_its_containers(machine, issuer):
+    issuer.answer = a_minute
+    machine.set(AWS_CONTAINER_CREDENTIALS_FULL_URI=issuer.endpoint)
 
     assert current_access() == S3Access({**KEYS, "aws_session_token": "too"})
-
-
-def test_an_address_that_gives_no_keys_any_more_is_a_reason_to_try_again(machine, giver):
-    address = f"http://127.0.0.1:{giver.server_port}/"
-    machine.set(AWS_CONTAINER_CREDENTIALS_FULL_URI=address)
-    connection()
-    giver.shutdown()
-    giver.server_close()
-
-    error = error_of(current_access)
-
-    assert type(error) is StorageUnavailable
-    assert error.message.startswith("S3's keys: their provider did not answer: ")
-    assert address in error.message
-    assert error.hint == "try again"
 
 
 @pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])

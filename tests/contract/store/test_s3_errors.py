@@ -3,6 +3,7 @@
 import logging
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from tac.errors import (
     TacError,
 )
 from tac.store import store_of
-from tests.support.faults import Answer, Cut, Proxy, running_proxy
+from tests.support.faults import Answer, Cut, Proxy, Request, running_proxy, server_context
 from tests.support.homes import publish, read
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, Bucket, free_ports, point_tac_at
 
@@ -24,6 +25,14 @@ SLOW_DOWN = (
     b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 )
 KEYS = "boto3 finds them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+EXPIRED = "`aws sso login`, or renew them"
+TOKEN = "renew the credentials; unset AWS_SESSION_TOKEN if they have none"
+REGION = "`aws s3api get-bucket-location`; set AWS_REGION"
+TLS = "check AWS_CA_BUNDLE, and whether AWS_ENDPOINT_URL_S3 is to begin with http://"
+RIGHTS = (
+    "the user needs s3:ListBucket on the bucket, without a condition on a prefix, "
+    "s3:GetObject and s3:PutObject on its objects, and s3:DeleteObject for `--force`"
+)
 
 
 def create(address: str) -> None:
@@ -82,26 +91,8 @@ def test_a_missing_object_says_where_to_look(bucket: Bucket):
     assert error.hint == f"make it first; `aws s3 ls s3://{bucket.name}/d/`"
 
 
-@pytest.mark.parametrize("ask", READING)
-def test_a_wrong_secret_is_not_absence(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, ask):
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-
-    error = error_of(ask, bucket.address("d/a"))
-
-    assert type(error) is AccessDenied
-    assert (error.message, error.hint) in [
-        # The answer to a HEAD has no body that could say more.
-        (
-            f"s3://{bucket.name}/d/a: access denied (403): Forbidden",
-            "the user needs s3:ListBucket on the bucket, without a condition on a prefix, "
-            "s3:GetObject and s3:PutObject on its objects, and s3:DeleteObject for `--force`",
-        ),
-        (f"s3://{bucket.name}/d/a: the secret key does not fit the access key", KEYS),
-    ]
-
-
-@pytest.mark.parametrize("ask", [create, list_all])
-def test_a_wrong_secret_is_named_where_s3_names_it(
+@pytest.mark.parametrize("ask", ALL)
+def test_a_wrong_secret_is_named_and_is_not_absence(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, ask
 ):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
@@ -110,6 +101,78 @@ def test_a_wrong_secret_is_named_where_s3_names_it(
 
     assert type(error) is AccessDenied
     assert error.message.endswith(": the secret key does not fit the access key")
+    assert error.hint == KEYS
+
+
+REFUSALS = [
+    (400, "ExpiredToken", AccessDenied, "the credentials have expired", EXPIRED),
+    (400, "TokenRefreshRequired", AccessDenied, "the credentials have expired", EXPIRED),
+    (400, "InvalidToken", AccessDenied, "S3 does not know this session token", TOKEN),
+    (403, "InvalidAccessKeyId", AccessDenied, "S3 does not know this access key", KEYS),
+    (
+        403,
+        "RequestTimeTooSkewed",
+        ConfigError,
+        "the clocks of S3 and of this machine differ",
+        "set the clock: `timedatectl`",
+    ),
+    (400, "AuthorizationHeaderMalformed", ConfigError, "the bucket is in another region", REGION),
+    (403, "AccessDenied", AccessDenied, "access denied (403 AccessDenied): Words", RIGHTS),
+    (
+        400,
+        "KMS.DisabledException",
+        StorageError,
+        "S3 refused the request (400 KMS.DisabledException): Words",
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize("ask", READING)
+@pytest.mark.parametrize("refusal", REFUSALS, ids=[row[1] for row in REFUSALS])
+def test_a_refusal_is_named_though_the_answer_to_a_head_has_no_body(
+    proxy: Proxy, bucket: Bucket, ask, refusal
+):
+    status, code, kind, text, hint = refusal
+    body = f"<Error><Code>{code}</Code><Message>Words</Message></Error>".encode()
+    proxy.fault = lambda request: Answer(status, b"" if request.method == "HEAD" else body)
+
+    error = error_of(ask, bucket.address("d/a"))
+
+    assert (type(error), error.exit_code) == (kind, 2)
+    assert (error.message, error.hint) == (f"s3://{bucket.name}/d/a: {text}", hint)
+
+
+def test_a_bucket_that_is_refused_is_asked_for_its_words_too(proxy: Proxy, bucket: Bucket):
+    expired = b"<Error><Code>ExpiredToken</Code><Message>Words</Message></Error>"
+
+    def fault(request: Request) -> Answer | None:
+        if request.path.split("?")[0].strip("/") != bucket.name:
+            return Answer(404)  # the object is not there, so the bucket is looked for
+        return Answer(400, b"" if request.method == "HEAD" else expired)
+
+    proxy.fault = fault
+
+    error = error_of(stat, bucket.address("d/a"))
+
+    assert (error.message, error.hint) == (
+        f"s3://{bucket.name}/d/a: the credentials have expired",
+        EXPIRED,
+    )
+
+
+@pytest.mark.parametrize("other", [Cut(), Answer(500)])
+def test_a_refusal_stays_one_when_its_words_cannot_be_had(
+    proxy: Proxy, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, other
+):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    proxy.fault = lambda request: Answer(403) if request.method == "HEAD" else other
+
+    error = error_of(stat, bucket.address("d/a"))
+
+    assert type(error) is AccessDenied
+    assert error.message == f"s3://{bucket.name}/d/a: access denied (403): Forbidden"
+    assert error.hint == RIGHTS
 
 
 def test_an_unknown_key_is_named(bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
@@ -147,6 +210,52 @@ def test_s3_that_is_away_is_a_reason_to_try_again(
     assert (type(error), error.exit_code) == (StorageUnavailable, 75)
     assert error.message.endswith(f": S3 at {nobody} did not answer: EndpointConnectionError")
     assert error.hint == "try again; its address is AWS_ENDPOINT_URL_S3"
+
+
+def test_a_ca_bundle_that_is_none_is_no_reason_to_try_again(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+):
+    endpoint = bucket.server.endpoint.replace("http:", "https:")
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such.pem")
+    point_tac_at(endpoint, monkeypatch)
+
+    error = error_of(stat, bucket.address("a"))
+
+    assert type(error) is ConfigError
+    assert (error.message, error.hint) == (
+        f"s3://{bucket.name}/a: no TLS with S3 at {endpoint}: [Errno 2] No such file or directory",
+        TLS,
+    )
+
+
+def test_https_in_the_address_of_a_server_of_http_is_named(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+):
+    endpoint = bucket.server.endpoint.replace("http:", "https:")
+    point_tac_at(endpoint, monkeypatch)
+
+    error = error_of(stat, bucket.address("a"))
+
+    assert type(error) is ConfigError
+    assert error.message.startswith(
+        f"s3://{bucket.name}/a: no TLS with S3 at {endpoint}: [SSL: WRONG_VERSION_NUMBER]"
+    )
+    assert error.hint == TLS
+
+
+def test_a_certificate_that_is_not_trusted_is_named(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    with running_proxy(bucket.server.endpoint, server_context(tmp_path / "own.pem")) as proxy:
+        point_tac_at(proxy.endpoint, monkeypatch)
+
+        error = error_of(stat, bucket.address("a"))
+
+    assert type(error) is ConfigError
+    assert (error.message, error.hint) == (
+        f"s3://{bucket.name}/a: the certificate of S3 at {proxy.endpoint} is not trusted",
+        "set AWS_CA_BUNDLE to the certificates to trust",
+    )
 
 
 @pytest.mark.parametrize("ask", [stat, exists, read, create])
