@@ -1,7 +1,7 @@
-"""Amounts of memory and of processors, read and written as Kubernetes does.
+"""Quantities of memory and of processors, read and written as Kubernetes does.
 
 Pure. The grammar: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-What Docker's users write beside it is understood too: `2GB` is `2G`, and `64K` is `64k`.
+What Docker's users write for memory is understood too: `2GB` is `2G`, and `64K` is `64k`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,37 @@ from tac.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# So many digits are more than any machine has of anything, and still a number to Python.
-_NUMBER = r"(?P<number>[0-9]{1,18}(?:\.[0-9]{1,18})?)"
-_MEMORY = re.compile(_NUMBER + r"(?P<unit>[kKMGT]i?)?B?")
-_CPU = re.compile(_NUMBER + r"(?P<unit>m?)")
+# Twenty digits are more than Kubernetes takes (2^63 - 1), and no long work for Python.
+_QUANTITY = re.compile(
+    r"(?P<number>[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20}))"
+    r"(?:(?P<unit>[numkMGTPE]|[KMGTPE]i)|[eE](?P<exponent>[+-]?[0-9]{1,2}))?"
+)
+_ONE = 10**9
+_UNITS: Mapping[str, int] = {
+    **{unit: 1000**power for power, unit in enumerate(("n", "u", "m", "", *"kMGTPE"))},
+    **{f"{unit}i": _ONE * 1024**power for power, unit in enumerate("KMGTPE", start=1)},
+}
 _LEAST_MEMORY = 6 << 20  # Docker's engine refuses less ("Minimum memory limit allowed is 6MB")
+_TOO_MANY_BYTES = 1 << 50  # no machine has a pebibyte of memory, and no input of ours is as large
+
+
+def parse_quantity(text: str) -> int | None:
+    """Read billionths out of `2Gi`, `1.5`, `500m` or `1e3`; None: it is no quantity."""
+    found = _QUANTITY.fullmatch(text)
+    if found is None:
+        return None
+    whole, _, fraction = found["number"].partition(".")
+    billionths: int = int(whole + fraction) * _UNITS[found["unit"] or ""]
+    exponent = int(found["exponent"] or 0) - len(fraction)
+    power: int = 10 ** abs(exponent)
+    # What is less than a billionth is rounded up, as Kubernetes does.
+    return billionths * power if exponent >= 0 else -(-billionths // power)
+
+
+def parse_quantities(texts: Mapping[str, str]) -> dict[str, int]:
+    """Read billionths of each quantity; what is none is left out."""
+    read = {name: parse_quantity(str(text)) for name, text in texts.items()}
+    return {name: billionths for name, billionths in read.items() if billionths is not None}
 
 
 def parse_bytes(name: str, text: str) -> int:
@@ -27,9 +53,20 @@ def parse_bytes(name: str, text: str) -> int:
     Raises:
         ConfigError: it is no amount.
     """
-    number, unit = _amount(name, text)
-    base = 1024 if unit.endswith("i") else 1000
-    return int(float(number) * base ** " kMGT".index(unit[:1].replace("K", "k") or " "))
+    quantity = _memory_quantity(text)
+    # No `512m`: to Kubernetes that is half a byte, and to Docker's users 512Mi.
+    size = None if quantity[-1:] in set("num") else parse_quantity(quantity)
+    if size is None or not 0 <= size < _TOO_MANY_BYTES * _ONE:
+        raise ConfigError(f"{name}: {text!r} is not an amount", hint="write it like 512Mi or 2Gi")
+    return size // _ONE
+
+
+def _memory_quantity(text: str) -> str:
+    """Spell an amount of memory as Kubernetes does, if it is one."""
+    text = text.strip().removesuffix("B")
+    if text.endswith("K"):
+        return f"{text[:-1]}k"
+    return f"{text[:-2]}Ki" if text.endswith("ki") else text
 
 
 def format_bytes(size: int) -> str:
@@ -61,8 +98,7 @@ def format_memory(text: str) -> str:
         ConfigError: as `parse_memory` does.
     """
     parse_memory(text)
-    number, unit = _amount("memory", text)
-    return number + {"K": "k", "ki": "Ki"}.get(unit, unit)
+    return _memory_quantity(text)
 
 
 def amount_for(text: str, family: str) -> str:
@@ -99,11 +135,10 @@ def parse_cpu(text: str) -> int:
     Raises:
         ConfigError: it is no number of processors.
     """
-    found = _CPU.fullmatch(text.strip())
-    count = 0.0 if found is None else float(found["number"]) / (1000 if found["unit"] else 1)
-    if count <= 0:
+    billionths = parse_quantity(text.strip())
+    if billionths is None or billionths <= 0:
         raise ConfigError(f"cpu: {text!r} is no number of processors", hint="write it like 1.5")
-    return int(count * 1_000_000_000)
+    return billionths
 
 
 def format_cpu(text: str) -> str:
@@ -114,27 +149,3 @@ def format_cpu(text: str) -> str:
     """
     parse_cpu(text)
     return text.strip()
-
-
-def _amount(name: str, text: str) -> tuple[str, str]:
-    found = _MEMORY.fullmatch(text.strip())
-    if found is None:
-        raise ConfigError(f"{name}: {text!r} is not an amount", hint="write it like 512Mi or 2Gi")
-    return found["number"], found["unit"] or ""
-
-
-_QUANTITY = re.compile(r"(?P<number>[0-9]{1,20}(?:\.[0-9]{1,20})?)(?P<unit>m|[kMGTPE]i?|Ki)?")
-
-
-def amounts_of(texts: Mapping[str, str]) -> dict[str, int]:
-    """Read thousandths of each amount, such as `500m` or `2Gi`; what is none is left out."""
-    found = {name: _QUANTITY.fullmatch(str(text)) for name, text in texts.items()}
-    return {name: _thousandths(amount) for name, amount in found.items() if amount is not None}
-
-
-def _thousandths(found: re.Match[str]) -> int:
-    number, unit = float(found["number"]), found["unit"] or ""
-    if unit == "m":
-        return round(number)
-    base = 1024 if unit.endswith("i") else 1000
-    return round(1000 * number * float(base ** " kMGTPE".index(unit[:1].replace("K", "k") or " ")))

@@ -108,11 +108,11 @@ DRIVER = """
 import sys, threading
 from pathlib import Path
 from tac import settings
-from tac.runners import Command
+from tac.request import RunRequest
 from tac.runners.docker import DockerRunner
 name, log, *argv = sys.argv[1:]
-command = Command(name, tuple(argv), settings.child_environment(), Path(log))
-verdict = DockerRunner().run(command, follow=lambda _: None, stop=threading.Event())
+request = RunRequest(name, tuple(argv), settings.child_environment(), Path(log))
+verdict = DockerRunner().run(request, follow=lambda _: None, stop=threading.Event())
 print(verdict.reason, flush=True)
 """
 

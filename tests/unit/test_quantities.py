@@ -9,7 +9,68 @@ from tac.quantities import (
     more_memory,
     parse_cpu,
     parse_memory,
+    parse_quantities,
+    parse_quantity,
 )
+
+
+@pytest.mark.parametrize(
+    ("text", "billionths"),
+    [
+        ("0", 0),
+        ("1", 10**9),
+        ("+1", 10**9),
+        ("-1.5", -1_500_000_000),
+        ("1.", 10**9),
+        (".5", 500_000_000),
+        ("-.5", -500_000_000),
+        ("1n", 1),
+        ("1.2n", 2),
+        ("1u", 10**3),
+        ("500m", 500_000_000),
+        ("0.57", 570_000_000),
+        ("2k", 2 * 10**12),
+        ("2M", 2 * 10**15),
+        ("2G", 2 * 10**18),
+        ("2T", 2 * 10**21),
+        ("2P", 2 * 10**24),
+        ("2E", 2 * 10**27),
+        ("1.5Ki", 1536 * 10**9),
+        ("2Mi", 10**9 << 21),
+        ("2Gi", 10**9 << 31),
+        ("2Ti", 10**9 << 41),
+        ("2Pi", 10**9 << 51),
+        ("2Ei", 10**9 << 61),
+        ("1e3", 10**12),
+        ("1E3", 10**12),
+        ("1.25e+1", 12_500_000_000),
+        ("5e-1", 500_000_000),
+        ("9223372036854775807", 9223372036854775807 * 10**9),
+    ],
+)
+def test_a_quantity_is_read_exactly_whatever_its_form(text, billionths):
+    assert parse_quantity(text) == billionths
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " 1", "1 ", ".", "1..2", "Gi", "1K", "1ki", "1mi", "1GB", "1e", "1e1.5", "1e3Gi"),
+        *("1e999", "0x10", "1_000", "1,5", "inf", "nan", "٣", "9" * 21, "1\n"),
+    ],
+)
+def test_what_kubernetes_does_not_take_is_no_quantity(text):
+    assert parse_quantity(text) is None
+
+
+def test_of_many_quantities_what_is_none_is_left_out():
+    texts = {"cpu": "500m", "memory": "2Ki", "pods": "many", "count/jobs.batch": "3"}
+
+    assert parse_quantities(texts) == {
+        "cpu": 500_000_000,
+        "memory": 2048 * 10**9,
+        "count/jobs.batch": 3 * 10**9,
+    }
 
 
 @pytest.mark.parametrize(
@@ -23,6 +84,7 @@ from tac.quantities import (
         ("8000k", 8_000_000),
         ("8000Ki", 8000 << 10),
         (" 67108864 ", 64 << 20),
+        ("1e9", 10**9),
     ],
 )
 def test_memory_is_read_as_kubernetes_writes_it(text, size):
@@ -73,9 +135,12 @@ def test_processors_are_written_as_kubernetes_takes_them():
             "memory: '2' is less than a container can have",
             "write it like 512Mi or 2Gi",
         ),
+        (parse_memory, "512m", "memory: '512m' is not an amount", "write it like 512Mi or 2Gi"),
+        (parse_memory, "-2Gi", "memory: '-2Gi' is not an amount", "write it like 512Mi or 2Gi"),
         (format_memory, "2Pi", "memory: '2Pi' is not an amount", "write it like 512Mi or 2Gi"),
         (format_cpu, "", "cpu: '' is no number of processors", "write it like 1.5"),
         (parse_cpu, "0", "cpu: '0' is no number of processors", "write it like 1.5"),
+        (parse_cpu, "-1", "cpu: '-1' is no number of processors", "write it like 1.5"),
         (parse_cpu, "all", "cpu: 'all' is no number of processors", "write it like 1.5"),
         (parse_memory, "٣Gi", "memory: '٣Gi' is not an amount", "write it like 512Mi or 2Gi"),
         (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tac.kubernetes.diagnosis import server_words
 from tac.kubernetes.diagnosis.pod_status import containers_of, is_over
-from tac.quantities import amounts_of
+from tac.quantities import parse_quantities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,5 +41,7 @@ def _requests_of(pod: Object) -> Counter[str]:
     total: Counter[str] = Counter()
     for container in containers_of(pod):
         if not container.initial:
-            total.update(amounts_of((container.spec.get("resources") or {}).get("requests") or {}))
+            total.update(
+                parse_quantities((container.spec.get("resources") or {}).get("requests") or {})
+            )
     return total

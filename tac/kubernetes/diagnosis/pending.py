@@ -19,7 +19,7 @@ from tac.kubernetes.diagnosis.autoscaler import ScaleUp, scale_up_of
 from tac.kubernetes.diagnosis.pod_status import PodContainer, containers_of
 from tac.kubernetes.diagnosis.stage import Diagnosis, Stage
 from tac.kubernetes.objects import Object, condition_of, time_of
-from tac.quantities import amounts_of
+from tac.quantities import parse_quantities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ def fits_quota(message: str) -> bool | None:
 
 def _amounts(text: str) -> dict[str, int]:
     pairs = (pair.partition("=") for pair in text.split(","))
-    return amounts_of({name: amount for name, _, amount in pairs})
+    return parse_quantities({name: amount for name, _, amount in pairs})
 
 
 def _fits(requested: Mapping[str, int], limited: Mapping[str, int]) -> bool:
