@@ -215,7 +215,7 @@ def run_tasks(tasks: "list[luigi.Task]", common: Common, options: dict[str, Any]
     from tac import run as runs
     from tac.run import messages
 
-    with runs.orderly():
+    with runs.raised_signals():
         if options.get("force") and not _force(tasks, options):
             return 0
         plan = runs.plan_of(tasks)

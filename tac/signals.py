@@ -1,7 +1,7 @@
-"""SIGTERM and Ctrl-C where nobody else takes care of them: under the stock `luigi` command.
+"""What the first SIGTERM or Ctrl-C does while tasks run, so that they are stopped first.
 
-Its processes end at once, whatever they have begun elsewhere. Here what runs elsewhere is ended, or
-left, first; then the process ends as it would have.
+Under `tac run` it is an exception; under the stock `luigi` command it sets the task's stop event.
+The second one ends the process at once in both.
 """
 
 from __future__ import annotations
@@ -10,46 +10,17 @@ import contextlib
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
-_BY_DEFAULT = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
-
-
-@contextlib.contextmanager
-def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """Set `stop` at a signal that would end the process, and let it do so after the block.
-
-    Another one ends it at once. In a thread, and where somebody handles a signal already, nothing
-    changes.
-    """
-    came: list[int] = []
-    before: dict[int, object] = {}
-
-    def take(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
-        _restore(before)
-        stop.set()
-
-    if threading.current_thread() is threading.main_thread():
-        for number, handler in _BY_DEFAULT.items():
-            if signal.getsignal(number) == handler:
-                before[number] = signal.signal(number, take)
-    try:
-        yield
-    finally:
-        _restore(before)
-        if came:
-            signal.raise_signal(came[0])
-
-
-def _restore(before: dict[int, object]) -> None:
-    while before:
-        number, handler = before.popitem()
-        signal.signal(number, handler)  # type: ignore[arg-type]  # signal() itself gave it
+_PYTHONS_OWN: Mapping[int, Any] = {
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGINT: signal.default_int_handler,
+}
+_AT_ONCE: Mapping[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.SIG_DFL}
 
 
 class Terminated(KeyboardInterrupt):
@@ -57,31 +28,64 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def orderly() -> Iterator[None]:
-    """Raise Terminated for SIGTERM, KeyboardInterrupt for Ctrl-C; a second one ends us at once."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Set `stop` at the first signal, and let it end the process after the block.
 
-    def stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - as signal calls it
-        for known in before:
-            signal.signal(known, signal.SIG_DFL)
-        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    In a thread, and for a signal that has a handler already, nothing changes.
+    """
+    came: list[int] = []
 
-    for number in before:
-        signal.signal(number, stop)
+    def set_stop(number: int) -> None:
+        came.append(number)
+        stop.set()
+
+    main = threading.current_thread() is threading.main_thread()
+    unhandled = {
+        number: handler
+        for number, handler in _PYTHONS_OWN.items()
+        if main and signal.getsignal(number) == handler
+    }
+    try:
+        with _handled_once(set_stop, unhandled):
+            yield
+    finally:
+        if came:
+            signal.raise_signal(came[0])
+
+
+@contextlib.contextmanager
+def raised_signals() -> Iterator[None]:
+    """Raise Terminated at SIGTERM and KeyboardInterrupt at Ctrl-C, whichever comes first."""
+    with _handled_once(_raise, _AT_ONCE):
+        yield
+
+
+def interrupted_again(seconds: float) -> bool:
+    """Wait so long for another Ctrl-C; SIGTERM ends the process at once."""
+    try:
+        with _handled_once(_raise, {signal.SIGINT: signal.SIG_DFL}):
+            time.sleep(seconds)  # what is waited for ends it as an exception
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def _raise(number: int) -> NoReturn:
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _handled_once(handle: Callable[[int], None], afterwards: Mapping[int, Any]) -> Iterator[None]:
+    """Handle the first signal of those in `afterwards`, which are the handlers of the second."""
+
+    def first(number: int, _frame: FrameType | None) -> None:
+        for known, handler in afterwards.items():
+            signal.signal(known, handler)
+        handle(number)
+
+    before = {number: signal.signal(number, first) for number in afterwards}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def interrupted_again(seconds: float) -> bool:
-    """Wait so long for another Ctrl-C; SIGTERM ends us at once."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        time.sleep(seconds)  # what is waited for ends it as an exception
-    except KeyboardInterrupt:
-        return True
-    finally:
-        signal.signal(signal.SIGINT, before)
-    return False

@@ -27,7 +27,7 @@ from tac.run.warned import warnings_once
 from tac.runners.runner import Runner
 from tac.scheduler.local import LocalScheduler
 from tac.scheduler.remote import RetryingRemoteScheduler
-from tac.signals import Terminated, interrupted_again, orderly
+from tac.signals import Terminated, interrupted_again, raised_signals
 from tac.step_task import StepTask
 from tac.worker import Plan, TacWorker, plan_of
 from tac.worker.luigi_logging import silence_luigi
@@ -37,8 +37,8 @@ __all__ = [
     "Outcome",
     "WorkerFactory",
     "build",
-    "orderly",
     "plan_of",
+    "raised_signals",
     "results_of",
     "warnings_once",
 ]
@@ -135,7 +135,7 @@ def build(plan: Plan, options: Options) -> Outcome:
         for node in plan.missing()
         if isinstance(node.task, StepTask) and node.failure is None and not node.external
     ]
-    with orderly(), _runner(steps) as runner:
+    with raised_signals(), _runner(steps) as runner:
         if steps and (where := runner.preflight(step.output().path for step in steps)):
             Observers(options.observers).notice(where)
         scheduler = _scheduler(factory, options.luigid)

@@ -1,11 +1,12 @@
 """How signals end a task where nobody else takes care of them."""
 
+import os
 import signal
 import threading
 
 import pytest
 
-from tac.signals import stopped_by_signals
+from tac.signals import Terminated, interrupted_again, raised_signals, stopped_by_signals
 
 
 @pytest.fixture
@@ -79,3 +80,37 @@ def test_in_a_thread_no_signal_is_touched():
     thread.join(5)
 
     assert found == [signal.SIG_DFL]
+
+
+@pytest.mark.usefixtures("by_default")
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)]
+)
+def test_under_tac_run_the_first_signal_is_an_exception_and_the_second_ends_the_process(
+    number, raised
+):
+    def run():
+        with raised_signals():
+            try:
+                signal.raise_signal(number)
+            finally:
+                handlers.extend(map(signal.getsignal, (signal.SIGTERM, signal.SIGINT)))
+
+    handlers: list[object] = []
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run()
+
+    assert caught.type is raised
+    assert handlers == [signal.SIG_DFL, signal.SIG_DFL]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("by_default")
+def test_another_ctrl_c_is_waited_for_and_no_longer_than_it_says():
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+
+    assert interrupted_again(60)
+    timer.join(5)
+    assert not interrupted_again(0.01)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
