@@ -93,6 +93,8 @@ class Output:
     def create(self) -> Iterator[BinaryIO]:
         """Write the output: published whole when the block ends well, not at all when it raises."""
         if self.address == STDOUT:
+            if sys.stdout is None:
+                raise ConfigError("-: standard output is closed", hint="name a file, or s3://…")
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
             return
@@ -329,7 +331,8 @@ def _stopped_by_sigterm() -> Iterator[None]:
 
     def stop(*_: object) -> None:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(SIGTERM_EXIT_CODE))
-        os.write(2, b"stopped by SIGTERM; nothing was written\n")
+        with contextlib.suppress(OSError):  # nobody may read it
+            os.write(2, b"stopped by SIGTERM; nothing was written\n")
         raise SystemExit(SIGTERM_EXIT_CODE)
 
     try:

@@ -9,10 +9,12 @@ exception's text cannot reach a terminal because some caller forgot it.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import traceback
 import warnings
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -33,12 +35,12 @@ def is_terminal(stream: IO[Any] | None) -> bool:
 
 def say(text: str, *, err: bool = True, file: IO[Any] | None = None) -> None:
     """Print one line of words; they go to stderr, because stdout is for data."""
-    click.echo(plain_line(text, limit=_LINE_LIMIT), err=err and file is None, file=file)
+    _echo(plain_line(text, limit=_LINE_LIMIT), err=err and file is None, file=file)
 
 
 def show(text: str) -> None:
     """Print what a person asked to read, such as a help text or a table, on stdout."""
-    click.echo(plain(text, limit=None, lines=True))
+    _echo(plain(text, limit=None, lines=True))
 
 
 def hand_over(address: str) -> None:
@@ -46,7 +48,18 @@ def hand_over(address: str) -> None:
     if is_terminal(sys.stdout):
         show(address)
     else:
-        click.echo(address.encode("utf-8", errors="surrogateescape"))
+        _echo(address.encode("utf-8", errors="surrogateescape"))
+
+
+def _echo(content: str | bytes, *, err: bool = False, file: IO[Any] | None = None) -> None:
+    """Print it; where stderr cannot be written, the work goes on without its messages."""
+    try:
+        click.echo(content, err=err, file=file)
+    except OSError:
+        if not err:
+            raise
+        # What it still holds would fail again when Python ends, and change the exit code.
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
 
 
 def show_error(message: str, hint: str | None, file: IO[Any] | None = None) -> None:

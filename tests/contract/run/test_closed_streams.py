@@ -37,6 +37,14 @@ def test_a_stream_that_is_closed_changes_nothing_for_the_run(tmp_path, closed, o
     assert (tmp_path / "Mixed.txt").exists()
 
 
+@pytest.mark.parametrize("broken", ["2> >(:)", "2>/dev/full"])
+def test_messages_that_cannot_be_written_end_no_run(tmp_path, broken):
+    ended = shell(tmp_path, f"$TAC {broken}", *run(tmp_path))
+
+    assert (ended.returncode, ended.stdout) == (0, f"{tmp_path}/Mixed.txt\n")
+    assert (tmp_path / "Mixed.txt").exists()
+
+
 def test_without_stdin_nobody_can_be_asked(tmp_path):
     assert tac(tmp_path, *run(tmp_path)).code == 0
 

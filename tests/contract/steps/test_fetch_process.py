@@ -1,5 +1,6 @@
 """What a step costs to start, and how it ends when it is stopped or its server falls silent."""
 
+import shlex
 import subprocess
 import sys
 import threading
@@ -67,3 +68,33 @@ def test_a_step_that_is_stopped_leaves_nothing(tmp_path):
 
     assert (step.returncode, words) == (143, "stopped by SIGTERM; nothing was written\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full", "2> >(:)", "0<&- 2>&-"])
+def test_messages_that_cannot_be_written_end_no_step(tmp_path, closed):
+    command = shlex.join(command_of("fetch", tmp_path / "day.parquet", "--date", DAY))
+
+    ended = subprocess.run(
+        ["bash", "-c", f"{command} {closed}"], cwd=ROOT, timeout=100, check=False
+    )
+
+    assert ended.returncode == 0
+    assert (tmp_path / "day.parquet").exists()
+
+
+def test_data_for_a_standard_output_that_is_closed_is_an_error(tmp_path):
+    command = shlex.join(command_of("fetch", "-", "--date", DAY))
+
+    ended = subprocess.run(
+        ["bash", "-c", f"{command} >&-"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "Error: -: standard output is closed\nHint: name a file, or s3://…\n",
+    )
