@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 YEAR = Path(__file__).parent / "year"
 
-_MICRO = 1_000_000  # moments are stored in millionths of a second
+_MICRO = 1_000_000  # timestamps are stored in microseconds
 
 
 def read_bundled_day(day: datetime.date) -> Table:
@@ -45,10 +45,10 @@ def read_bundled_day(day: datetime.date) -> Table:
     return table
 
 
-# From and to numpy by hand: pyarrow's own conversions load pandas, which takes as long as all the
-# rest of a fetch.
+# To and from numpy by hand: pyarrow's own conversions load pandas, which takes as long as the
+# whole rest of a fetch.
 def _integers(column: Any) -> Any:
-    """Return the numbers of a column of 64 bit integers without empty ones."""
+    """Return the numbers of a column of 64 bit integers without nulls."""
     import numpy as np
 
     return np.concatenate(
@@ -60,7 +60,7 @@ def _integers(column: Any) -> Any:
 
 
 def _numbers(values: Sequence[float | None]) -> Any:
-    """Build a column of numbers, some of them empty."""
+    """Build a column of numbers, some of them null."""
     import numpy as np
     import pyarrow as pa
 
@@ -106,12 +106,12 @@ def _weather_of(day: datetime.date) -> dict[tuple[str, int], tuple[float | None,
     names = [column.name.removeprefix("weather_") for column in WEATHER]
     file = pyarrow.parquet.ParquetFile(YEAR / "weather.parquet")
     table = file.read(columns=["origin", "time_hour", *names], use_threads=False)
-    moments = _integers(table["time_hour"].cast("int64"))
-    wanted = (moments >= begin.timestamp() * _MICRO) & (moments < end.timestamp() * _MICRO)
+    stored = _integers(table["time_hour"].cast("int64"))
+    wanted = (stored >= begin.timestamp() * _MICRO) & (stored < end.timestamp() * _MICRO)
     found: dict[tuple[str, int], tuple[float | None, ...]] = {}
     for row in np.flatnonzero(wanted).tolist():
-        moment = datetime.datetime.fromtimestamp(moments[row] / _MICRO, zone)
+        local = datetime.datetime.fromtimestamp(stored[row] / _MICRO, zone)
         values = table.slice(row, 1).select(["origin", *names]).to_pylist()[0]
         # The hour that comes twice in autumn: no flight leaves in it, the first one will do.
-        found.setdefault((values["origin"], moment.hour), tuple(values[name] for name in names))
+        found.setdefault((values["origin"], local.hour), tuple(values[name] for name in names))
     return found

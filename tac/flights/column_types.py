@@ -1,8 +1,8 @@
 """Which types a column may have in a file, and how each becomes the one that tac works with.
 
-A Parquet file says what type a column has, and then it must be of that kind: a number is no moment
-(of which unit, since when?), no date and no truth value. A CSV says nothing, so its text is read.
-Only what keeps its value is converted: 5.0 is 5, and 5.5 is no whole number.
+A column of a Parquet file has a type, which must be of the right kind: a number is not a timestamp
+(of which unit, since when?), a date or a boolean. A CSV has no types, so its text is parsed.
+Only conversions that keep the value are made: 5.0 is 5, and 5.5 is not a whole number.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NAMES = {
     "string": "text",
     "bool": "true or false",
     "date": "a date",
-    "timestamp": "a moment",
+    "timestamp": "a timestamp",
 }
 _DECIMAL_NUMBER = r"^[+-]?[0-9.]+([eE][+-]?[0-9]+)?$"
 
@@ -114,7 +114,7 @@ def _converted(array: _Array, column: Column) -> _Array:
     if _is_text(array.type):
         # The other two kinds of text cannot be cast to everything.
         text = array.cast(pa.string())
-        return {"int64": _whole, "float64": _number, "timestamp": _moments}.get(
+        return {"int64": _whole, "float64": _number, "timestamp": _timestamps}.get(
             column.kind, _as_it_is
         )(text, wanted)
     if column.kind == "int64" and pa.types.is_floating(array.type):
@@ -129,7 +129,7 @@ def _as_it_is(array: _Array, wanted: _Type) -> _Array:
 
 
 def _without_nan(array: _Array) -> _Array:
-    """Read NaN as no value: a library without empty integers writes it, and 5.0 for 5."""
+    """Read NaN as null: a library without nullable integers writes it, and 5.0 for 5."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -143,7 +143,7 @@ def _number(array: _Array, wanted: _Type) -> _Array:
 
     # Arrow reads 0x10 as 16, and inf as a number.
     if pc.all(pc.match_substring_regex(array, _DECIMAL_NUMBER)).as_py() is False:
-        raise pa.ArrowInvalid("is no decimal number")
+        raise pa.ArrowInvalid("is not a decimal number")
     return array.cast(wanted)
 
 
@@ -156,7 +156,7 @@ def _whole(array: _Array, wanted: _Type) -> _Array:
         return _number(array, pa.float64()).cast(wanted)
 
 
-def _moments(array: _Array, wanted: _Type) -> _Array:
+def _timestamps(array: _Array, wanted: _Type) -> _Array:
     import pyarrow as pa
 
     try:
@@ -166,7 +166,7 @@ def _moments(array: _Array, wanted: _Type) -> _Array:
 
 
 def _midnights(array: _Array, wanted: _Type) -> _Array:
-    """Read dates from the midnights that they begin with: pandas has no others."""
+    """Read dates from timestamps at midnight: pandas has no other dates."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -178,7 +178,7 @@ def _midnights(array: _Array, wanted: _Type) -> _Array:
 
 
 def _misfit(name: str, array: _Array, column: Column) -> DataError:
-    """Say which value is the first that does not fit."""
+    """Return the error for the first value that does not fit."""
     import pyarrow as pa
 
     fits, rows = 0, len(array)  # so many rows fit, so many do not
@@ -191,7 +191,7 @@ def _misfit(name: str, array: _Array, column: Column) -> DataError:
             rows = half
     try:
         value = _shown(array[rows - 1])
-    except (pa.ArrowException, ValueError, OverflowError):  # a moment that Python cannot have
+    except (pa.ArrowException, ValueError, OverflowError):  # out of range for Python's datetime
         return _other_type(name, array.type, column)
     return DataError(
         f"{name}: column {column.name!r} is {value} in row {rows} of {len(array)};"

@@ -1,7 +1,7 @@
 """A CSV file as a table of text, no larger than it may be; and the other way round.
 
-A field without quotes may say that there is no value; a quoted one is text, whatever it looks like:
-"NA" may be a carrier. So a table comes back from its own CSV.
+A field without quotes may be null; a quoted one is text, whatever it looks like: "NA" may be a
+carrier. So a table survives the way to CSV and back.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def read_csv(name: str, data: bytes, choose: Chooser, most_bytes: int) -> _Table
         raise _translate(name, str(error)) from error
     table = pa.Table.from_batches(batches, pa.schema([(c.name, pa.string()) for c in columns]))
     for at, column in enumerate(columns):
-        if column.kind != "string":  # a quoted nothing is no number either
+        if column.kind != "string":  # "" in quotes is not a number either
             table = table.set_column(at, column.name, _without_nothing(table.column(at)))
     return table
 

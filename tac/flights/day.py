@@ -1,4 +1,4 @@
-"""One day of flights, checked: the schema, the date, and that no flight is there twice."""
+"""One day of flights, checked: the schema, the date, and that no flight is in it twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BY_SCHEDULE = ("sched_dep_time", "origin", "carrier", "flight")
 
 
 def read_day(source: str, day: datetime.date, *, schedule: bool = False) -> Table:
-    """Return what happened on `day`, or its `schedule`, which has no outcome in it.
+    """Return the flights of `day` with their outcomes, or its `schedule` without any.
 
     Raises:
         DataError: the source's file is not one day of flights, or another day.
@@ -37,7 +37,7 @@ def read_day(source: str, day: datetime.date, *, schedule: bool = False) -> Tabl
         table = read_table(name, read_source(address), columns)
     check_day(name, table, day)
     if schedule:
-        # Sources list flights as they left, the cancelled ones last: the order tells the outcome.
+        # Sources list flights as they left, cancelled ones last: the order would leak outcomes.
         table = table.sort_by([(column, "ascending") for column in _BY_SCHEDULE])
     return table
 
@@ -57,22 +57,22 @@ def check_day(name: str, table: Table, day: datetime.date) -> None:
             f"{name}: is not {day}: {len(wrong)} of {len(dates)} rows are of other days,"
             f" first {found} in row {wrong[0]}"
         )
-    _refuse_other_moments(name, table, day)
+    _refuse_other_days(name, table, day)
     refuse_duplicates(name, table)
 
 
-def _refuse_other_moments(name: str, table: Table, day: datetime.date) -> None:
-    """Refuse the moments of another time: a source may have counted them in another unit.
+def _refuse_other_days(name: str, table: Table, day: datetime.date) -> None:
+    """Refuse timestamps of other days: a source may have counted them in another unit.
 
-    A neighbour of the day is not another time: sources write moments of New York and of UTC.
+    The day before and the day after are allowed: sources write times of New York and of UTC.
     """
-    moments = table.column("time_hour")
-    # As dates: pyarrow loads pandas to show moments.
-    for row, date in enumerate(moments.cast("date32").to_pylist()):
+    timestamps = table.column("time_hour")
+    # As dates: pyarrow loads pandas to convert timestamps.
+    for row, date in enumerate(timestamps.cast("date32").to_pylist()):
         if abs((date - day).days) > 1:
             raise DataError(
-                f"{name}: column 'time_hour' is {moments[row].as_py()} in row {row + 1} of"
-                f" {table.num_rows}; it must be a moment of {day}"
+                f"{name}: column 'time_hour' is {timestamps[row].as_py()} in row {row + 1} of"
+                f" {table.num_rows}; it must be a timestamp of {day}"
             )
 
 

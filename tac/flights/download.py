@@ -1,9 +1,9 @@
 """One file over HTTP, within bounds: its bytes, its seconds, its redirects.
 
-A server is foreign. What it announces is looked at first, and what it sends is counted all the
-same: an announced length may be wrong, and a body in chunks announces none.
-Only http and https are spoken: no redirect leads to a file of this machine, or from https to a
-connection that anybody can read.
+The server is not trusted. The announced length is checked first, and the received bytes are counted
+all the same: the length may be wrong, and a chunked body has none.
+Only http and https are allowed: no redirect leads to a file of this machine, or from https to
+plain http.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MOST_REDIRECTS = 10
 """curl follows 50 and a browser 20; an archive needs one or two."""
 
 LEAST_BYTES_PER_SECOND = 1000
-"""A server that sends less for `silence_seconds` is given up: a day would take it minutes."""
+"""A server that sends less for `silence_seconds` is given up: a day would take minutes."""
 
 _AT_LEAST = "sends at least"
 _EXAMPLE = "write it like --source 'https://host/{date:%Y-%m-%d}.parquet', or --source bundled"
@@ -58,14 +58,14 @@ _SERVER_ERRORS = 500
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one download may take."""
+    """The limits of one download."""
 
     most_bytes: int
     seconds: float
     """From the first connection to the last byte, redirects among them."""
 
     silence_seconds: float = 30.0
-    """How long a server may send nothing, or too little."""
+    """How long a server may send nothing, or less than the least rate."""
 
 
 def download(url: str, bounds: Bounds) -> bytes:
@@ -86,9 +86,9 @@ def download(url: str, bounds: Bounds) -> bytes:
 
 
 class _Deadline:
-    """Breaks the connections of a download when its time is over, whatever it waits for then.
+    """Breaks the connections of a download at its deadline, whatever it waits for.
 
-    The time-out of a socket bounds one wait. A server that sends a byte before each one ends, in a
+    The timeout of a socket bounds one wait. A server that sends a byte before each timeout, in a
     header too, would hold a step for days.
     """
 
@@ -101,7 +101,7 @@ class _Deadline:
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """Let the time run while the block does."""
+        """Enforce the deadline while the block runs."""
         self._timer.start()
         try:
             yield
@@ -129,7 +129,7 @@ def _break(connection: socket.socket) -> None:
 
 
 def _opener(deadline: _Deadline) -> urllib.request.OpenerDirector:
-    """Return what speaks http and https, through the proxies of the environment, and nothing else.
+    """Return an opener for http and https, through the proxies of the environment, and no others.
 
     urllib's own default also opens file:, ftp: and data:, and follows redirects by itself.
     """
@@ -165,7 +165,7 @@ def _opener(deadline: _Deadline) -> urllib.request.OpenerDirector:
 
 
 def _follow(url: str, name: str, bounds: Bounds, deadline: _Deadline) -> http.client.HTTPResponse:
-    """Ask for `url`, and for what the server says instead of it, until there is an answer."""
+    """Request `url`, follow its redirects, and return the answer."""
     opener = _opener(deadline)
     first = urllib.parse.urlsplit(url)
     authorization = _authorization(first, name)
@@ -186,17 +186,17 @@ def _follow(url: str, name: str, bounds: Bounds, deadline: _Deadline) -> http.cl
 
 
 def _origin(parts: urllib.parse.SplitResult) -> tuple[str, str | None, int | None]:
-    """Return whom a URL asks: scheme, host and port."""
+    """Return the origin of a URL: scheme, host and port."""
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname, port
 
 
 def _next(error: urllib.error.HTTPError, url: str, name: str) -> str:
-    """Return where a server sends us that does not answer itself.
+    """Return the target of a redirect.
 
     Raises:
-        StorageError: it may not send us there.
-        InputMissing, AccessDenied, StorageUnavailable: it sends us nowhere.
+        StorageError: a redirect there is not allowed.
+        InputMissing, AccessDenied, StorageUnavailable: the answer is an error, not a redirect.
     """
     location = error.headers.get("Location")
     if error.code not in _MOVED or not location:
@@ -212,16 +212,16 @@ def _next(error: urllib.error.HTTPError, url: str, name: str) -> str:
     if after not in SCHEMES or (before, after) == ("https", "http"):
         raise StorageError(
             f"{name}: redirects from {before}:// to {cut(target)!r}, which is not followed",
-            hint="name the address itself as the source, if it is to be trusted",
+            hint="if you trust that address, name it as the source",
         )
     return target
 
 
 def _authorization(parts: urllib.parse.SplitResult, name: str) -> str:
-    """Return the header that shows the server of an address who asks.
+    """Return the header `Authorization` for an address.
 
     Raises:
-        ConfigError: there are two.
+        ConfigError: both the address and the settings have credentials.
     """
     user, at, _ = parts.netloc.rpartition("@")
     header = settings.source_authorization()
@@ -293,7 +293,7 @@ def _explain(name: str, bounds: Bounds, error: Exception) -> NoReturn:
     if isinstance(error, urllib.error.URLError):
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise StorageError(
-                f"{name}: its certificate is not to be trusted: {cut(str(reason.verify_message))}"
+                f"{name}: its certificate is not trusted: {cut(str(reason.verify_message))}"
             ) from error
         raise StorageUnavailable(f"{name}: cannot be reached: {cut(str(reason))}") from error
     if isinstance(error, TimeoutError):
@@ -302,7 +302,7 @@ def _explain(name: str, bounds: Bounds, error: Exception) -> NoReturn:
             f" (limit {bounds.silence_seconds:g} s)"
         ) from error
     if isinstance(error, (http.client.InvalidURL, ValueError)):
-        # The error is left behind: it quotes what it took for a port, which may be a password.
+        # `from None`: the error quotes what it took for a port, which may be a password.
         raise ConfigError(f"{name}: is no URL: {type(error).__name__}", hint=_EXAMPLE) from None
     raise StorageUnavailable(
         f"{name}: the connection broke: {type(error).__name__} {cut(str(error))}"
@@ -313,8 +313,8 @@ def _translate(name: str, status: int, reason: str) -> Exception:
     said = f"the server answered {status} {cut(str(reason))}".rstrip()
     if status in _GONE:
         return InputMissing(
-            f"{name}: there is no such file: {said}",
-            hint="a day may be published later; `--date` and `--source` say what is asked for",
+            f"{name}: no such file: {said}",
+            hint="a day may be published later; `--date` and `--source` name what is requested",
         )
     if status in _DENIED:
         return AccessDenied(

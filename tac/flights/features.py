@@ -2,8 +2,8 @@
 
 Pure. What a feature may know: the schedule, and the outcomes of the ten days of the window. Never
 an outcome of its own day, which is why a flight of the window is described by the nine other days.
-Records are held against the mean of their day: a feature that tells the days apart makes a model
-learn the days, and none of them comes again. For the same reason no feature is constant within a
+Records are centred on the mean of their day: a feature that identifies the day makes a model learn
+the days, and none of them comes again. For the same reason no feature is constant within a
 day (the weekday alone costs 0.03 AUC).
 The tail number is not used: a plane is changed because the one before it is late.
 """

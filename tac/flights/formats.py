@@ -1,4 +1,4 @@
-"""What the first bytes of a file say it is, when it is not the table that its name promises."""
+"""Recognising by its first bytes a file that is not the format of its suffix."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _SHOWN = 60
 
 
 def refuse_other_formats(name: str, data: bytes, suffix: str) -> None:
-    """Refuse what begins like no file of this suffix, by the name of what it begins like.
+    """Refuse a file that begins like another format than its suffix's.
 
     Raises:
-        DataError: it does, or it has no bytes.
+        DataError: it does, or it is empty.
     """
     wanted = {".parquet": "Parquet", ".csv": "CSV"}[suffix]
     if not data:
-        raise DataError(f"{name}: is empty: 0 bytes", hint="whoever wrote it did not finish")
+        raise DataError(f"{name}: is empty: 0 bytes", hint="its writer did not finish")
     size = f"{len(data)} bytes"
     if packed := _first(_PACKED, data):
         raise DataError(

@@ -1,6 +1,6 @@
-"""The models: what each learns from a feature table, and what it says about the day's flights.
+"""The models, fitted on a feature table, which predict the day's flights.
 
-A model is fitted on the rows with a known `late` and asked about the others.
+A model is fitted on the rows with a known `late` and predicts the others.
 Beside each probability stand the contributions, in log-odds: how far each group of features moves
 the flight away from one with the mean features of the window.
 """
@@ -72,10 +72,10 @@ def _matrix(flights: Table) -> Array:
 class _DayLevels:
     """How late each day of the window was as a whole, and how much each says about the next day.
 
-    A model that is told the level of a day need not read it from the other features, and learns
-    from what differs within days. What the level of the day to predict will be nobody knows: its
-    flights are asked about once with the level of each day of the window, and the answers are
-    averaged. After a bad day comes another one more often than not, so yesterday counts as much as
+    A model with the level of a day as a feature need not derive it from the others, and learns
+    from what differs within days. The level of the day to predict is not known: its flights are
+    predicted once with the level of each day of the window, and the predictions are averaged.
+    After a bad day comes another one more often than not, so yesterday counts as much as
     all days together: that alone lowers the log loss by 1.7 % (docs/models.md).
     """
 
@@ -90,9 +90,9 @@ class _DayLevels:
         self.mean = float(self.values.mean())
         self.expected = float(self.weights @ self.values)
 
-    def average(self, ask: Callable[[float], Array]) -> Array:
-        """Return the weighted mean of what `ask` says at the level of each day."""
-        answers = [ask(float(level)) for level in self.values]
+    def average(self, predict: Callable[[float], Array]) -> Array:
+        """Return the weighted mean of `predict` at the level of each day."""
+        answers = [predict(float(level)) for level in self.values]
         return self.weights @ np.array(answers)
 
 
@@ -174,7 +174,7 @@ class GradientBoosting:
         )
 
     def contributions(self, flights: Table) -> dict[str, Array]:
-        """Return what is lost when the group's features are those of a typical flight."""
+        """Return the change when the group's features are those of a typical flight."""
         features = _with_level(_matrix(flights), self._levels.expected)
         own = self._model.decision_function(features)
         found = {}
@@ -225,7 +225,7 @@ class CarrierHourRate:
         return np.array([self._by_both.get(pair, self._all) for pair in pairs])
 
     def contributions(self, flights: Table) -> dict[str, Array]:
-        """Return what the hour says, and what the carrier at that hour adds to it."""
+        """Return the contribution of the hour, and of the carrier at that hour."""
         hour = np.array(
             [self._by_hour.get(hour, self._all) for hour in flights.column("hour").to_pylist()]
         )
@@ -249,7 +249,7 @@ def build_model(name: str) -> Model:
         ConfigError: there is no such model.
     """
     if name not in _MODELS:
-        raise ConfigError(f"model {name!r}: there is none", hint=f"models: {', '.join(_MODELS)}")
+        raise ConfigError(f"model {name!r}: does not exist", hint=f"models: {', '.join(_MODELS)}")
     return _MODELS[name]()
 
 
@@ -257,7 +257,7 @@ def fit_model(model: Model, features: Table) -> None:
     """Fit `model` on the flights of a feature table whose outcome is known.
 
     Raises:
-        DataError: there is not enough to learn from.
+        DataError: too few flights with an outcome.
     """
     known = features.filter(features.column("late").is_valid())
     late = np.array(known.column("late").to_pylist(), dtype=float)

@@ -1,4 +1,4 @@
-"""Predictions of a day held against what happened on it."""
+"""Predictions of a day joined with its outcomes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from tac.errors import DataError
 from tac.flights import LATE_MINUTES
 from tac.flights.predictions import identities, show_flight
-from tac.flights.scores import Day
+from tac.flights.scores import ScoredDay
 
 if TYPE_CHECKING:
     import datetime
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Named = tuple[str, "Table"]
 
 
-def join_day(date: datetime.date, model: Named, baseline: Named, happened: Named) -> Day:
-    """Return the flights of `date` that arrived, with what both models said of them.
+def join_day(date: datetime.date, model: Named, baseline: Named, happened: Named) -> ScoredDay:
+    """Return the flights of `date` that arrived, with both models' predictions.
 
     Raises:
         DataError: the three are not about the same day and flights.
@@ -38,7 +38,7 @@ def join_day(date: datetime.date, model: Named, baseline: Named, happened: Named
         raise DataError(
             f"{happened[0]}: tells the outcome of none of the {len(said)} flights in {model[0]}"
         )
-    return Day(
+    return ScoredDay(
         date=date,
         late=np.array([delays[flight] > LATE_MINUTES for flight in known], dtype=float),
         model=np.array([said[flight] for flight in known]),

@@ -1,4 +1,4 @@
-"""The page about one day, for whoever runs an airport desk: one HTML file that needs nothing else.
+"""The page about one day, for an airport's operations desk: one HTML file without any other.
 
 The same inputs give the same bytes: no clock, no random numbers, no order that a set decides.
 """
@@ -17,13 +17,13 @@ from tac.flights import charts
 from tac.flights.page_day import build_day, heat
 from tac.flights.page_past import build_past
 from tac.flights.page_tables import build_flights, build_past_days, read_names
-from tac.flights.page_words import AIRPORTS, long_date, percent, plural, sentence, short_date
+from tac.flights.page_text import AIRPORTS, long_date, percent, plural, sentence, short_date
 from tac.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tac.flights.page_day import Day
+    from tac.flights.page_day import DayAhead
     from tac.flights.page_past import Past
     from tac.flights.page_tables import History, Table
 
@@ -42,7 +42,7 @@ def build_page(predictions: Table, history: History) -> str:
     return render_page(day, past, {flight.carrier: flight.airline for flight in flights})
 
 
-def render_page(day: Day, past: Past | None, airlines: Mapping[str, str]) -> str:
+def render_page(day: DayAhead, past: Past | None, airlines: Mapping[str, str]) -> str:
     """Write the page; `airlines` names every carrier of the day."""
     environment = jinja2.Environment(
         autoescape=True,
@@ -80,7 +80,7 @@ def render_page(day: Day, past: Past | None, airlines: Mapping[str, str]) -> str
 
 
 def _plain(value: object) -> object:
-    """Make a text plain at the page's one door; what is escaped already is ours."""
+    """Make all text plain where it enters the template; Markup is tac's own."""
     return plain(value, limit=None, lines=True) if type(value) is str else value
 
 

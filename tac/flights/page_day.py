@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tac.flights.page_words import clock
+from tac.flights.page_text import clock
 
 if TYPE_CHECKING:
     import datetime
@@ -28,7 +28,7 @@ _FEWEST_FLIGHTS = 5  # below, an hour's share says more about one flight than ab
 
 @dataclass(frozen=True)
 class Flight:
-    """One flight of the day, its chance to be late, and why, in words."""
+    """One flight of the day, its chance to be late, and the reasons as text."""
 
     hour: int
     minute: int
@@ -90,8 +90,8 @@ class Airport:
 
 
 @dataclass(frozen=True)
-class Day:
-    """Everything that the page says about the day ahead."""
+class DayAhead:
+    """Everything that the page shows about the day ahead."""
 
     date: datetime.date
     flights: tuple[Flight, ...]
@@ -114,14 +114,14 @@ def heat(share: float) -> int:
     return sum(share >= edge for edge in _HEAT_EDGES)
 
 
-def build_day(date: datetime.date, flights: Iterable[Flight]) -> Day:
+def build_day(date: datetime.date, flights: Iterable[Flight]) -> DayAhead:
     """Sum up the day."""
     by_time = tuple(sorted(flights, key=_by_time))
     origins = sorted({flight.origin for flight in by_time})
     rows = _rows(by_time, origins)
     likeliest = sorted(by_time, key=lambda flight: (-flight.probability, *_by_time(flight)))
     likely = sum(flight.probability >= LIKELY for flight in by_time)
-    return Day(
+    return DayAhead(
         date=date,
         flights=by_time,
         total=_group("all", by_time),

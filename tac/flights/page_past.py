@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import datetime
     from collections.abc import Sequence
 
-    from tac.flights.scores import Day
+    from tac.flights.scores import ScoredDay
 
 _SAME_SHARE = 0.02  # of all flights: what a reader would still call the same
 _SAME_AUC = 0.005  # of a week's AUC; days alone move it by more
@@ -39,9 +39,9 @@ _SAME_AUC = 0.005  # of a week's AUC; days alone move it by more
 
 @dataclass(frozen=True)
 class PastDay:
-    """One day's chances by both models, what came of them, and its weather in words."""
+    """One day's chances by both models, its outcomes, and its weather as text."""
 
-    day: Day
+    day: ScoredDay
     weather: str
 
     @property
@@ -76,7 +76,7 @@ class PastDay:
 
 
 @dataclass(frozen=True)
-class Score:
+class ModelScores:
     """The technical numbers of one model."""
 
     name: str
@@ -97,7 +97,7 @@ class Riskiest:
 
 @dataclass(frozen=True)
 class Past:
-    """Everything that the page says about the days behind."""
+    """Everything that the page shows about the days behind."""
 
     days: tuple[PastDay, ...]
     flights: int
@@ -106,8 +106,8 @@ class Past:
     typical_error: float
     without_outcome: int
     riskiest: Riskiest
-    model: Score
-    baseline: Score
+    model: ModelScores
+    baseline: ModelScores
     bins: tuple[Bin, ...]
     calibration: CalibrationChart
     roc: RocChart | None
@@ -167,8 +167,8 @@ def build_past(days: Sequence[PastDay]) -> Past | None:
     )
 
 
-def _score(name: str, late: Array, probability: Array) -> Score:
-    return Score(
+def _score(name: str, late: Array, probability: Array) -> ModelScores:
+    return ModelScores(
         name=name,
         auc=auc(late, probability),
         log_loss=float(losses(late, probability).mean()),

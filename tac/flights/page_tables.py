@@ -1,4 +1,4 @@
-"""From the tables of the steps to what the page is built of; days are matched by their dates.
+"""From the tables of the steps to the data of the page; days are matched by their dates.
 
 Refuses what would make the page lie: a past day that is not past, a day that one of the three
 options lacks, a baseline for other flights than the predictions'.
@@ -16,7 +16,7 @@ from tac.flights import GROUPS
 from tac.flights.outcome import join_day
 from tac.flights.page_day import Flight
 from tac.flights.page_past import PastDay
-from tac.flights.page_words import airline, day_weather, place, reasons
+from tac.flights.page_text import airline, day_weather, place, reasons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +94,7 @@ def build_table(address: str, rows: Rows) -> Table:
 
 
 def build_flights(table: Table, names: Names) -> list[Flight]:
-    """Turn predictions into flights with their reasons in words."""
+    """Turn predictions into flights with their reasons as text."""
     return [_flight(row, names) for row in table.rows.to_pylist()]
 
 
@@ -106,7 +106,7 @@ def _flight(row: Mapping[str, Any], names: Names) -> Flight:
         "airline": airline(carrier, names.airlines),
         "place": place(dest, names.airports),
     }
-    pulls = {group: row[f"because_{group}"] for group in GROUPS}
+    contributions = {group: row[f"because_{group}"] for group in GROUPS}
     return Flight(
         hour=row["hour"],
         minute=row["sched_dep_time"] % _HUNDRED,
@@ -117,7 +117,7 @@ def _flight(row: Mapping[str, Any], names: Names) -> Flight:
         dest=dest,
         place=known["place"],
         probability=row["probability"],
-        reasons=tuple(reasons(known, pulls, MOST_REASONS)),
+        reasons=tuple(reasons(known, contributions, MOST_REASONS)),
     )
 
 
@@ -169,7 +169,7 @@ def _past_day(past: Table, baseline: Table, happened: Table) -> PastDay:
 
 
 def _weather(rows: Rows) -> str:
-    """Put a day's weather into words, from the hours in which flights departed."""
+    """Describe a day's weather, from the hours in which flights departed."""
     if "weather_temp" not in rows.column_names:
         return ""
     names = [name for name in rows.column_names if name.startswith("weather_")]

@@ -1,7 +1,7 @@
 """A Parquet file as a table, no larger than it may be.
 
-Parquet packs well: a megabyte may hold a billion equal rows, and what a footer says of its pages
-need not be true. So before anything is unpacked the footer is looked at, then the headers of the
+Parquet compresses well: a megabyte may hold a billion equal rows, and a footer may describe its
+pages wrongly. So before anything is decompressed the footer is checked, then the headers of the
 pages, of the wanted columns alone; and while they are read their bytes are counted.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tac.flights.schema import Column
 
     Chooser: TypeAlias = Callable[[Sequence[str]], list[Column]]
-    """Returns the columns to read out of all names of a file, or says what is wrong with them."""
+    """Chooses the columns to read out of all names of a file, or raises DataError."""
 
 _Table: TypeAlias = Any  # pyarrow.Table; pyarrow has no types
 _File: TypeAlias = Any  # pyarrow.parquet.ParquetFile

@@ -1,8 +1,8 @@
 """What a Parquet file would unpack to, read from its footer and the headers of its pages alone.
 
-What unpacks a page believes the page's own header, which may ask for two gigabytes in twenty bytes,
-whatever the footer says. pyarrow does not show these headers, and ends the whole process when it
-shows some footers that were tampered with.
+A reader allocates what a page's own header states, which may be two gigabytes in twenty bytes,
+whatever the footer states. pyarrow does not expose these headers, and crashes the whole process on
+some footers that were tampered with.
 
 The numbers of the fields: https://github.com/apache/parquet-format, parquet.thrift.
 """
@@ -66,7 +66,7 @@ def footer_bytes(data: bytes) -> int:
     """Return how long the footer of a whole Parquet file is.
 
     Raises:
-        Broken: there is no room for it.
+        Broken: it is longer than the file.
     """
     size = int.from_bytes(data[-8:-4], "little")
     if size > len(data) - SMALLEST:

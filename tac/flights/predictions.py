@@ -39,7 +39,7 @@ def flights_to_predict(features: Table) -> Table:
     """Return the flights of the last day of a feature table.
 
     Raises:
-        DataError: how they came out is in the table.
+        DataError: their outcome is in the table.
     """
     import pyarrow.compute as pc
 
@@ -56,7 +56,7 @@ def flights_to_predict(features: Table) -> Table:
 
 
 def identities(table: Table) -> list[tuple[Any, ...]]:
-    """Return what tells each flight of a table with keys from all others."""
+    """Return the keys of each flight of a table."""
     return list(zip(*(table.column(name).to_pylist() for name in IDENTITY), strict=True))
 
 

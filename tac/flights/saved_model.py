@@ -1,8 +1,8 @@
-"""A fitted model as a file, and beside it what it was made of.
+"""A fitted model as a file, and a description beside it: its digest, versions and inputs.
 
-The file is joblib's, which scikit-learn brings along: no library more for one option.
+The file is joblib's, on which scikit-learn depends anyway: no further library for one option.
 Loading such a file runs code in it, so only a file with the digest and the versions of its
-description is loaded; a description by a stranger protects from nothing.
+description is loaded; that does not protect from a file whose author you do not trust.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def save(address: str, name: str, model: Model, features: Table) -> None:
     """Publish a fitted model, and then its description at the same address with `.json`.
 
     Raises:
-        StorageError: another model stands there.
+        StorageError: another model exists there.
     """
     import joblib
 
@@ -53,7 +53,7 @@ def save(address: str, name: str, model: Model, features: Table) -> None:
     joblib.dump(model, body)
     description = _describe(name, model, features, body.getvalue())
     text = json.dumps(description, indent=1).encode() + b"\n"
-    # The description last: who finds it finds the model.
+    # The description last: once it exists, so does the model.
     for part, content in ((address, body.getvalue()), (f"{address}.json", text)):
         with store_of(part).create(part) as draft:
             draft.file.write(content)
@@ -69,7 +69,7 @@ def load(address: str) -> Model:
 
     Raises:
         DataError: it is not the file, or not with the versions, of its description.
-        InputMissing: the model, or its description, is not there.
+        InputMissing: the model, or its description, does not exist.
     """
     import joblib
 

@@ -60,13 +60,13 @@ WEATHER = tuple(
 """The weather at the origin in the hour of the scheduled departure; a source may lack it."""
 
 OUTCOMES = ("dep_time", "dep_delay", "arr_time", "arr_delay", "air_time")
-"""What nobody knows on the morning of a day."""
+"""The columns that are not known on the morning of a day."""
 
 SCHEDULE = tuple(column for column in FLIGHTS if column.name not in OUTCOMES)
 """One day as it was planned."""
 
 IDENTITY = ("date", "carrier", "flight", "origin", "sched_dep_time")
-"""What no two flights share."""
+"""The columns that identify a flight."""
 
 KEYS = (
     Column("date", "date"),

@@ -24,7 +24,7 @@ SEED = 20230101
 
 LEAK_AUC = 0.75
 LEAK_DATES = 30
-"""A pooled AUC above this, over so many dates or more, has seen the future: the best honest models
+"""A pooled AUC above this, over so many dates or more, is a leak: the best honest models
 reach 0.71, one with the delay on departure 0.93. A single day may honestly reach 0.86."""
 
 _CLIP = 1e-6  # probabilities have six decimals: 0 and 1 stand for what was rounded
@@ -32,7 +32,7 @@ _INTERVAL = (2.5, 97.5)
 
 
 @dataclass(frozen=True)
-class Day:
+class ScoredDay:
     """One day: for each flight that arrived, whether it was late and what was forecast."""
 
     date: datetime.date
@@ -77,7 +77,7 @@ class PooledAuc:
         self._starts = np.flatnonzero(np.append(True, np.diff(ordered) != 0))
 
     def __call__(self, copies: Array) -> float:
-        """Return the AUC when day `i` is there `copies[i]` times; NaN when it is not defined."""
+        """Return the AUC with `copies[i]` copies of day `i`; NaN when it is not defined."""
         weight = copies[self._day].astype(float)
         late = np.add.reduceat(np.where(self._late, weight, 0.0), self._starts)
         on_time = np.add.reduceat(np.where(self._late, 0.0, weight), self._starts)
@@ -91,11 +91,11 @@ def auc(late: Array, probability: Array) -> float:
     return PooledAuc([late], [probability])(np.ones(1))
 
 
-def evaluate(days: Sequence[Day], done: Callable[[str], object] = str) -> dict[str, Any]:
+def evaluate(days: Sequence[ScoredDay], done: Callable[[str], object] = str) -> dict[str, Any]:
     """Return the scores over `days` with their intervals, and those of each day.
 
     Raises:
-        DataError: the predictions are better than the future allows.
+        DataError: the predictions are too good to be without a leak.
     """
     model = _Scores(days, [day.model for day in days])
     done("model")
@@ -122,7 +122,7 @@ def evaluate(days: Sequence[Day], done: Callable[[str], object] = str) -> dict[s
 class _Scores:
     """The scores of one model over all days and over resampled ones."""
 
-    def __init__(self, days: Sequence[Day], probabilities: Sequence[Array]) -> None:
+    def __init__(self, days: Sequence[ScoredDay], probabilities: Sequence[Array]) -> None:
         late = [day.late for day in days]
         # The same draws for every model: only then is the interval of a difference right.
         draws = np.random.default_rng(SEED).integers(0, len(days), (RESAMPLES, len(days)))
@@ -151,16 +151,16 @@ class _Scores:
         return {name: vars(getattr(self, name)) for name in ("auc", "log_loss", "mean_day_auc")}
 
 
-def _refuse_leak(days: Sequence[Day], pooled_auc: float) -> None:
+def _refuse_leak(days: Sequence[ScoredDay], pooled_auc: float) -> None:
     if len(days) >= LEAK_DATES and pooled_auc > LEAK_AUC:
         raise DataError(
-            f"the predictions: know what nobody can know: pooled AUC {pooled_auc:.3f} over"
+            f"the predictions: leak the outcome: pooled AUC {pooled_auc:.3f} over"
             f" {len(days)} dates from {days[0].date} to {days[-1].date} (limit {LEAK_AUC})",
             hint="look for an outcome of the day itself among the features",
         )
 
 
-def _day_row(day: Day) -> dict[str, Any]:
+def _day_row(day: ScoredDay) -> dict[str, Any]:
     row: dict[str, Any] = {
         "date": str(day.date),
         "flights": len(day.late),

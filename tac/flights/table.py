@@ -84,7 +84,7 @@ def read_files(
     forbidden: Sequence[str] = (),
     done: Callable[[str], object] = str,
 ) -> list[tuple[str, Table]]:
-    """Return the table at each address, with the address; `done` hears of each that is read.
+    """Return the table at each address, with the address; `done` is called after each.
 
     Raises:
         ConfigError: one address is given twice.
@@ -156,7 +156,7 @@ def _refuse_outcomes(name: str, names: Sequence[str], forbidden: Sequence[str]) 
     for column in forbidden:
         if column in names:
             raise DataError(
-                f"{name}: has the column {column!r}, an outcome, which nobody knows beforehand",
+                f"{name}: has the column {column!r}, an outcome, which is not known beforehand",
                 hint="python -m tac.fetch OUT --date DAY --schedule writes one without outcomes",
             )
 

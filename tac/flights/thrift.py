@@ -2,8 +2,7 @@
 
 https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 
-Reads only, and no more than it is given: a number of elements or of bytes is believed only as far
-as there are bytes.
+Reads only, and never beyond its input: a length is refused unless so many bytes follow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ten days and the schedule of the day after them, told apart and put in order by their dates."""
+"""Ten days and the schedule of the day after them, recognised and ordered by their dates."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def order_days(days: Sequence[tuple[str, Table]], schedule: tuple[str, Table]) -
     """Return the tables of the ten days before the schedule's, oldest first.
 
     Raises:
-        DataError: a day is missing, there twice, or not before the schedule's.
+        DataError: a day is missing, given twice, or not before the schedule's.
     """
     target = day_of(*schedule)
     wanted = [target - datetime.timedelta(days=back) for back in range(WINDOW_DAYS, 0, -1)]

@@ -80,8 +80,8 @@ HTTP_REFUSALS = [
     (
         Reply(status=404),
         2,
-        "there is no such file: the server answered 404 Not Found",
-        "a day may be published later; `--date` and `--source` say what is asked for",
+        "no such file: the server answered 404 Not Found",
+        "a day may be published later; `--date` and `--source` name what is requested",
     ),
     (
         Reply(status=403),

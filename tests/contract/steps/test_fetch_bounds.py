@@ -201,7 +201,7 @@ def test_a_redirect_to_another_scheme_is_not_followed(tmp_path, server: Server, 
         2,
         f"Error: {server.url}/day.csv: redirects from http:// to {target!r},"
         " which is not followed\n"
-        "Hint: name the address itself as the source, if it is to be trusted\n",
+        "Hint: if you trust that address, name it as the source\n",
     )
 
 

@@ -189,11 +189,11 @@ def test_an_object_that_is_stored_compressed_is_named_and_not_shown(
             "time_hour",
             pa.array([1677690000000], pa.timestamp("us", "UTC")),  # milliseconds under a wrong name
             "column 'time_hour' is 1970-01-20 10:01:30+00:00 in row 1 of 1;"
-            " it must be a moment of 2023-03-01",
+            " it must be a timestamp of 2023-03-01",
         ),
     ],
 )
-def test_a_number_is_no_moment(tmp_path, column, values, message):
+def test_a_number_is_not_a_timestamp(tmp_path, column, values, message):
     source = tmp_path / "day.parquet"
     at = DAY_TABLE.column_names.index(column)
     source.write_bytes(encode(DAY_TABLE.set_column(at, column, values)))

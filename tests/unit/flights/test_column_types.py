@@ -140,18 +140,18 @@ MISFITS = [
     (
         "timestamp",
         pa.array([str(MILLISECONDS)]),
-        f"'{MILLISECONDS}' in row 1 of 1; it must be a moment",
+        f"'{MILLISECONDS}' in row 1 of 1; it must be a timestamp",
     ),
-    ("timestamp", pa.array(["16776"]), "'16776' in row 1 of 1; it must be a moment"),
+    ("timestamp", pa.array(["16776"]), "'16776' in row 1 of 1; it must be a timestamp"),
     (
         "timestamp",
         pa.array(["2023-03-01 12:00:00", "2023-03-01 12:00:00Z"]),
-        "'2023-03-01 12:00:00Z' in row 2 of 2; it must be a moment",
+        "'2023-03-01 12:00:00Z' in row 2 of 2; it must be a timestamp",
     ),
     (
         "timestamp",
         pa.array(["\x1b]0;owned\x07" + "x" * 1000]),
-        "'\\x1b]0;owned\\x07xxxxxxxxxxxxxxxxxxxxxx… in row 1 of 1; it must be a moment",
+        "'\\x1b]0;owned\\x07xxxxxxxxxxxxxxxxxxxxxx… in row 1 of 1; it must be a timestamp",
     ),
 ]
 
@@ -164,7 +164,7 @@ def test_the_first_value_that_does_not_fit_is_shown(kind, array, message):
     assert caught.value.message == f"x: column 'c' is {message}"
 
 
-def test_a_moment_that_cannot_be_shown_is_named_by_its_type():
+def test_a_timestamp_that_cannot_be_shown_is_named_by_its_type():
     array = pa.array([2**62], pa.timestamp("s"))
 
     with pytest.raises(DataError) as caught:

@@ -44,5 +44,5 @@ def test_a_redirect_elsewhere_is_an_error(url, location, shown):
 
     assert (caught.value.message, caught.value.hint) == (
         f"x.csv: redirects {shown}, which is not followed",
-        "name the address itself as the source, if it is to be trusted",
+        "if you trust that address, name it as the source",
     )

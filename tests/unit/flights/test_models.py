@@ -203,6 +203,6 @@ def test_an_unknown_model_is_refused():
         build_model("oracle")
 
     assert (caught.value.message, caught.value.hint) == (
-        "model 'oracle': there is none",
+        "model 'oracle': does not exist",
         "models: logistic, gradient_boosting, carrier_hour_rate",
     )

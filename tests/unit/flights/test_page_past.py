@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tac.flights.page_past import PastDay, build_past
-from tac.flights.scores import Day
+from tac.flights.scores import ScoredDay
 from tests.support.pages import DAY
 
 
@@ -16,7 +16,7 @@ def past_day(
     back: int = 1,
     without_outcome: int = 0,
 ) -> PastDay:
-    day = Day(
+    day = ScoredDay(
         date=DAY - datetime.timedelta(days=back),
         late=np.array(late, dtype=float),
         model=np.array(probability, dtype=float),

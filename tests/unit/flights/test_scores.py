@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tac.errors import DataError
-from tac.flights.scores import Day, PooledAuc, auc, evaluate, losses, show
+from tac.flights.scores import PooledAuc, ScoredDay, auc, evaluate, losses, show
 
 FIRST = datetime.date(2023, 1, 13)
 
@@ -19,7 +19,7 @@ def make_days(count, skill, seed=0):
         late = (random.random(100) < 0.3).astype(float)
         known = np.round(0.3 + skill * (late - 0.3) + 0.1 * random.random(100), 2)
         date = FIRST + datetime.timedelta(days=ahead)
-        days.append(Day(date, late, known, np.full(100, 0.3), without_outcome=1))
+        days.append(ScoredDay(date, late, known, np.full(100, 0.3), without_outcome=1))
     return days
 
 
@@ -110,7 +110,7 @@ def test_what_is_too_good_is_a_leak():
         evaluate(make_days(30, skill=0.09))
 
     assert (caught.value.message, caught.value.hint) == (
-        "the predictions: know what nobody can know: pooled AUC 0.992 over 30 dates from"
+        "the predictions: leak the outcome: pooled AUC 0.992 over 30 dates from"
         " 2023-01-13 to 2023-02-11 (limit 0.75)",
         "look for an outcome of the day itself among the features",
     )
@@ -122,7 +122,7 @@ def test_a_few_days_may_be_that_good():
 
 def test_a_day_of_one_class_counts_for_the_losses_only():
     days = make_days(3, skill=0.05)
-    all_late = Day(FIRST, np.ones(100), np.full(100, 0.6), np.full(100, 0.3), 0)
+    all_late = ScoredDay(FIRST, np.ones(100), np.full(100, 0.6), np.full(100, 0.3), 0)
 
     result = evaluate([*days, all_late])
 

@@ -60,7 +60,7 @@ def test_a_source_may_spell_the_types_its_own_way():
     assert read_table("x.parquet", encode(table), FLIGHTS).equals(TWO)
 
 
-def test_a_csv_may_spell_nothing_and_moments_its_own_way():
+def test_a_csv_may_spell_empty_values_and_timestamps_in_its_own_way():
     text = encode(TWO, ".csv").decode()
     text = text.replace(",1712,", ",1712.0,").replace(",,", ",NA,")
     text = text.replace("17:00:00.000000Z", "17:00:00")
@@ -105,7 +105,7 @@ BAD_TABLES = [
     ),
     (
         replaced("time_hour", ["2023-03-01 17:00:00", "later"]),
-        "x.parquet: column 'time_hour' is 'later' in row 2 of 2; it must be a moment",
+        "x.parquet: column 'time_hour' is 'later' in row 2 of 2; it must be a timestamp",
     ),
     (
         replaced("carrier", ["B6", None]),
@@ -194,7 +194,7 @@ def test_a_schedule_with_an_outcome_is_refused():
         read_table("s.parquet", PARQUET, SCHEDULE, forbidden=OUTCOMES)
 
     assert (caught.value.message, caught.value.hint) == (
-        "s.parquet: has the column 'dep_time', an outcome, which nobody knows beforehand",
+        "s.parquet: has the column 'dep_time', an outcome, which is not known beforehand",
         "python -m tac.fetch OUT --date DAY --schedule writes one without outcomes",
     )
 

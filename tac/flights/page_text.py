@@ -1,4 +1,4 @@
-"""What the page says in words: places, times, weather, and why a flight will probably be late.
+"""The text of the page: places, times, weather, and why a flight will probably be late.
 
 Pure: no table is read here.
 """
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
 SMALLEST_REASON = 0.1
-"""Log-odds below which a contribution is not worth a word: it moves the odds by a tenth."""
+"""Log-odds below which a contribution is not shown: it moves the odds by a tenth."""
 
 _DRY, _WET, _VERY_WET = 0.01, 0.1, 0.75  # inches a day: a gauge's step; wet roads; gutters run over
 _NO_SNOW, _NO_RAIN = 39, 30  # Fahrenheit: snow melts on its way above, rain freezes below
-_POOR_SIGHT = 3.0  # miles, below which pilots fly by instruments
+_POOR_VISIBILITY = 3.0  # miles, below which pilots fly by instruments
 
 AIRPORTS = {"EWR": "Newark", "JFK": "Kennedy", "LGA": "LaGuardia"}
 
@@ -110,7 +110,7 @@ _COMPANY = re.compile(r"( (Inc|Co|Corp|Ltd)\.?| Air ?[Ll]ines| Airways| Airlines
 
 
 def place(code: str, names: Mapping[str, str]) -> str:
-    """Name an airport as a desk calls it; its code when nobody knows it."""
+    """Name an airport as a desk calls it; its code if it has no other name."""
     return _PLACES.get(code) or _TAIL.sub("", names.get(code, "")) or code
 
 
@@ -139,9 +139,9 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def sentence(words: Sequence[str]) -> str:
-    """Join words as a sentence does."""
-    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+def sentence(parts: Sequence[str]) -> str:
+    """Join phrases with commas and a final "and"."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
 
 
 def percent(share: float) -> str:
@@ -163,7 +163,7 @@ def _departure(flight: Mapping[str, str], *, late: bool) -> str:
 
 
 def _distance(flight: Mapping[str, str], *, late: bool) -> str:
-    del flight, late  # length and slack together: which way they pull, the number says
+    del flight, late  # length and slack together: only the sign of the number tells the direction
     return "its distance and planned time"
 
 
@@ -201,13 +201,13 @@ def reasons(flight: Mapping[str, str], contributions: Mapping[str, float], most:
     Only reasons that point where their sum points: a flight is late because of what makes it late.
     """
     late = math.fsum(contributions.values()) >= 0
-    pulls = [(pull if late else -pull, group) for group, pull in contributions.items()]
-    strong = sorted((-pull, group) for pull, group in pulls if pull >= SMALLEST_REASON)
+    signed = [(value if late else -value, group) for group, value in contributions.items()]
+    strong = sorted((-value, group) for value, group in signed if value >= SMALLEST_REASON)
     return [say_why(group, flight, late=late) for _, group in strong[:most]]
 
 
 def say_why(group: str, flight: Mapping[str, str], *, late: bool) -> str:
-    """Put one group of features into words; a group without words is called by its name."""
+    """Describe one group of features; a group without a phrase by its name."""
     phrase = _PHRASES.get(group)
     return phrase(flight, late=late) if phrase else group.replace("_", " ")
 
@@ -218,19 +218,19 @@ def day_weather(known: Mapping[str, Mapping[tuple[str, int], float]]) -> str:
     `known` has the values by airport and hour for `precip`, `visib`, `wind_gust` and `temp`, as far
     as there are any.
     """
-    words = []
+    parts = []
     temperatures = known.get("temp", {}).values()
     if rain := known.get("precip"):
         airports = sorted({airport for airport, _ in rain})
         wettest = max(_total(rain, airport) for airport in airports)
-        words.append(_rain(wettest, _water(temperatures)))
-    if (sight := known.get("visib")) and min(sight.values()) < _POOR_SIGHT:
-        words.append(f"sight down to {min(sight.values()):.2g} mi")
+        parts.append(_rain(wettest, _water(temperatures)))
+    if (visibility := known.get("visib")) and min(visibility.values()) < _POOR_VISIBILITY:
+        parts.append(f"visibility down to {min(visibility.values()):.2g} mi")
     if gusts := known.get("wind_gust"):
-        words.append(f"gusts to {max(gusts.values()):.0f} mph")
+        parts.append(f"gusts to {max(gusts.values()):.0f} mph")
     if temperatures:
-        words.append(f"{min(temperatures):.0f} to {max(temperatures):.0f}\u00a0°F")
-    return ", ".join(words)
+        parts.append(f"{min(temperatures):.0f} to {max(temperatures):.0f}\u00a0°F")
+    return ", ".join(parts)
 
 
 def _total(rain: Mapping[tuple[str, int], float], airport: str) -> float:

@@ -4,7 +4,7 @@ import pytest
 
 from tac.flights import GROUPS
 from tac.flights.page_tables import read_names
-from tac.flights.page_words import (
+from tac.flights.page_text import (
     airline,
     day_weather,
     part_of_day,
@@ -19,7 +19,7 @@ FLIGHT = {"hour": "18", "origin": "LGA", "airline": "JetBlue", "place": "Miami"}
 
 
 @pytest.mark.parametrize(
-    ("pulls", "words"),
+    ("contributions", "text"),
     [
         ({"hour": 0.9}, ["evening departure"]),
         ({"carrier": 0.2}, ["JetBlue runs late these days"]),
@@ -34,17 +34,17 @@ FLIGHT = {"hour": "18", "origin": "LGA", "airline": "JetBlue", "place": "Miami"}
         ({"moon_phase": 0.2}, ["moon phase"]),
     ],
 )
-def test_each_group_has_its_words(pulls, words):
-    assert reasons(FLIGHT, pulls, most=3) == words
+def test_each_group_has_its_phrase(contributions, text):
+    assert reasons(FLIGHT, contributions, most=3) == text
 
 
-def test_no_group_of_the_models_is_without_words():
+def test_no_group_of_the_models_is_without_a_phrase():
     bare = [group for group in GROUPS if reasons(FLIGHT, {group: 1.0}, 1) == [group]]
     assert bare == []
 
 
 @pytest.mark.parametrize(
-    ("pulls", "words"),
+    ("contributions", "text"),
     [
         ({"hour": 0.2, "carrier": 0.5, "yesterday": -0.3}, ["JetBlue runs late these days"]),
         ({"hour": -0.2, "carrier": 0.1, "origin": -0.1}, ["evening departure"]),
@@ -54,12 +54,12 @@ def test_no_group_of_the_models_is_without_words():
     ],
     ids=["strongest", "towards on time", "too weak", "nothing", "ties by name"],
 )
-def test_the_strongest_reason_that_points_where_the_sum_points_is_said(pulls, words):
-    assert reasons(FLIGHT, pulls, most=1) == words
+def test_the_strongest_reason_that_points_where_the_sum_points_is_said(contributions, text):
+    assert reasons(FLIGHT, contributions, most=1) == text
 
 
 @pytest.mark.parametrize(
-    ("hour", "words"),
+    ("hour", "text"),
     [
         (5, "early"),
         (9, "morning"),
@@ -69,12 +69,12 @@ def test_the_strongest_reason_that_points_where_the_sum_points_is_said(pulls, wo
         (23, "late-evening"),
     ],
 )
-def test_hours_belong_to_parts_of_the_day(hour, words):
-    assert part_of_day(hour) == words
+def test_hours_belong_to_parts_of_the_day(hour, text):
+    assert part_of_day(hour) == text
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("code", "text"),
     [
         ("BOS", "Boston"),
         ("ORD", "Chicago O'Hare"),
@@ -86,12 +86,12 @@ def test_hours_belong_to_parts_of_the_day(hour, words):
         ("XXX", "XXX"),
     ],
 )
-def test_airports_have_the_names_that_a_desk_uses(code, words):
-    assert place(code, read_names().airports) == words
+def test_airports_have_the_names_that_a_desk_uses(code, text):
+    assert place(code, read_names().airports) == text
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("code", "text"),
     [
         ("B6", "JetBlue"),
         ("UA", "United"),
@@ -102,12 +102,12 @@ def test_airports_have_the_names_that_a_desk_uses(code, words):
         ("ZZ", "ZZ"),
     ],
 )
-def test_airlines_lose_their_legal_form(code, words):
-    assert airline(code, read_names().airlines) == words
+def test_airlines_lose_their_legal_form(code, text):
+    assert airline(code, read_names().airlines) == text
 
 
 @pytest.mark.parametrize(
-    ("known", "words"),
+    ("known", "text"),
     [
         ({}, ""),
         ({"precip": {("JFK", 6): 0.0}}, "dry"),
@@ -120,15 +120,15 @@ def test_airlines_lose_their_legal_form(code, words):
             {"precip": {("JFK", 6): 1.0}, "temp": {("JFK", 6): 20.0}},
             "heavy snow (1.00 in), 20 to 20\u00a0°F",
         ),
-        ({"visib": {("JFK", 6): 10.0, ("LGA", 6): 0.25}}, "sight down to 0.25 mi"),
+        ({"visib": {("JFK", 6): 10.0, ("LGA", 6): 0.25}}, "visibility down to 0.25 mi"),
         (
             {"visib": {("JFK", 6): 10.0}, "wind_gust": {("JFK", 6): 12.0, ("JFK", 7): 41.4}},
             "gusts to 41 mph",
         ),
     ],
 )
-def test_weather_is_said_as_far_as_it_is_known(known, words):
-    assert day_weather(known) == words
+def test_weather_is_said_as_far_as_it_is_known(known, text):
+    assert day_weather(known) == text
 
 
 def test_numbers_and_lists_read_like_english():
@@ -137,7 +137,7 @@ def test_numbers_and_lists_read_like_english():
         "7 days",
         "1,200 flights are",
     ]
-    assert [sentence(words) for words in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
+    assert [sentence(text) for text in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
         "",
         "a",
         "a and b",
