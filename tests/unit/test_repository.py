@@ -203,3 +203,39 @@ def test_the_menu_explains_every_target_that_a_person_calls():
     explained = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
     assert phony == targets
     assert targets - explained == {"menu", "format-check", "spell"}
+
+
+def layout() -> set[str]:
+    """The modules that the trees of docs/architecture.md name, with their paths."""
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    named = set()
+    for tree in re.findall(r"^```\n(tac/.*?)^```", text, re.MULTILINE | re.DOTALL):
+        folders: list[tuple[int, str]] = []
+        for line in filter(None, tree.splitlines()):
+            indent = len(line) - len(line.lstrip())
+            folders = [each for each in folders if each[0] < indent]
+            if folder := re.match(r" *((?:[a-z_]+/)+)", line):
+                folders.append((indent, folder[1]))
+            at = "".join(each for _, each in folders)
+            named |= {at + module for module in re.findall(r"\b\w+\.py\b", line)}
+    return named
+
+
+def test_the_layout_of_the_architecture_is_that_of_the_code():
+    modules = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tac").rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    assert modules - layout() == set(), "not in docs/architecture.md"
+    assert layout() - modules == set(), "no such module"
+
+
+def test_documents_name_only_modules_that_exist():
+    missing = [
+        f"{path.relative_to(ROOT)}: {module}"
+        for path in (ROOT / "README.md", *ROOT.glob("docs/**/*.md"))
+        for module in re.findall(r"`((?:tac|tests)/[\w/]+\.py)`", path.read_text(encoding="utf-8"))
+        if not (ROOT / module).exists()
+    ]
+    assert missing == []
