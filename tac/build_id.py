@@ -1,7 +1,7 @@
 """Which build of tac this is: its version, and a digest of its source.
 
-Two builds of one version differ as soon as somebody edits them, and then the same words may mean
-another thing. Files that are no modules of the package do not count, nor do the ends of lines and
+Two builds of one version differ once one was edited, and then the same command line may mean
+something else. Files that are no modules of the package do not count, nor do the ends of lines and
 the order in which a disk lists files, so a checkout, a wheel and an image of one source agree.
 setup.py runs this file too, where tac is not installed yet, so it imports nothing of tac at first.
 """

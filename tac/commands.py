@@ -1,6 +1,6 @@
 """The click commands of tac: how their command lines are read and completed.
 
-click takes the last of two values and says nothing; here what a person wrote is used or refused.
+click silently takes the last of two values; here every word is used or refused.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tac.run.command_line import CommandLine
 
 USAGE = 2
-"""The exit code of a command line that cannot be."""
+"""The exit code of an invalid command line."""
 
 MODULE = "tac.task"
 """The module of the reference pipeline."""
@@ -73,14 +73,14 @@ class ReferenceOption(click.Option):
 
 
 class Tac(PlainUsage, click.Group):
-    """The group of commands; it knows that another program has its name."""
+    """The group of commands; GNU has another program named tac."""
 
     command_class = StrictCommand
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; a file in its place was meant for GNU tac."""
+        """Find the command; a file in its place is meant for GNU tac."""
         name = args[0]
         if self.get_command(ctx, name) is None and Path(name).exists():
             raise StepError(_gnu_tac(name), USAGE)
@@ -100,14 +100,14 @@ def _gnu_tac(file: str) -> TacError:
 
 
 class RunCommand(StrictCommand):
-    """`tac run [OPTIONS] TASK [--PARAMETER VALUE | OPTIONS]...`: one line, and two who read it.
+    """`tac run [OPTIONS] TASK [--PARAMETER VALUE | OPTIONS]...`.
 
-    What stands in front of TASK is tac's. What stands behind it cannot be told apart before the
-    module of TASK is imported, so click gets it as words, and `read` does the rest.
+    The options before TASK are tac's. What follows TASK can be split only once its module is
+    imported, so click gets it as words, and `read` does the rest.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read what stands in front of TASK."""
+        """Read the options before TASK."""
         front = _front(args, self.options(ctx))
         ctx.obj = args[:front]
         words = args[front:]
@@ -118,7 +118,7 @@ class RunCommand(StrictCommand):
     def read(
         self, ctx: click.Context, words: Sequence[str]
     ) -> "tuple[type[luigi.Task], CommandLine, dict[str, Any]]":
-        """Read TASK and what stands behind it: the task, its parameters, and all options.
+        """Read TASK and what follows it: the task, its parameters, and all options.
 
         Raises:
             ConfigError: there is no such module, or no such task in it.
@@ -136,7 +136,7 @@ class RunCommand(StrictCommand):
         return task, line, again.params
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete options, and behind TASK its parameters as its help spells them."""
+        """Complete options, and after TASK its parameters as its help spells them."""
         offered = super().shell_complete(ctx, incomplete)
         with contextlib.suppress(TacError):  # half a command line may name no module yet
             if (task := self._task(ctx)) is not None:
@@ -155,7 +155,7 @@ class RunCommand(StrictCommand):
 
 
 def _front(args: Sequence[str], options: Mapping[str, bool]) -> int:
-    """Return where TASK stands, or the `--` in front of it: behind tac's own options."""
+    """Return the index of TASK, or of the `--` before it: after tac's own options."""
     at = 0
     while at < len(args):
         name, equals, _ = args[at].partition("=")

@@ -63,7 +63,7 @@ def _show_evaluation(task: "luigi.Task", *, as_json: bool) -> None:
         text = _format_evaluation(json.loads(read_bytes(address)), as_json=as_json)
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise DataError(
-            f"{address}: holds no scores", hint="delete it, and `tac evaluate` makes it anew"
+            f"{address}: holds no scores", hint="delete it, and `tac evaluate` makes it again"
         ) from error
     terminal.show(text)
 

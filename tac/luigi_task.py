@@ -1,4 +1,4 @@
-"""What our Luigi tasks that run elsewhere share: they stop when told, and tell the dashboard."""
+"""What our Luigi tasks share: they can be stopped, and report to Luigi's dashboard."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 1.0
-"""Between two times that Luigi's own worker is told how far a task is: each is two requests, which
-luigid answers from one thread for everybody. tac's worker has a pause of its own."""
+"""Between two reports of progress under Luigi's own worker: each is two requests, which luigid
+answers from one thread for all its workers. tac's worker limits its own rate."""
 
 TRACEBACK_LIMIT = 20_000
-"""Characters of a traceback that the dashboard is sent."""
+"""Characters of a traceback that are sent to the dashboard."""
 
 
-class _Telling:
-    """Does the last of what is posted, soon and in a thread of its own, with a pause behind it."""
+class _RateLimit:
+    """Makes the latest report that was posted, in a thread of its own, at most once a second."""
 
     def __init__(self) -> None:
         self._last: Callable[[], object] | None = None
         self._closed = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="tac-telling", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="tac-reports", daemon=True)
         self._thread.start()
 
-    def post(self, tell: Callable[[], object]) -> None:
-        """Have it done, unless something newer is posted before."""
+    def post(self, report: Callable[[], object]) -> None:
+        """Make this report soon, unless a newer one is posted before that."""
         with self._changed:
-            self._last = tell
+            self._last = report
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Do what was posted last, and nothing more."""
+        """Make the last report that was posted, and end."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -58,22 +58,22 @@ class _Telling:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._last is not None or self._closed)
-                tell, self._last = self._last, None
-            if tell is None:
+                report, self._last = self._last, None
+            if report is None:
                 return
             try:
-                tell()
-            except (rpc.RPCError, OSError) as error:  # the work goes on without its dashboard
-                _log.warning("the scheduler was not told how far a task is: %s", plain(str(error)))
+                report()
+            except (rpc.RPCError, OSError) as error:  # the step needs no dashboard
+                _log.warning("a task's progress could not be reported: %s", plain(str(error)))
             with self._changed:
                 self._changed.wait_for(lambda: self._closed, _PAUSE_SECONDS)
 
 
 class StoppableTask(luigi.Task):
-    """A Luigi task that waits for something, in a thread of tac's worker, or Luigi's process."""
+    """A Luigi task that only waits for a command to end, wherever that runs."""
 
     runs_in_thread = True
-    """tac's worker waits for it in a thread of its own process."""
+    """tac's worker runs it in a thread; Luigi's own worker knows processes alone."""
 
     _place = ""
 
@@ -83,11 +83,11 @@ class StoppableTask(luigi.Task):
 
     def _begin(self) -> None:
         self._stop = threading.Event()
-        self._telling: _Telling | None = None
+        self._rate_limit: _RateLimit | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave threads' things out: Luigi pickles tasks to hand them to other processes."""
-        left_out = {"_stop", "_telling"}
+        """Leave out what belongs to threads: Luigi pickles tasks for other processes."""
+        left_out = {"_stop", "_rate_limit"}
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -95,15 +95,15 @@ class StoppableTask(luigi.Task):
         self._begin()
 
     def on_kill(self) -> None:
-        """Stop what runs; returns at once."""
-        # The next run of the task may begin before this one has ended: it gets an event of its own.
+        """Stop the command; returns at once."""
+        # The next run of the task may begin before this one has ended: it gets another event.
         stop, self._stop = self._stop, threading.Event()
         stop.set()
 
     def on_failure(self, exception: BaseException) -> Any:
-        """Return what the dashboard shows of a failure: what happened, and what to do about it.
+        """Return what the dashboard shows of a failure: the message and its hint.
 
-        Luigi's own answer, a traceback, knows no hint; a bug keeps it.
+        Luigi's own answer, a traceback, has no hint; it is kept for bugs.
         """
         if not isinstance(exception, TacError):
             trace = super().on_failure(exception)  # type: ignore[no-untyped-call]  # Luigi's
@@ -111,22 +111,22 @@ class StoppableTask(luigi.Task):
         hint = f"\nHint: {exception.hint}" if exception.hint else ""
         return f"{exception.message}{hint}"
 
-    def tell(self, text: str) -> None:
-        """Show a text in the dashboard, where nothing runs; outside a worker there is none."""
+    def report_status(self, text: str) -> None:
+        """Show a text in the dashboard while the command does not run; no-op outside a worker."""
         self._place = ""
         self._show(text)
 
-    def tell_progress(self, line: str, log: object) -> None:
-        """Show a line of the log in the dashboard, if it says how far the work is."""
-        if (told := parse_progress(line)) is None:
+    def report_progress(self, line: str, log: object) -> None:
+        """Show a line of the log in the dashboard, if it is one of progress."""
+        if (progress := parse_progress(line)) is None:
             return
-        if self._telling is None:
-            self._show_progress(told, log)
+        if self._rate_limit is None:
+            self._show_progress(progress, log)
         else:
-            self._telling.post(lambda: self._show_progress(told, log))
+            self._rate_limit.post(lambda: self._show_progress(progress, log))
 
-    def tell_place(self, location: Location, log: object) -> None:
-        """Show where the work runs, as its runner told it, and link to a log that is kept there."""
+    def report_location(self, location: Location, log: object) -> None:
+        """Show the pod that runs the command, as its runner reports it, and link to its log."""
         self._place = location.text
         self._show(self._place, f"log: {log}")
         if template := settings.current().log_url:
@@ -135,33 +135,33 @@ class StoppableTask(luigi.Task):
             self.link(template.format_map(quoted))
 
     @contextlib.contextmanager
-    def last_word_told(self) -> Iterator[None]:
-        """Tell of what is said inside the last word at most once a second, and the very last."""
+    def limited_reports(self) -> Iterator[None]:
+        """Report progress inside the block at most once a second, and the last in any case."""
         if self.in_our_worker or self.set_status_message is None:
             yield
             return
-        self._telling = telling = _Telling()
+        self._rate_limit = limit = _RateLimit()
         try:
             yield
         finally:
-            self._telling = None
-            telling.close()
+            self._rate_limit = None
+            limit.close()
 
-    def _show_progress(self, told: Progress, log: object) -> None:
-        self._show(told.text, self._place, f"log: {log}")
+    def _show_progress(self, progress: Progress, log: object) -> None:
+        self._show(progress.text, self._place, f"log: {log}")
         if self.set_progress_percentage is not None:
-            self.set_progress_percentage(told.percent)
+            self.set_progress_percentage(progress.percent)
 
     def _show(self, *lines: str) -> None:
         if self.set_status_message is not None:
-            # Steps tell what they find in data, and Luigi's page takes it for HTML and would run a
-            # script in it (luigi 3.8.1, visualiserApp.js, showStatusMessage). "< " begins no tag.
+            # Steps report what they find in data, and Luigi's page takes it for HTML and would run
+            # a script in it (luigi 3.8.1, visualiserApp.js, showStatusMessage). "< " begins no tag.
             text = "\n".join(filter(None, map(plain, lines))).replace("<", "< ")
             self.set_status_message(text)
 
     def link(self, url: str) -> None:
         """Let the dashboard link to the log."""
-        # Luigi's own worker forgets the task's resources and retry policy when it is told one
+        # Luigi's own worker drops the task's resources and retry policy when it gets one
         # (luigi 3.8.1, TaskStatusReporter.update_tracking_url).
         if self.set_tracking_url is not None and self.in_our_worker:
             self.set_tracking_url(url)

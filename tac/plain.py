@@ -1,21 +1,21 @@
-"""Text from elsewhere, made fit for a person's eyes: `plain`, the one function for it.
+"""Untrusted text, made safe for a terminal, a page or a log: `plain`, the one function for it.
 
-Pure. Text of a step, a server, a file or an exception may hold what a terminal obeys and does not
-show: a new window title, a clipboard filled (OSC 52), lines overwritten or hidden, an order of
-reading turned round. Whatever is shown goes through `plain` where it becomes visible, so that no
-caller has to think of it:
+Pure. Text of a step, a server, a file or an exception may hold escape sequences that a terminal
+executes and does not show: a new window title, a write to the clipboard (OSC 52), lines overwritten
+or hidden, a reversed reading order. Whatever is shown goes through `plain` where it becomes
+visible, so that no caller has to do it:
 
 - what a command prints about an error, a plan or a run (`tac.step`, `tac.cli`, `tac.live`);
-- what Luigi's dashboard is told of a task (`tac.luigi_task`), and what is logged;
+- what Luigi's dashboard shows of a task (`tac.luigi_task`), and what is logged;
 - what a verdict quotes of a step's last lines (`tac.exits`), and every server's text
   (`tac.errors.cut`).
 
-What a person asked for as data is not text for the eyes and stays byte for byte: the output of a
-step on stdout, a log file, a black box. A log file keeps what the step wrote, because a post-mortem
-needs the truth: read one with `less`, which shows control characters, rather than with `cat`.
+Data stays byte for byte: the output of a step on stdout, a log file, a black box. A log file keeps
+what the step wrote, for the post-mortem: read one with `less`, which shows control characters,
+rather than with `cat`.
 
-What people write stays: umlauts, Chinese, right-to-left letters, combining marks, emoji and their
-joiners. Two characters that look alike stay two characters: this is no defence against those.
+Letters of every language stay: umlauts, Chinese, right-to-left letters, combining marks, emoji and
+their joiners. Homoglyphs stay too: this is no defence against those.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _UNSEEN = re.compile(
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f"
     "]"
 )
-"""What shows nothing and changes how the rest reads: controls, bidirectional overrides, characters
-of no width, tags."""
+"""Invisible characters that change how the rest reads: controls, bidirectional overrides,
+characters of zero width, tags."""
 
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 """Halves of characters, and how Python writes a byte of a file's name that is no UTF-8."""
@@ -58,10 +58,10 @@ _IDLE_JOINERS = re.compile(
 
 
 def plain(text: str, *, limit: int | None = TEXT_LIMIT, lines: bool = False) -> str:
-    """Return a text from elsewhere without what a terminal would obey, and not longer than `limit`.
+    """Return an untrusted text without escape sequences, and not longer than `limit`.
 
-    It becomes one line, words parted by single spaces. With `lines` its lines and its indentation
-    stay, and tabs become spaces. Secrets in addresses are left out, before anything is cut: half a
+    It becomes one line with single spaces. With `lines` its lines and its indentation stay, and
+    tabs become spaces. Secrets in addresses are left out, before anything is cut: half a
     password is one too. Applied again it changes nothing.
     """
     if not (text.isascii() and text.isprintable()):

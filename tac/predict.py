@@ -20,7 +20,7 @@ def main(out: Output, features: str, model: str, save_model: str | None) -> None
     """Fit a model on the ten days in FEATURES, and write each flight's chance to be late to OUT.
 
     OUT has one row for each flight of the day: its probability, and in the columns because_… what
-    moves it away from a typical flight, in log-odds.
+    distinguishes it from a typical flight, in log-odds.
 
     \b
     python -m tac.predict predictions.csv features.parquet --model logistic

@@ -1,4 +1,4 @@
-"""Paths that lead through no link, for what the driver writes in directories that steps write too.
+"""Opens paths that contain no link, for what the driver writes where steps can write too.
 
 Each part is opened from the one above it (openat(2)), so what was looked at is what is used,
 whatever a step puts in its place meanwhile. What links in a setting mean is resolved once
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # With O_PATH a directory that may be searched and not read, such as a /home of mode 0711, is a way.
 _DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-"""Without O_NONBLOCK a FIFO is opened when somebody comes to its other end, which may be never."""
+"""Without O_NONBLOCK opening a FIFO blocks until its other end is opened."""
 
 _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 _KINDS = {
@@ -41,11 +41,11 @@ def kind(mode: int) -> str:
 
 
 def open_directory(path: Path, *, make: bool = False) -> int:
-    """Open a directory of an absolute path; with `make`, what of it is not there is made.
+    """Open a directory by its absolute path; with `make`, create the missing parts of it.
 
     Raises:
         ConfigError: a part of the path is a link, or no directory.
-        OSError: it cannot be opened or made.
+        OSError: it cannot be opened or created.
     """
     descriptor = os.open("/", _DIRECTORY)
     above = type(path)("/")
@@ -62,16 +62,16 @@ def open_directory(path: Path, *, make: bool = False) -> int:
 
 
 def open_file(path: Path, flags: int) -> int:
-    """Open an ordinary file of an absolute path; with O_CREAT its directories are made too.
+    """Open an ordinary file by its absolute path; with O_CREAT create its directories too.
 
     Raises:
-        ConfigError: a part of the path is a link, or something that is no file stands there.
-        OSError: it cannot be opened or made.
+        ConfigError: a part of the path is a link, or it is something else than a file.
+        OSError: it cannot be opened or created.
     """
     try:
         directory = open_directory(path.parent, make=bool(flags & os.O_CREAT))
     except OSError as error:
-        if error.errno in _NO_DESCRIPTOR:  # no directory's fault
+        if error.errno in _NO_DESCRIPTOR:  # no directory is the cause
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     try:
@@ -89,7 +89,7 @@ def _opened(directory: int, path: Path, flags: int) -> int:
         return descriptor
     os.close(descriptor)
     _refuse_if_not(stat.S_IFREG, directory, path.name, path)
-    raise ConfigError(f"{path}: is no file")  # it was none, and is one now
+    raise ConfigError(f"{path}: is no file")  # it was replaced by a file meanwhile
 
 
 def _step_down(directory: int, part: str, path: Path, *, make: bool) -> int:
@@ -113,7 +113,7 @@ def _step_down(directory: int, part: str, path: Path, *, make: bool) -> int:
 def _refuse_if_not(wanted: int, directory: int, part: str, path: Path) -> None:
     try:
         found = os.stat(part, dir_fd=directory, follow_symlinks=False).st_mode
-    except OSError:  # it is gone: what was said of it before has to do
+    except OSError:  # it was deleted meanwhile: the caller raises its first error
         return
     if stat.S_ISLNK(found):
         raise ConfigError(
@@ -124,5 +124,5 @@ def _refuse_if_not(wanted: int, directory: int, part: str, path: Path) -> None:
     if stat.S_IFMT(found) != wanted:
         raise ConfigError(
             f"{path}: is {kind(found)}, not {_KINDS[wanted]}",
-            hint=f"`ls -ld {quote(str(path))}`, then remove it or move it away",
+            hint=f"`ls -ld {quote(str(path))}`, then remove it or move it",
         )

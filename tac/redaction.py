@@ -1,10 +1,10 @@
-"""Secrets in addresses: what may be shown of an address, and what of it tells work apart.
+"""Secrets in addresses: what may be shown of an address, and what of it identifies work.
 
-Pure. An address may carry a user and a password, `https://user:password@host/…`, or be signed: who
-reads `…?X-Amz-Signature=…` may do what it allows. `redacted` is the one function that leaves them
-out, of any text: an error is made of redacted text (`tac.errors`), and whatever is shown goes
-through `tac.plain`, which calls it. What stands in no address is not looked at: nobody can tell
-which words of a log are passwords.
+Pure. An address may carry a user and a password, `https://user:password@host/…`, or a signature:
+`…?X-Amz-Signature=…` gives its reader the access that was signed. `redacted` is the one function
+that removes them from any text: an error is made of redacted text (`tac.errors`), and whatever is
+shown goes through `tac.plain`, which calls it. Secrets outside addresses are not found: which words
+of a log are passwords cannot be known.
 
 No expression here looks at one character more often than a fixed number of times: a parameter of
 a task may be a hundred thousand characters long.
@@ -22,7 +22,7 @@ MARK = "***"
 _USER = re.compile(
     r"""(?<=[\w+.-]://)(?:[^\s/"'?#]+|[^\s/@:"'\[{]*:(?!\d*(?:[^\w]|$))(?:(?!://)\S)*)@"""
 )
-# A message goes on behind an address: what ends a word of English ends the query too.
+# A message continues after an address: punctuation at the end of a word ends the query too.
 _QUERY = re.compile(
     r"""(https?://(?:(?!://)[^\s"'?#])*\?)([^\s"'#]*[^\s"'#:;,.)])""", re.IGNORECASE
 )
@@ -72,8 +72,8 @@ def holds_secret(text: str) -> bool:
 def without_credentials(text: str) -> str:
     """Return a text whose addresses have neither passwords, with their users, nor signatures.
 
-    By it the same work is the same, whoever asks for it, and however often it is signed anew. What
-    else a query says stays, since it says what is meant.
+    It identifies the same work for every user and after every new signature. The rest of a query
+    stays, since it is a part of what is asked for.
     """
     if "://" not in text:
         return text

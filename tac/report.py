@@ -1,4 +1,4 @@
-"""Step: the page about one day of flights, for whoever runs an airport desk."""
+"""The step that makes the page about one day of flights."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @step(suffixes=(".html",))
 @click.argument("predictions")
-@click.option("--past", multiple=True, metavar="PREDICTIONS", help="What we said of a day before.")
+@click.option("--past", multiple=True, metavar="PREDICTIONS", help="Predictions of a day before.")
 @click.option(
     "--baseline",
     multiple=True,
     metavar="PREDICTIONS",
-    help="What the carrier-by-hour rates said of that day.",
+    help="Predictions of the carrier-by-hour rates for that day.",
 )
 @click.option("--happened", multiple=True, metavar="FLIGHTS", help="What happened on that day.")
 def main(

@@ -37,14 +37,14 @@ def show_errors(*, debug: bool) -> Iterator[None]:
         yield
     except (click.exceptions.Exit, click.ClickException):
         raise
-    except BrokenPipeError:  # whoever read our words went away (`| head`): click ends us quietly
+    except BrokenPipeError:  # the reader has closed the pipe (`| head`): click exits quietly
         raise
     except TacError as error:
         if debug:
             terminal.show_traceback(error)
         usage = isinstance(error, ConfigError)
         raise StepError(error, USAGE if usage else _UNHANDLED) from error
-    except KeyboardInterrupt as interrupt:  # nothing runs yet: what runs is stopped with the run
+    except KeyboardInterrupt as interrupt:  # before a run: in one, `tac.run.build` stops the tasks
         terminal.say("stopped; nothing was running")
         raise click.exceptions.Exit(_exit_code_of(interrupt)) from interrupt
     except Exception as error:
@@ -102,7 +102,7 @@ def run_options(function: Any) -> Any:
 
 @dataclass(frozen=True)
 class Common:
-    """How tasks are run, as the options that every such command takes say it."""
+    """The options that every command takes that runs tasks."""
 
     workers: int
     luigid: str
@@ -111,7 +111,7 @@ class Common:
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> "Common":
-        """Take the common options out of `options`, and make the settings of them."""
+        """Remove the common options from `options`, and override the settings with them."""
         names = ("store", "runner", "image", "source", "luigid")
         settings.override(
             **{name: options.pop(name) for name in names},
@@ -141,7 +141,7 @@ def run(ctx: click.Context, /, **options: Any) -> None:
 
     A task's parameters are written by their names; `tac run TASK --help` lists them.
     --Family-name sets the parameter of every task of that family, if nothing else gives it a value.
-    A parameter that is called like an option below is written --TASK-name, or behind a --.
+    A parameter with the name of an option below is written --TASK-name, or after a --.
     A date is written 2023-03-01, or as the word today or yesterday: the day in the time zone of the
     task, which the reference pipeline sets, else of TAC_TIMEZONE, else of this machine.
 
@@ -211,7 +211,7 @@ def _show_task(task: "type[luigi.Task]", options: Iterable[str]) -> None:
 
 
 def run_tasks(tasks: "list[luigi.Task]", common: Common, options: dict[str, Any]) -> int:
-    """Do what the options ask for, print what came of it, and return the exit code."""
+    """Run the tasks as the options say, print the outcome, and return the exit code."""
     from tac import run as runs
     from tac.run import messages
 
@@ -269,7 +269,7 @@ def _view(common: Common) -> "Iterator[tuple[Observer, ...]]":
 
 
 def _force(tasks: "list[luigi.Task]", options: dict[str, Any]) -> bool:
-    """Delete what --force is to delete, if that is wanted; tell whether the run goes on."""
+    """Delete what --force names, if that is confirmed; return whether to run."""
     from tac.run import messages, redo
 
     found = redo.to_redo(tasks, options["module"])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 OWN_FOLDER = "_tac"
-"""The folder of a store that is tac's own: logs, what was learned, black boxes."""
+"""The folder of a store that is tac's own: logs, the memory history, black boxes."""
 
 ON_STOP = ("stop", "leave")
 YES_OR_NO = ("yes", "no")
@@ -36,7 +36,7 @@ _LONGEST_SECONDS = {
     "scheduling_seconds": 7 * 24 * 3600,
     "download_seconds": 24 * 3600,
 }
-"""The settings that are numbers, and the largest that is no slip of the pen."""
+"""The settings that are numbers of seconds, and the largest that is accepted."""
 
 _COUNTS = {"docker_pids_limit": 1 << 22}  # as many as Linux has: proc(5), /proc/sys/kernel/pid_max
 _BYTES = ("most_input_bytes", "most_table_bytes", "docker_tmp_size")
@@ -61,7 +61,7 @@ class Settings:
     such as `https://host/{date:%Y-%m-%d}.parquet`; without one, from the package."""
 
     runner: str = "local"
-    """Where a step's command runs."""
+    """Where a step's command runs: `local`, `docker` or `kubernetes`."""
 
     logs: str = ""
     """The directory of the steps' logs; by default `_tac/logs` in a store that is a directory, else
@@ -75,7 +75,7 @@ class Settings:
     """The URL of Luigi's central scheduler; without one `tac run` schedules in its own process."""
 
     stop_grace_seconds: float = 10.0
-    """How long a step that was told to stop may take before it is killed.
+    """How long a step may take to stop after SIGTERM, before it is killed.
     Ten seconds let it drop an unfinished upload; Kubernetes' own default is 30."""
 
     image: str = "tac"
@@ -83,23 +83,24 @@ class Settings:
 
     memory: str = ""
     """How much memory a step's container may use, such as `2Gi`, whatever its task says.
-    `512Mi,Predict=2Gi` tells a family of tasks apart; without the first part it alone is set."""
+    `512Mi,Predict=2Gi` has another value for one family of tasks; without the first part, only
+    that."""
 
     most_memory: str = ""
-    """How much a step's container is given at most: one that ran out of memory is tried again with
-    twice as much. By default four times what its task asks for, whatever was learned of it."""
+    """How much a step's container gets at most: one that ran out of memory is tried again with
+    twice as much. By default four times what its task asks for."""
 
     cpu: str = ""
     """How many processors it may use, such as `1.5` or `500m,Predict=2`, whatever its task says.
-    On Kubernetes so many are kept free for it, and it may use more where nobody else does."""
+    On Kubernetes it is the request, and there is no limit."""
 
     on_stop: str = "stop"
-    """What happens to the containers that run when the driver is told to stop: `stop` ends them,
-    `leave` lets them go on, and the next run of the same command comes back to them."""
+    """What happens to running containers when the driver gets SIGTERM: `stop` stops them, `leave`
+    lets them run, and the next run of the same command adopts them."""
 
     check_build: str = "yes"
     """Whether a step in a container refuses a driver of another build of tac than its image has.
-    `no` is for who edits tac itself, and does not want to build an image for each change."""
+    `no` is for developers of tac, who do not want to build an image for each change."""
 
     docker_network: str = ""
     """The network of a step's container, such as `host`; without one, the engine's own default."""
@@ -175,7 +176,7 @@ class Settings:
 
     @property
     def checks_build(self) -> bool:
-        """Tell whether a step is told the driver's build, to refuse another."""
+        """Whether a step gets the driver's build, to refuse another."""
         return self.check_build == "yes"
 
     @functools.cached_property
@@ -253,7 +254,7 @@ def _check_endpoints(values: Mapping[str, str]) -> None:
 def _check_log_url(template: str) -> None:
     if holds_secret(template):
         raise ConfigError(
-            f"log_url: {template!r} holds a password or a key, and luigid shows it to everybody",
+            f"log_url: {template!r} holds a password or a key, which luigid shows to all its users",
             hint="leave it out: a browser asks for it",
         )
     try:
@@ -304,14 +305,14 @@ def _seconds(name: str, text: str) -> float:
 
 @functools.cache
 def current() -> Settings:
-    """Return the settings of this process, read once; and what links in their paths mean."""
+    """Return the settings of this process, read once, with the links in their paths resolved."""
     found = read_settings(os.environ, configuration_files(os.environ))  # noqa: TID251  # the one reader
     _ = found.store_directory, found.log_directory
     return found
 
 
 def override(**values: str | float | None) -> None:
-    """Let a command line's options win over every file, here and in the processes started here."""
+    """Set a command line's options, above every file, here and in the child processes."""
     for name, value in values.items():
         if name not in _names():
             raise TypeError(f"{name} is not a setting")
@@ -327,7 +328,7 @@ def find_steps_in_current_directory() -> None:
 
 
 def variable(name: str) -> str | None:
-    """Return one environment variable that is not a setting of ours."""
+    """Return an environment variable that is not a setting."""
     return os.environ.get(name)  # noqa: TID251  # the one reader
 
 
@@ -343,11 +344,11 @@ def source_authorization() -> str:
         try:
             value = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            said = getattr(error, "strerror", None) or "is not text"
-            raise ConfigError(f"{where}: cannot be read: {said}") from error
+            why = getattr(error, "strerror", None) or "is not text"
+            raise ConfigError(f"{where}: cannot be read: {why}") from error
     value = value.strip()
     if not (value.isascii() and value.isprintable()):
-        # The library's own complaint would quote it.
+        # The library's own error would quote it.
         raise ConfigError(
             f"{where}: holds a character that no header can carry",
             hint="write it like 'Bearer …', or 'Basic …' with user:password in base64",

@@ -1,4 +1,4 @@
-"""What every step command shares: exit codes, an output that is there already, SIGTERM, progress.
+"""What every step command shares: exit codes, an output that exists already, SIGTERM, progress.
 
 A step is a function with a click command over it.
 The command line is all that a runner knows of it: this module is the other side of tac/verdict.py.
@@ -41,7 +41,7 @@ STDOUT = "-"
 SIGTERM_EXIT_CODE = 143  # 128 + SIGTERM, as a shell says it
 SIGINT_EXIT_CODE = 130
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SECONDS_BETWEEN_LINES = 1.0
 _THOUSAND = 1000
 _BAR_WIDTH = 20
@@ -50,10 +50,10 @@ _BESIDE_BAR = 24
 
 
 def say(text: str) -> None:
-    """Print one line of words; they go to stderr, because stdout is for data."""
+    """Print one line on stderr, because stdout is for data."""
     with contextlib.ExitStack() as stack:
         for bar in _bars:
-            stack.enter_context(bar.away())
+            stack.enter_context(bar.cleared())
         terminal.say(text)
 
 
@@ -149,21 +149,21 @@ class Bar:
             self._bar.__exit__(None, None, None)
 
     @contextlib.contextmanager
-    def away(self) -> Iterator[None]:
-        """Give the line of the bar to words; the bar is drawn again below them."""
+    def cleared(self) -> Iterator[None]:
+        """Clear the line of the bar for a message; the bar is drawn again below it."""
         if self._bar is None:
             yield
             return
         click.echo("\r\x1b[2K", file=self._stream, nl=False)
         yield
-        self._bar._last_line = None  # noqa: SLF001 - or click thinks that it is still there
+        self._bar._last_line = None  # noqa: SLF001 - or click does not draw the same line again
         self._bar.render_progress()
 
     def _shown(self, doing: str | None) -> str:
-        """Return as much of it as leaves the bar one line: a second would stay behind for ever."""
+        """Cut it so that the bar takes one line: a second line would not be erased."""
         text = plain(doing or "")
-        room = shutil.get_terminal_size().columns - len(self._label) - _BAR_WIDTH - _BESIDE_BAR
-        return text if len(text) <= room else f"…{text[1 - room :]}" if room > 1 else ""
+        width = shutil.get_terminal_size().columns - len(self._label) - _BAR_WIDTH - _BESIDE_BAR
+        return text if len(text) <= width else f"…{text[1 - width :]}" if width > 1 else ""
 
     def advance(self, doing: str = "", *, parts: int = 1) -> None:
         """Count `parts` as done; `doing` names the part."""
@@ -180,16 +180,16 @@ class Bar:
 
 
 _bars: list[Bar] = []
-"""Those that stand on the terminal."""
+"""Those that are drawn on the terminal."""
 
 
 def progress(label: str, *, total: int) -> Bar:
-    """Show how far a step is, to the person at the terminal or the runner that follows the log."""
+    """Show the progress of a step, on the terminal or to the runner that follows the log."""
     return Bar(label, total, sys.stderr)
 
 
 class StepError(click.ClickException):
-    """An error of ours as click shows it: the message, then the hint, then the exit code."""
+    """A TacError for click: it shows the message and the hint, and exits with its code."""
 
     def __init__(self, error: TacError, exit_code: int | None = None) -> None:
         super().__init__(error.message)
@@ -203,7 +203,7 @@ class StepError(click.ClickException):
 
 
 class PlainUsage(click.Command):
-    """A click command that repeats nothing raw of what was typed, or of what Python raises."""
+    """A click command whose errors quote nothing raw, neither arguments nor exceptions."""
 
     def make_context(self, *values: Any, **named: Any) -> click.Context:
         """Read the command line."""
@@ -229,10 +229,10 @@ def _plain_usage() -> Iterator[None]:
 
 
 def refuse_repeated(command: click.Command, ctx: click.Context, args: Sequence[str]) -> None:
-    """Refuse a second value for an option that has one: click takes the last and says nothing.
+    """Refuse a second value for an option: click silently takes the last.
 
     Raises:
-        Failure: an option is given twice.
+        StepError: an option is given twice.
     """
     _, _, order = command.make_parser(ctx).parse_args(args=list(args))
     for param, count in Counter(order).items():
@@ -248,11 +248,11 @@ class Step(PlainUsage):
     """A click command with the exit codes that runners understand."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the command line, if it was written by a driver of this build.
+        """Read the command line, if a driver of this build wrote it.
 
-        Before that nothing is certain: another build may mean something else by the same words,
-        or by the same output. So an output that is there already changes nothing, and two builds
-        that do not belong together show at the first step, not at the first that has work to do.
+        That is checked first, because another build may mean something else by the same command
+        line, or by the same output: also where the output exists already, so that two builds are
+        found out at the first step, and not at the first that has work to do.
         """
         try:
             _check_build(settings.variable(names.DRIVER_VERSION))
@@ -273,7 +273,7 @@ class Step(PlainUsage):
         ctx.params.pop("format")
         try:
             with _stopped_by_sigterm():
-                return None if _is_there(out) else super().invoke(ctx)
+                return None if _exists(out) else super().invoke(ctx)
         except KeyboardInterrupt:
             say("stopped; nothing was written")
             ctx.exit(SIGINT_EXIT_CODE)
@@ -282,10 +282,10 @@ class Step(PlainUsage):
                 terminal.show_traceback(error)
             raise StepError(error) from error
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if error.errno not in _NO_SPACE:
                 raise
             full = StorageFull(
-                f"{error.filename or out.address}: no room left: {error.strerror}",
+                f"{error.filename or out.address}: cannot be written: {error.strerror}",
                 hint="`df -h` shows which disk is full",
             )
             raise StepError(full) from error
@@ -303,12 +303,12 @@ def _check_build(of_driver: str | None) -> None:
             f"tac {build_id()} runs this step, and tac {of_driver} asked for it: "
             "they must be one build",
             hint="build the image from the driver's checkout (`make image`), on Kubernetes load or "
-            "push it too, or name another (`--image`); TAC_CHECK_BUILD=no is for who edits tac",
+            "push it too, or name another (`--image`); TAC_CHECK_BUILD=no is for developers of tac",
         )
 
 
-def _is_there(out: Output) -> bool:
-    """Say so in one line when the output is there already, and which version of tac made it."""
+def _exists(out: Output) -> bool:
+    """Say so in one line when the output exists already, and which version of tac made it."""
     if out.address == STDOUT:
         return False
     stat = store_of(out.address).stat(out.address)
@@ -368,8 +368,7 @@ class _OutputType(click.ParamType[Output]):
 def step(*, suffixes: Sequence[str]) -> Callable[[Callable[..., None]], Step]:
     """Make a function a step command; its first argument is `out`, which ends in one of `suffixes`.
 
-    The output is looked for before anything else: when it is there, the step says so and ends well
-    without reading its inputs.
+    When the output exists already, the step says so and exits with 0, without reading its inputs.
     """
 
     def decorate(function: Callable[..., None]) -> Step:

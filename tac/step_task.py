@@ -108,7 +108,7 @@ class StepTask(StoppableTask):
             if more != memory and ended.reason is verdict.Reason.OUT_OF_MEMORY:
                 needed = more  # of what may have been something else nothing is learned
             memory = more
-            self.tell(f"again in {pause:g} s: {ended.sentence(name)}")
+            self.report_status(f"again in {pause:g} s: {ended.sentence(name)}")
 
         ended = run_attempts(
             lambda number: self._attempt(name, number, memory, stop),
@@ -166,15 +166,15 @@ class StepTask(StoppableTask):
             output=self.output().path,
             memory=memory,
             cpu=settings.current().cpu_of(self.task_family) or self.cpu,
-            located=lambda location: self.tell_place(location, log),
+            located=lambda location: self.report_location(location, log),
         )
-        self.tell(f"log: {log}")
+        self.report_status(f"log: {log}")
         self.link(log.as_uri())
 
         def follow(line: str) -> None:
-            self.tell_progress(line, log)
+            self.report_progress(line, log)
 
-        with self.last_word_told():
+        with self.limited_reports():
             ended = runners.current().run(request, follow=follow, stop=stop)
         if not ended.succeeded:
             return ended

@@ -1,11 +1,11 @@
 """Luigi targets over the store: published whole or not at all, and the first writer wins.
 
-A target stands where `luigi.contrib.s3.S3Target` or `luigi.LocalTarget` stood: change the class.
-What is different, and meant so:
+A drop-in for `luigi.contrib.s3.S3Target` and `luigi.LocalTarget`: change the class.
+What is different, by design:
 
 - `open("w")` of a target that exists keeps what stands there; so do the file system's `move` and
   `copy`, which raise `luigi.target.FileAlreadyExists`.
-- A `with` block that raises publishes nothing, nor does a writer that nobody closes.
+- A `with` block that raises publishes nothing, nor does a writer that is never closed.
 - `exists()` raises when the store could not be asked; it never says "absent" instead.
 - A path that ends with a slash is a folder, and exists when anything published is in it.
 - Removing follows no link, and removes no root: not a bucket's, the store's or the machine's, no
@@ -233,7 +233,7 @@ def _not_in_store(path: str, why: str) -> ConfigError:
 
 
 class _Writer:
-    """A file for Luigi's formats that publishes when it is closed, not when it is dropped."""
+    """A file for Luigi's formats that publishes when it is closed, and not when it is collected."""
 
     def __init__(self, store: Store, path: str) -> None:
         self._creation = store.create(path)
@@ -279,7 +279,7 @@ class _Writer:
 
 
 class _Dropped(Exception):
-    """A writer went away without being closed."""
+    """A writer was garbage-collected without being closed."""
 
 
 def _is_directory(path: str) -> bool:
@@ -304,6 +304,6 @@ def _copy_all(pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def _copy(source: str, target: str) -> bool:
-    with store_of(source).open(source) as ours, store_of(target).create(target) as draft:
-        shutil.copyfileobj(ours, draft.file)
+    with store_of(source).open(source) as file, store_of(target).create(target) as draft:
+        shutil.copyfileobj(file, draft.file)
     return draft.published

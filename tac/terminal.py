@@ -1,9 +1,9 @@
-"""The doors through which words reach a terminal: each makes them plain first.
+"""The functions that print to a terminal: each makes its text plain first.
 
 Nothing else in tac writes to standard output or standard error, but for what is data (`Output` of
 tac.step) and what draws a bar or a table (tac.live): tests/unit/test_terminal_doors.py reads the
-code for it. So an escape sequence in a step's words, a server's answer, a file's name or an
-exception's text cannot reach a terminal because some caller forgot it.
+code for it. So an escape sequence in a step's output, a server's answer, a file's name or an
+exception's text cannot reach a terminal because a caller forgot it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _LINE_LIMIT = 20_000
-"""Characters of one line of words: the names of a thousand tasks, and not a whole screen buffer."""
+"""Characters of one printed line: the names of a thousand tasks, and no more than a screen."""
 
 
 def is_terminal(stream: IO[Any] | None) -> bool:
-    """Tell whether a person is at the other end; a stream that was closed is None to Python."""
+    """Return whether a stream is a terminal; a standard stream that was closed is None."""
     return stream is not None and stream.isatty()
 
 
 def say(text: str, *, err: bool = True, file: IO[Any] | None = None) -> None:
-    """Print one line of words; they go to stderr, because stdout is for data."""
+    """Print one line, on stderr, because stdout is for data."""
     _echo(plain_line(text, limit=_LINE_LIMIT), err=err and file is None, file=file)
 
 
@@ -90,14 +90,14 @@ class Handler(logging.Handler):
         try:
             for line in self.format(record).splitlines():
                 say(line)
-        except Exception:  # noqa: BLE001 - as every handler: logging must not end what it tells of
+        except Exception:  # noqa: BLE001 - as every handler: an error in logging must not end the program
             self.handleError(record)
 
 
 def guard() -> None:
     """Make plain what Python itself prints in this process: exceptions, warnings, log records.
 
-    What somebody has set up before us to print them stays.
+    Hooks that were set before stay.
     """
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = show_exception
@@ -123,5 +123,5 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     text = warnings.formatwarning(plain(str(message)), category, filename, lineno, line)
-    for words in text.splitlines():
-        say(words, file=file)
+    for each in text.splitlines():
+        say(each, file=file)

@@ -164,7 +164,7 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
 
     def _until_success(self, session: Session, order: Order, stop: threading.Event) -> Verdict:
         def before_retry(ended: Verdict, pause: float) -> None:
-            self.tell(f"again in {pause:g} s: task/{order.name}: {ended.detail}")
+            self.report_status(f"again in {pause:g} s: task/{order.name}: {ended.detail}")
 
         ended = run_attempts(
             lambda number: self._attempt(session, order, number, stop),
@@ -182,17 +182,17 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
         path = Path(order.log)
         log = _begin(path, f"job/{order.name}" + (f"  # attempt {number}" if number > 1 else ""))
         _log.info("job/%s: its log is %s", order.name, path)
-        self.tell(f"log: {path}")
+        self.report_status(f"log: {path}")
         self.link(path.as_uri())
 
         def follow(line: str) -> None:
-            self.tell_progress(line, path)
+            self.report_progress(line, path)
 
         def located(location: Location) -> None:
-            self.tell_place(location, path)
+            self.report_location(location, path)
 
         with log:
-            with LogWriter(log, follow, located) as writer, self.last_word_told():
+            with LogWriter(log, follow, located) as writer, self.limited_reports():
                 chosen = settings.current()
                 timeouts = Timeouts().with_settings(
                     grace_seconds=chosen.stop_grace_seconds,

@@ -1,6 +1,6 @@
-"""Plan a run, do it, and say what came of it; a command line is only one way to ask for it.
+"""Plan a run, execute it, and return its outcome, whether a command line asks for it or not.
 
-Nothing is printed here: who wants to see something passes observers.
+Nothing is printed here: a caller that shows a run passes observers.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -47,10 +47,10 @@ _EVERY_STEP = ("tac.step",)
 _STEPS_ON_S3 = ("tac.store.s3",)
 
 _AGAIN_SECONDS = 5.0
-"""How long a second Ctrl-C is waited for."""
+"""How long to wait for a second Ctrl-C."""
 
 _ASK_SECONDS = 10.0
-"""How long luigid is asked in the end why it did not hand out a task."""
+"""How long, at the end of a run, to try to learn from luigid why it did not schedule a task."""
 
 _RETRY_SECONDS = 10.0
 """After this a task with a `retry_count` is tried again; luigid has a configuration of its own."""
@@ -81,14 +81,14 @@ class WorkerFactory:
         return LocalScheduler(record_task_history=False, retry_count=1, **delay)
 
     def create_remote_scheduler(self, url: str) -> RetryingRemoteScheduler:
-        """Make the luigid at `url` ours."""
+        """Make the client of the luigid at `url`."""
         return RetryingRemoteScheduler(url, Observers(self.observers).notice)
 
     def create_worker(
         self,
         scheduler: Any,
         worker_processes: int,
-        assistant: bool = False,  # noqa: ARG002, FBT001, FBT002 - Luigi's signature; we assist nobody
+        assistant: bool = False,  # noqa: ARG002, FBT001, FBT002 - Luigi's signature; ours is no assistant
     ) -> TacWorker:
         """Make a worker that runs so many tasks at once."""
         return TacWorker(
@@ -102,7 +102,7 @@ class WorkerFactory:
 
 @dataclass
 class _Record(Observer):
-    """Remembers what is said about a task when it is over."""
+    """Keeps what observers hear of failed tasks, for the outcome."""
 
     names: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
@@ -119,9 +119,9 @@ class _Record(Observer):
 
 
 def build(plan: Plan, options: Options) -> Outcome:
-    """Run what is missing of the plan, and return what came of it.
+    """Run what is missing of the plan, and return the outcome.
 
-    SIGTERM and Ctrl-C stop the tasks that run; nothing is left behind.
+    SIGTERM and Ctrl-C stop the running tasks, or detach from them, as the runner does.
 
     Raises:
         ConfigError: no luigid answers at the URL.
@@ -141,14 +141,14 @@ def build(plan: Plan, options: Options) -> Outcome:
         scheduler = _scheduler(factory, options.luigid)
         worker = factory.create_worker(scheduler, options.workers)
         stopped, running = _work_through(worker, plan, runner, Observers(options.observers))
-        left = runner.detaches()
+        detached = runner.detaches()
     _ask_again(worker, plan)
     refusals = {} if stopped else _refusals(worker, scheduler)
     outcome = outcome_of(
         worker.nodes, worker.statuses, worker.run_elsewhere, record.failures, refusals
     )
     outcome.stopped_by = stopped
-    outcome.left = left
+    outcome.detached = detached
     outcome.running = [str(worker.nodes[key].task) for key in running if key in worker.nodes]
     outcome.seconds = time.monotonic() - began
     return outcome
@@ -160,7 +160,7 @@ def _refusals(
     def ask() -> SchedulerState:
         if isinstance(scheduler, RetryingRemoteScheduler):
             scheduler.timeout_seconds = _ASK_SECONDS
-        with contextlib.suppress(RPCError):  # the run is over: what luigid knew is not waited for
+        with contextlib.suppress(RPCError):  # the run is over: do not wait for luigid
             return SchedulerState.of(scheduler, driver_disabled=worker.takes_no_more)
         return SchedulerState(getattr(scheduler, "url", ""))
 
@@ -187,7 +187,7 @@ def _work_through(
             running = worker.running()
             what = "Ctrl-C" if sent == signal.SIGINT else "SIGTERM"
             if sent == signal.SIGINT and running and runner.detaches_on_interrupt:
-                _leave_or_stop(runner, len(running), observers)
+                _detach_or_stop(runner, len(running), observers)
             elif runner.detaches():
                 observers.notice(f"{what}: leaving what runs ({len(running)})")
             else:
@@ -196,11 +196,12 @@ def _work_through(
     return None, []
 
 
-def _leave_or_stop(runner: Runner, running: int, observers: Observer) -> None:
-    """Leave what runs, where the next driver finds it, unless Ctrl-C is pressed once more."""
+def _detach_or_stop(runner: Runner, running: int, observers: Observer) -> None:
+    """Detach from what runs, for the next driver to adopt, unless Ctrl-C is pressed once more."""
+    tasks, them = ("1 task keeps", "it") if running == 1 else (f"{running} tasks keep", "them")
     observers.notice(
-        f"Ctrl-C: {running} still run, and go on without us; the same command comes back to them. "
-        f"Ctrl-C again within {_AGAIN_SECONDS:.0f} s stops them"
+        f"Ctrl-C: {tasks} running; the same command adopts {them}. "
+        f"Ctrl-C again within {_AGAIN_SECONDS:.0f} s stops {them}"
     )
     if interrupted_again(_AGAIN_SECONDS):
         observers.notice(f"Ctrl-C: stopping what runs ({running})")
@@ -209,14 +210,14 @@ def _leave_or_stop(runner: Runner, running: int, observers: Observer) -> None:
 
 
 def _ask_again(worker: TacWorker, plan: Plan) -> None:
-    """Let a root that is complete be done, whoever did it: another driver may have been quicker."""
+    """Count a root that is complete as done: another driver may have run it."""
     for root in plan.roots:
         if worker.statuses.get(root.task_id) == PENDING and plan_of([root]).complete:
             worker.statuses[root.task_id] = DONE
 
 
 def _runner(steps: Sequence[StepTask]) -> contextlib.AbstractContextManager[Runner]:
-    """Have the runner while this run lasts; the local one keeps the steps' libraries loaded."""
+    """Use one runner during this run; the local one keeps the steps' libraries loaded."""
     name = settings.current().runner
     if name != "local":
         return runners.using(runners.runner_named(name))
@@ -227,14 +228,14 @@ def _runner(steps: Sequence[StepTask]) -> contextlib.AbstractContextManager[Runn
 
 
 def _preload(steps: Iterable[StepTask]) -> list[str]:
-    """Return what to load, each once, and first what the first step needs: it waits for it."""
+    """Return the modules to load, each once, those of the first step first: it waits for them."""
     on_s3 = settings.current().store.startswith("s3://")
     first = (*_EVERY_STEP, *(_STEPS_ON_S3 if on_s3 else ()))
     return list(dict.fromkeys([*first, *(name for step in steps for name in step.preload)]))
 
 
 def results_of(roots: Iterable[luigi.Task]) -> list[str]:
-    """Return where the outputs of the tasks are; a task that only needs others stands for those."""
+    """Return where the outputs of the tasks are; a WrapperTask stands for what it requires."""
     places: dict[str, None] = {}
     for root in roots:
         outputs = luigi.task.flatten(root.output())

@@ -1,7 +1,7 @@
-"""A command line of `tac run`, told apart: what is tac's, and what is the task's.
+"""Splits a command line of `tac run`: which words are options of tac, which the task's parameters.
 
-What a person wrote is used or refused, never dropped: a name that both have is nobody's until it is
-written so that only one can be meant.
+Every word is used or refused, never dropped: a name that is both is refused, with the two ways to
+write it that are not ambiguous.
 """
 
 from collections import deque
@@ -19,12 +19,12 @@ _BOOLEANS = ("true", "false")
 
 
 _HELP = ("-h", "--help")
-"""They are tac's wherever they stand: nothing runs for them."""
+"""They are tac's at any place: nothing runs."""
 
 
 @dataclass
 class CommandLine:
-    """What stood behind TASK."""
+    """What followed TASK."""
 
     ours: list[str] = field(default_factory=list)
     """For the options of tac run, as they were written."""
@@ -36,10 +36,10 @@ class CommandLine:
 def read_command_line(
     task: type[luigi.Task], words: Iterable[str], options: Mapping[str, bool]
 ) -> CommandLine:
-    """Tell the words behind TASK apart.
+    """Split the words after TASK.
 
     `options` are those of tac run, such as `--store`, and whether each takes a value.
-    What stands behind `--` is the task's. Mistakes are collected: who asks for help gets help.
+    Words after `--` are the task's. Mistakes are collected, because --help ignores them.
     """
     reader = _Reader(task, deque(words), options)
     reader.read()

@@ -1,4 +1,4 @@
-"""What a person reads about a run before and after it: pure, from plans and outcomes to lines."""
+"""The messages about a run, before and after it: pure, from plans and outcomes to lines."""
 
 # mypy: disable-error-code="no-untyped-call"
 # (Luigi gives its methods no types.)
@@ -20,19 +20,19 @@ from tac.worker import Node, Plan
 
 _MOST_NAMES = 5
 _STEP = re.compile(r"^step/\S+: ")
-"""How a failure of a step begins: with its own name."""
+"""How the message of a failed step begins: with its name."""
 
 _MOST_FAILURES = 20
-"""Of a thousand tasks that failed, most failed for one reason."""
+"""How many failures are shown: of a thousand, most have one reason."""
 
 
 def place_of(output: Any) -> str:
-    """Return the path or URL of a target, or what it calls itself."""
+    """Return the path or URL of a target, or its text."""
     return str(getattr(output, "path", output))
 
 
 def task_help(kind: type[luigi.Task], options: Iterable[str] = ()) -> Iterator[str]:
-    """Say what a task is for, and which parameters it takes beside the `options` of tac run."""
+    """Describe a task and the parameters that it takes beside the `options` of tac run."""
     yield f"Usage: tac run {kind.get_task_family()} [--PARAMETER VALUE]... [OPTIONS]\n"
     if kind.__doc__:
         yield textwrap.indent(inspect.cleandoc(kind.__doc__), "  ") + "\n"
@@ -96,7 +96,7 @@ def names(known: list[str], most: int = _MOST_NAMES) -> str:
 
 
 def force(redo: Redo) -> Iterator[str]:
-    """Say what --force is about to delete, and what it cannot see."""
+    """List what --force is about to delete, and what it cannot find."""
     for task, outputs in redo.delete:
         yield f"delete  {task}: {names([place_of(output) for output in outputs])}"
     for task in redo.elsewhere:
@@ -129,15 +129,9 @@ def _counted(count: int, what: str) -> str:
 
 
 def explanation(outcome: Outcome, command: str) -> Iterator[str]:
-    """Say what went wrong, what was not run because of it, and how to go on."""
+    """Say what went wrong, what was not run because of it, and how to continue."""
     if outcome.stopped_by is not None:
-        running = names(outcome.running) or "nothing"
-        one = len(outcome.running) < 2  # noqa: PLR2004 - the plural begins there
-        left = ("goes" if one else "go") + " on without us"
-        if not outcome.left:
-            left = f"{'runs' if one else 'run'} no more"
-        verb = "was" if one else "were"
-        yield f"{outcome.stopped_by.name}: stopped; {running} {verb} running, and {left}"
+        yield f"{outcome.stopped_by.name}: stopped{_what_ran(outcome)}"
     yield from _failures([*outcome.broken, *outcome.failed, *outcome.refused], outcome)
     missing = ((name, "is not there, and comes from elsewhere") for name in outcome.missing)
     yield from _not_ours(dict(missing), outcome)
@@ -151,7 +145,16 @@ def explanation(outcome: Outcome, command: str) -> Iterator[str]:
             "[scheduler] worker_disconnect_delay, 60 s"
         )
     if outcome.exit_code:
-        yield f"What is done stays done. To go on: {command}"
+        yield f"What is done stays done. To continue: {command}"
+
+
+def _what_ran(outcome: Outcome) -> str:
+    if not outcome.running:
+        return "; nothing was running"
+    if outcome.detached:
+        verb = "keeps" if len(outcome.running) == 1 else "keep"
+        return f"; {names(outcome.running)} {verb} running"
+    return f" {names(outcome.running)}"
 
 
 def _not_ours(tasks: dict[str, str], outcome: Outcome) -> Iterator[str]:
@@ -170,7 +173,7 @@ def _failures(tasks: list[FailedTask], outcome: Outcome) -> Iterator[str]:
         yield from _failure(group[0])
         if others := [task.name for task in group[1:]]:
             yield f"The same: {names(others)}"
-        # Ten days that fail hold up the same tasks: these are named once, behind the last of them.
+        # Ten days that fail block the same tasks: these are named once, after the last of them.
         if held and held != after:
             yield f"Not run because of it: {names(held)}"
     if more := sum(map(len, groups[_MOST_FAILURES:])):
@@ -178,7 +181,7 @@ def _failures(tasks: list[FailedTask], outcome: Outcome) -> Iterator[str]:
 
 
 def _alike(tasks: list[FailedTask]) -> list[list[FailedTask]]:
-    """Bring those together that failed for one reason, such as an engine that does not run."""
+    """Group the tasks that failed for one reason, such as an engine that does not run."""
     groups: dict[object, list[FailedTask]] = {}
     for task in tasks:
         said = _STEP.sub("", task.failure.message.removeprefix(f"{task.name}: "))

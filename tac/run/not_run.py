@@ -15,12 +15,12 @@ from tac.observer import TaskFailure
 from tac.worker import Node
 
 _UNSET = 1
-"""How many there are of a resource that is not configured (luigi.scheduler, _has_resources)."""
+"""The amount of a resource that is not configured (luigi.scheduler, _has_resources)."""
 
 
 @dataclass(frozen=True)
 class SchedulerState:
-    """What a scheduler says about work that it does not hand out."""
+    """What a scheduler says about tasks that it does not schedule."""
 
     url: str = ""
     """Of luigid; none for the scheduler in this process."""
@@ -52,9 +52,9 @@ class SchedulerState:
 def why_not_run(
     nodes: Mapping[str, Node], statuses: Mapping[str, str], ask: Callable[[], SchedulerState]
 ) -> dict[str, TaskFailure]:
-    """Say why each task was not run that could have been, by task id; `ask` only if there is one.
+    """Return by task id why each task was not run that could have run; `ask` only if there is one.
 
-    What waits for a task that went wrong, is missing or runs elsewhere is none of these.
+    A task that waits for one that failed, is missing or runs elsewhere is not among them.
     """
     ready = {
         key: node.task
@@ -86,7 +86,7 @@ def _is_done(nodes: Mapping[str, Node], statuses: Mapping[str, str], key: str) -
 
 def _why(key: str, task: luigi.Task, status: str | None, state: SchedulerState) -> TaskFailure:
     where = state.url or "the scheduler"
-    unknown = TaskFailure(f"{where} did not hand it out", "--verbose shows what Luigi logs")
+    unknown = TaskFailure(f"{where} did not schedule it", "--verbose shows what Luigi logs")
     reasons = (*_held_back(key, task, status, state), *_too_few(task, state), unknown)
     return replace(reasons[0], message=f"{task}: was not run: {reasons[0].message}")
 
@@ -96,7 +96,7 @@ def _held_back(
 ) -> Iterator[TaskFailure]:
     if state.driver_disabled:
         yield TaskFailure(
-            "this driver was told to take no more work",
+            "this driver accepts no more tasks",
             "luigid's page does that, and SIGUSR1; run the same command again",
         )
     if task.disabled or status == DISABLED:

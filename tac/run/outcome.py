@@ -1,4 +1,4 @@
-"""What came of a run: pure bookkeeping over the plan and what the worker heard."""
+"""The outcome of a run: pure bookkeeping over the plan and the scheduler's statuses."""
 
 import signal
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class FailedTask:
 
 @dataclass
 class Outcome:
-    """The tasks of a run, each in the list that says what became of it."""
+    """The tasks of a run, each in the list of how it ended."""
 
     ran: list[str] = field(default_factory=list)
     there: list[str] = field(default_factory=list)
@@ -49,14 +49,14 @@ class Outcome:
     """Run by other workers: name to worker."""
     not_run: list[str] = field(default_factory=list)
     refused: list[FailedTask] = field(default_factory=list)
-    """Those of them that nothing held up but the scheduler, and why."""
+    """Those of them that only the scheduler blocked, and why."""
     held_up: dict[str, list[str]] = field(default_factory=dict)
-    """What went wrong, and what was not run because of it."""
+    """Each task that failed or is missing, and the tasks that were not run because of it."""
     running: list[str] = field(default_factory=list)
-    """They were running when the run was stopped."""
+    """Those that were running when the run was stopped."""
     stopped_by: signal.Signals | None = None
-    left: bool = False
-    """What was running goes on without us."""
+    detached: bool = False
+    """Whether they keep running."""
     seconds: float = 0.0
 
     @property
@@ -84,7 +84,7 @@ def outcome_of(
     failures: Mapping[str, FailedTask],
     refusals: Mapping[str, TaskFailure],
 ) -> Outcome:
-    """Sort the tasks by what became of them."""
+    """Sort the tasks by how they ended."""
     outcome = Outcome()
     held_up_by: dict[str, str] = {}
     for key, node in nodes.items():
@@ -123,7 +123,7 @@ def _note_refused(
 
 
 def _find_held_up(outcome: Outcome, nodes: Mapping[str, Node], causes: Mapping[str, str]) -> None:
-    """Find for each task that went wrong the tasks that were not run because of it."""
+    """Find for each of these tasks the tasks that were not run because of it."""
     dependents: dict[str, list[str]] = {}
     for key, node in nodes.items():
         for need in node.needs:

@@ -1,7 +1,7 @@
 """Luigi's tasks and their parameters as a command line names them.
 
-A task is found in the module that was named; its parameters are read by Luigi's own parsers.
-Everything that can be mistyped gets a message of ours, with what there is instead.
+A task is found in the module of `--module`; Luigi's own parsers read its parameters.
+For everything that can be mistyped there is an error that names what exists.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -28,7 +28,7 @@ DATE = "date"
 """The parameter that `--from` and `--to` fill."""
 
 DAYS = {"today": 0, "yesterday": 1}
-"""Words that stand for a date, and how many days before this one it is."""
+"""The words for a date, and how many days ago it is."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def parameters_of(task: type[luigi.Task]) -> dict[str, luigi.Parameter[Any]]:
 
 
 def describe(task: type[luigi.Task], options: Iterable[str] = ()) -> list[Described]:
-    """Say what each parameter of the task is; `options` of tac run stand in the way of some."""
+    """Describe each parameter of the task; one with the name of an option gets its long name."""
     taken = set(options)
     return [
         Described(
@@ -141,7 +141,7 @@ def describe(task: type[luigi.Task], options: Iterable[str] = ()) -> list[Descri
 
 
 def spelling(task: type[luigi.Task], name: str) -> str:
-    """Return the name of a parameter that no other task and no command has too."""
+    """Return the long name of a parameter, which is unique among tasks and options."""
     return f"{task.get_task_family()}-{name}".replace("_", "-")
 
 
@@ -175,7 +175,7 @@ def read_values(
 
 
 def _set_default(option: str, family: str, attribute: str, text: str) -> None:
-    """Let every task of the family have the value, as Luigi's own command does."""
+    """Make it the default of every task of the family, as Luigi's own command does."""
     if "${" in text:
         raise ConfigError(
             f"--{option} {text!r}: Luigi takes ${{…}} in a default for an environment variable",

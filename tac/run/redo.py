@@ -1,9 +1,9 @@
-"""What has to be made again when a task is: the task, and everything made from its output.
+"""What --force runs again: a task, and everything made from its output.
 
-A task names what it needs, never who needs it.
+A Luigi task knows what it requires, and not what requires it.
 So dependents are looked for among candidates: the tasks of the module with the same parameters,
 every value of a choice, and every date that occurs in the store.
-What was made with other parameters is not seen.
+What was made with other parameters is not found.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -27,7 +27,7 @@ from tac.worker.plan import is_external, needs_of
 
 _DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 _MOST_CANDIDATES = 200_000
-"""Of one family: a task of many choices over many dates is not worth minutes of looking."""
+"""Of one family: a task of many choices over many dates would take minutes."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Redo:
     leave: list[luigi.Task] = field(default_factory=list)
     """Done, and with an output that cannot be deleted."""
     elsewhere: list[luigi.Task] = field(default_factory=list)
-    """There, and made by nobody here: nothing would bring it back."""
+    """External outputs that exist: no task here would make them again."""
     unseen: list[str] = field(default_factory=list)
     """Families with parameters that could not be guessed."""
 
@@ -73,7 +73,7 @@ def to_redo(asked: Sequence[luigi.Task], module: str) -> Redo:
 
 
 def delete(redo: Redo) -> None:
-    """Delete the outputs, what was made last first: a run that is stopped here leaves no gap."""
+    """Delete the outputs, dependents first: when it is interrupted, no input is missing."""
     for _, outputs in reversed(redo.delete):
         for output in outputs:
             remove = _delete_of(output)
@@ -86,7 +86,7 @@ def _delete_of(output: Any) -> Any:
 
 
 def _require_removable(output: Any) -> None:
-    """Refuse a root, a home or a mount point, whoever's class the target is of."""
+    """Refuse a root, a home or a mount point, of any class of target."""
     path = getattr(output, "path", None)
     if not isinstance(path, str):
         return

@@ -1,6 +1,6 @@
-"""Python's warnings during a run: each is said once for a family of tasks.
+"""Python's warnings during a run: each is shown once for a family of tasks.
 
-Luigi warns of every task anew: of a thousand without an output a thousand times.
+Luigi warns once a task: of a thousand without an output a thousand times.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import luigi
 from tac.plain import plain
 
 _NOT_THE_TASKS = (str(Path(luigi.__file__).parent), str(Path(__file__).parents[1]))
-"""Where Luigi and tac are: a line of theirs tells nobody what to mend."""
+"""Where Luigi and tac are: their line numbers do not help to fix a task."""
 
 _PARTICULARS = (
     re.compile(r"\(.*\)"),  # the parameters of a task
@@ -25,7 +25,7 @@ _PARTICULARS = (
 
 
 def gist(text: str) -> str:
-    """Return what is the same of a warning for every task of a family."""
+    """Return the part of a warning that is the same for every task of a family."""
     for particular in _PARTICULARS:
         text = particular.sub("…", text)
     return text
@@ -33,7 +33,7 @@ def gist(text: str) -> str:
 
 @contextlib.contextmanager
 def warnings_once(say: Callable[[str], object]) -> Iterator[None]:
-    """Say each warning once a family inside the block, whichever thread or process gives it."""
+    """Pass each warning to `say` once a family inside the block, from any thread or process."""
     said: set[str] = set()
     lock = threading.Lock()
 
@@ -47,7 +47,7 @@ def warnings_once(say: Callable[[str], object]) -> Iterator[None]:
         say(f"Warning: {where}{plain(str(message))}")
 
     before = warnings.showwarning
-    warnings.showwarning = show  # type: ignore[assignment]  # nobody names its arguments
+    warnings.showwarning = show  # type: ignore[assignment]  # its arguments are never named
     try:
         yield
     finally:

@@ -1,6 +1,6 @@
 """The local runner: steps are processes of this machine, held by a step server.
 
-It starts no step itself and forks never: `tac.runners.step_server` does, in a process of its own.
+It never forks: `tac.runners.step_server` does, in a process of its own.
 With modules to preload, a step that is `python -m …` is forked from a server that has imported
 them; every other command, and every command without them, is an ordinary program.
 """
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# What an interpreter or a library reads once, when it starts. A step that is given another value
-# than the server had is not forked from it.
+# What an interpreter or a library reads once, when it starts. A step with another value than the
+# server's is not forked from it.
 _READ_AT_START = re.compile(
     r"PYTHON|LD_|DYLD_|MALLOC_|OMP_|KMP_|GOMP_|MKL_|OPENBLAS_|LC_|LANG$|LANGUAGE$|TZ$"
 )
 _FIRST_LOOK_SECONDS, _LAST_LOOK_SECONDS = 0.02, 0.25
-"""How often a log is looked at: soon after it said something, then ever more rarely.
-Five hundred quiet steps cost 2,000 looks a second, 4 % of a core."""
+"""How often a log is read: soon after it has grown, then ever more rarely.
+Five hundred quiet steps cost 2,000 reads a second, 4 % of a core."""
 
 _SERVERS_TRIED = 3
-"""How many servers may end before they have begun a step, until that is the step's verdict."""
+"""After so many servers that died before they started the step, that is its verdict."""
 
 _NO_BACKGROUND_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """A server may have one thread, and importing pyarrow starts one that returns memory (jemalloc)."""
@@ -52,7 +52,7 @@ _runners: weakref.WeakSet[LocalRunner] = weakref.WeakSet()
 
 
 class LocalRunner:
-    """Runs commands as processes that end when this process does, whatever happens to it."""
+    """Runs commands as processes that end with this process, even by SIGKILL."""
 
     detaches_on_interrupt: ClassVar[bool] = False
 
@@ -78,25 +78,25 @@ class LocalRunner:
 
     def start(self) -> Self:
         """Begin to import what is to be preloaded; returns at once, and need not be called."""
-        with contextlib.suppress(OSError):  # the verdict of the first step will say it
+        with contextlib.suppress(OSError):  # the verdict of the first step will report it
             self._server(warm=bool(self._preload))
         return self
 
     def detaches(self) -> bool:
-        """Tell whether what runs goes on without us: never."""
+        """Return whether what runs outlives this process: never."""
         return False
 
     def detach(self) -> None:
-        """Let what runs go on, if it can: it cannot."""
+        """Let what runs outlive this process, if it can: it cannot."""
 
     def preflight(self, addresses: Iterable[str] = ()) -> str:  # noqa: ARG002 - all are here
-        """Say where commands run: see `tac.runners.Runner`."""
+        """Check that commands can run, and return where: see `Runner`."""
         return ""
 
     def run(
         self, request: RunRequest, *, follow: Callable[[str], None], stop: threading.Event
     ) -> Verdict:
-        """Run the command to its end: see `tac.runners.Runner`."""
+        """Run the command to its end: see `Runner`."""
         if stop.is_set():
             return verdict.stopped_before_start()
         try:
@@ -107,11 +107,11 @@ class LocalRunner:
             return not_started(error, str(request.log))
         began = time.monotonic()
         with log:
-            news = self._news(message, log, follow, stop)
-            return _verdict(news, log.tail(), str(request.log), time.monotonic() - began)
+            result = self._result(message, log, follow, stop)
+            return _verdict(result, log.tail(), str(request.log), time.monotonic() - began)
 
     def close(self) -> None:
-        """End the servers and what still runs."""
+        """Stop what still runs, and the servers."""
         with self._lock:
             self._closed = True
             servers, self._servers = list(self._servers.values()), {}
@@ -119,20 +119,20 @@ class LocalRunner:
             server.close(grace_seconds=self._grace_seconds)
 
     def forget_servers(self) -> None:
-        """Begin anew in a process that was forked from the one with the servers."""
+        """Start without servers in a process that was forked from the one that has them."""
         for server in self._servers.values():
-            server.forget()
+            server.close_copies()
         self._servers = {}
         self._lock = threading.Lock()
 
-    def _news(
+    def _result(
         self,
         message: Mapping[str, Any],
         log: Log,
         follow: Callable[[str], None],
         stop: threading.Event,
     ) -> dict[str, Any]:
-        """Have the command run, and return what the server says of its end."""
+        """Have a server run the command, and return its result."""
         tried = 0
         while True:
             tried += 1
@@ -144,20 +144,20 @@ class LocalRunner:
                 return {"closed": True}
             step = server.start(message)
             try:
-                news = _watch(step, log, follow, stop)
+                result = _watch(step, log, follow, stop)
             except BaseException:
                 step.stop()
                 step.wait(self._grace_seconds + 1)
                 raise
-            if "lost" not in news or step.pid is not None or tried == _SERVERS_TRIED:
-                return news
+            if "lost" not in result or step.pid is not None or tried == _SERVERS_TRIED:
+                return result
 
     def _server(self, *, warm: bool) -> ServerProcess | None:
         with self._lock:
             if self._closed:
                 return None
             server = self._servers.get(warm)
-            if server is None or server.gone is not None:
+            if server is None or server.death is not None:
                 environment = {**_NO_BACKGROUND_THREAD, **self._environment}
                 server = ServerProcess(self._preload if warm else (), environment)
                 self._servers[warm] = server
@@ -209,30 +209,30 @@ def _watch(
 ) -> dict[str, Any]:
     asked = False
     polling = Backoff(_FIRST_LOOK_SECONDS, _LAST_LOOK_SECONDS)
-    while (news := step.wait(polling.next())) is None:
+    while (result := step.wait(polling.next())) is None:
         if stop.is_set() and not asked:
             asked = True
             step.stop()
         if log.follow(follow):
             polling.reset()
     log.finish(follow)
-    return news
+    return result
 
 
-def _verdict(news: Mapping[str, Any], tail: Sequence[str], log: str, seconds: float) -> Verdict:
-    if "closed" in news:
+def _verdict(result: Mapping[str, Any], tail: Sequence[str], log: str, seconds: float) -> Verdict:
+    if "closed" in result:
         return verdict.stopped_before_start()
-    if "lost" in news:
-        return verdict.lost(news["lost"], seconds=seconds, log=log)
-    if "refused" in news:
-        return not_started(news["refused"], log)
+    if "lost" in result:
+        return verdict.lost(result["lost"], seconds=seconds, log=log)
+    if "refused" in result:
+        return not_started(result["refused"], log)
     ending = exits.Ending(
-        exit_code=news["exit_code"],
-        signal=news["signal"],
-        stop=exits.Stop(news["stop"]),
-        oom_killed=news["oom_killed"],
-        peak_memory_mib=news["peak_memory_mib"],
-        seconds=news["seconds"],
+        exit_code=result["exit_code"],
+        signal=result["signal"],
+        stop=exits.Stop(result["stop"]),
+        oom_killed=result["oom_killed"],
+        peak_memory_mib=result["peak_memory_mib"],
+        seconds=result["seconds"],
     )
     return exits.judge(ending, tail, log=log)
 
@@ -242,5 +242,5 @@ def _forget_servers() -> None:
         runner.forget_servers()
 
 
-# Stock Luigi forks a process for each task: a copy of the wire there would keep steps alive.
+# Stock Luigi forks a process for each task: a copy of the socket there would keep steps running.
 os.register_at_fork(after_in_child=_forget_servers)

@@ -1,21 +1,21 @@
-"""The step server: starts steps, ends them, and tells how they ended.
+"""The step server: a process that starts steps, stops them, and reports how they ended.
 
-A program of its own, because a driver full of threads must not fork: the child inherits whatever
+A program of its own, because a driver with many threads must not fork: the child inherits whatever
 lock another thread happens to hold. `tac.runners.local` starts it, with one end of a socket pair as
-its standard input. That socket is the steps' life line: when the driver ends, however that happens,
-the server reads the end of it and ends every step.
+its standard input. When the driver ends, for whatever reason, the kernel closes the other end, and
+the server stops every step.
 
 Each step has a parent of its own, its *reaper*, which the server forks first. On Linux whatever a
 step starts becomes its reaper's child when its own parent ends, even a daemon that has left session
-and group (prctl(2), PR_SET_CHILD_SUBREAPER); so the reaper ends what is left of its step, and
-touches no other. When the server is killed, the kernel tells the reapers, and they end their steps;
-when a reaper is killed, the kernel kills its step, and the rest becomes the server's. Elsewhere
-(macOS) there is no such thing: what has left the step's process group goes on.
+and group (prctl(2), PR_SET_CHILD_SUBREAPER); so the reaper kills what its step has left, and
+touches no other step. When the server is killed, the kernel sends the reapers SIGTERM, and they
+kill their steps; when a reaper is killed, the kernel kills its step, and the step's children become
+the server's. macOS has neither: a process that has left the step's process group keeps running.
 
-Warm, it imports the modules it is given and forks a step that runs `python -m` in milliseconds.
-Cold, it executes the step's command, and is itself started with `python -I -S`.
-One thread and nothing but the standard library: that makes its forks safe. It is run as a file, and
-what costs time to import (dataclasses, typing, json) is not imported.
+Warm, it imports the modules of its command line and forks a step that runs `python -m` in
+milliseconds. Cold, it executes the step's command, and is itself started with `python -I -S`.
+One thread and nothing but the standard library: that makes its forks safe. It is run as one file,
+because `-I -S` finds no package, and imports nothing slow (dataclasses, typing, json).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _HEADER_BYTES = 4
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
-_OOM_SCORE = "300"  # of 1000: if memory runs out, the step goes rather than who can tell of it
+_OOM_SCORE = "300"  # of 1000: out of memory, the kernel kills the step before server and driver
 _CANNOT_EXECUTE, _NOT_FOUND = 126, 127  # the shell's exit codes (POSIX)
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _NEEDED_BY_EACH = (  # to run a module
@@ -57,14 +57,14 @@ _LINUX = sys.platform == "linux"
 
 
 def pack(message: Message) -> bytes:
-    """Write a message as the socket carries it."""
+    """Encode a message for the socket."""
     # marshal: both ends are the same interpreter, started by the same user.
     body = marshal.dumps(message)
     return len(body).to_bytes(_HEADER_BYTES, "big") + body
 
 
 def unpack(received: bytearray) -> Iterator[Message]:
-    """Take every whole message off the front of what was received."""
+    """Remove every complete message from the front of the buffer, and yield it."""
     while len(received) >= _HEADER_BYTES:
         end = _HEADER_BYTES + int.from_bytes(received[:_HEADER_BYTES], "big")
         if len(received) < end:
@@ -87,7 +87,7 @@ class _Step:
 
 
 class _Reaper:
-    """The server's end of a reaper: its process, and what it says of its step."""
+    """The server's end of a reaper: its process, and the pipe with its messages."""
 
     def __init__(self, pid: int, descriptor: int) -> None:
         self.pid = pid
@@ -95,7 +95,7 @@ class _Reaper:
         self._received = bytearray()
         self._messages: list[Message] = []
 
-    def hear(self) -> Message | None:
+    def receive(self) -> Message | None:
         """Wait for its next message; None: it has ended without one."""
         while not self._messages:
             data = os.read(self._descriptor, 4096)
@@ -110,7 +110,7 @@ class _Reaper:
 
 
 class Server:
-    """Holds the steps of one driver."""
+    """Runs the steps of one driver."""
 
     def __init__(self, control: socket.socket, preload: list[str]) -> None:
         self._control = control
@@ -129,7 +129,7 @@ class Server:
         self._selector.register(self._wake, selectors.EVENT_READ)
 
     def serve(self) -> None:
-        """Do what the driver asks until it is gone and so are its steps."""
+        """Serve the driver until it has closed the socket and its steps have ended."""
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # the default would not wake us
         for number in _ENDING_SIGNALS:
@@ -139,13 +139,13 @@ class Server:
         while self._steps or not self._ending:
             for key, _ in self._selector.select(self._select_timeout()):
                 if key.fileobj is self._control:
-                    self._listen()
+                    self._receive()
                 else:
                     os.read(self._wake, 4096)
             self._reap()
             self._kill_overdue()
             if self._preload:
-                # One at a time: what was asked for in between begins at once, with what is there.
+                # One at a time: a request that arrives meanwhile does not wait for the others.
                 self._import(self._preload.pop(0))
 
     def _select_timeout(self) -> float | None:
@@ -154,7 +154,7 @@ class Server:
         due = [step.kill_at for step in self._steps.values() if step.kill_at is not None]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
-    def _listen(self) -> None:
+    def _receive(self) -> None:
         try:
             data = self._control.recv(1 << 16)
         except ConnectionError:
@@ -171,22 +171,22 @@ class Server:
             else:
                 self._start(message)
 
-    def _tell(self, message: Message) -> None:
-        # A driver that is gone is noticed where it is listened to.
+    def _send(self, message: Message) -> None:
+        # `_receive` notices that the driver has closed the socket.
         with contextlib.suppress(ConnectionError):
             self._control.sendall(pack(message))
 
     def _import(self, module: str) -> None:
         try:
             __import__(module)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the step that needs it will say it
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the step that imports it will report it
             self._failed[module] = f"{type(error).__name__}: {error}"
         if self._preload:
             return
-        gc.freeze()  # else the first collection in each step would copy every page there is
+        gc.freeze()  # or the first collection in each step would copy every page
         gc.enable()
         threads = len(os.listdir("/proc/self/task")) if _LINUX else 1  # noqa: PTH208 - names are enough
-        self._tell({"ready": threads, "failed": self._failed})
+        self._send({"ready": threads, "failed": self._failed})
 
     def _end(self, *_: object) -> None:
         self._ending = True
@@ -205,7 +205,7 @@ class Server:
             if step.kill_at is not None and step.kill_at <= now:
                 step.stop = "forced"
                 step.kill_at = now + 1  # a process in the middle of a system call may need another
-                # Its reaper kills it, which knows its process: it may have left its group.
+                # Through its reaper, its parent: it may have left its process group.
                 os.kill(step.reaper.pid, signal.SIGTERM)
 
     def _reap(self) -> None:
@@ -216,50 +216,50 @@ class Server:
             found = [step for step in self._steps.values() if step.reaper.pid == pid]
             for step in found:
                 del self._steps[step.number]
-                self._tell(_ending(step, self._said_at_its_end(step, status)))
+                self._send(_result(step, self._end_of(step, status)))
 
-    def _said_at_its_end(self, step: _Step, status: int) -> Message:
-        said = step.reaper.hear()
+    def _end_of(self, step: _Step, status: int) -> Message:
+        end = step.reaper.receive()
         step.reaper.close()
-        if said is None:  # the reaper was killed, and the kernel has killed the step for it
+        if end is None:  # the reaper was killed, and the kernel has killed the step for it
             _signal_group(step.pid, signal.SIGKILL)
             _end_children(kept={each.reaper.pid for each in self._steps.values()})
-            said = {"exit_code": os.waitstatus_to_exitcode(status), "peak_memory": 0}
-        return said
+            end = {"exit_code": os.waitstatus_to_exitcode(status), "peak_memory": 0}
+        return end
 
     def _start(self, request: Message) -> None:
-        ours, theirs = os.pipe()
-        # No signal may meet our handlers in the child: they wait until it has its own.
+        reading, writing = os.pipe()
+        # The child must not run our signal handlers: signals wait until it has its own.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid = os.fork()
             if pid == 0:
-                os.close(ours)
-                self._become_reaper(request, theirs)
+                os.close(reading)
+                self._become_reaper(request, writing)
         except OSError as error:
-            os.close(ours)
-            self._tell({"step": request["run"], "refused": (error.errno, error.strerror)})
+            os.close(reading)
+            self._send({"step": request["run"], "refused": (error.errno, error.strerror)})
             return
         finally:
-            os.close(theirs)
+            os.close(writing)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        self._begin(request, _Reaper(pid, ours))
+        self._begin(request, _Reaper(pid, reading))
 
     def _begin(self, request: Message, reaper: _Reaper) -> None:
-        said = reaper.hear() or {"refused": (errno.EAGAIN, "it was killed before it began")}
-        if "refused" in said:
+        begun = reaper.receive() or {"refused": (errno.EAGAIN, "it was killed before it began")}
+        if "refused" in begun:
             reaper.close()
             os.waitpid(reaper.pid, 0)
-            self._tell({"step": request["run"], **said})
+            self._send({"step": request["run"], **begun})
             return
-        step = _Step(request["run"], said["pid"], reaper, grace_seconds=request["grace_seconds"])
+        step = _Step(request["run"], begun["pid"], reaper, grace_seconds=request["grace_seconds"])
         self._steps[step.number] = step
-        self._tell({"started": step.number, "pid": step.pid})
+        self._send({"started": step.number, "pid": step.pid})
 
-    def _become_reaper(self, request: Message, told: int) -> NoReturn:
-        """Start the step, wait for its end, end what is left of it, and say how it ended."""
+    def _become_reaper(self, request: Message, pipe: int) -> NoReturn:
+        """Start the step, wait for its end, kill what it has left, and report how it ended."""
         try:
-            os.setpgid(0, 0)  # a signal to the server's group is the server's to hear
+            os.setpgid(0, 0)  # a signal to the server's group is for the server alone
             self._live_no_longer_than(self._pid, signal.SIGTERM)
             self._adopt_orphans()
             signal.set_wakeup_fd(-1)
@@ -273,16 +273,16 @@ class Server:
             try:
                 pid = os.fork()
             except OSError as error:
-                os.write(told, pack({"refused": (error.errno, error.strerror)}))
+                os.write(pipe, pack({"refused": (error.errno, error.strerror)}))
                 os._exit(0)
             if pid == 0:
-                os.close(told)
+                os.close(pipe)
                 self._become(request, reaper)
-            # The child does it too: neither of us may go on before it is done.
+            # The child does it too: it must be done before either continues.
             with contextlib.suppress(OSError):
                 os.setpgid(pid, pid)
-            os.write(told, pack({"pid": pid}))
-            os.write(told, pack(_reaped(pid)))
+            os.write(pipe, pack({"pid": pid}))
+            os.write(pipe, pack(_reap_step(pid)))
         finally:
             os._exit(0)
 
@@ -303,7 +303,7 @@ class Server:
             else:
                 _reset_signals(as_python=False)
                 code = _execute(request["argv"], request["environment"])
-        except BaseException as error:  # noqa: BLE001 - nothing may come back into the server's loop
+        except BaseException as error:  # noqa: BLE001 - nothing may return into the server's loop
             os.write(2, f"the step could not be started: {error!r}\n".encode())
         finally:
             os._exit(code)
@@ -319,12 +319,12 @@ class Server:
             self._prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _reaped(pid: int) -> Message:
-    """Wait for the end of a step, then end every process that it left; in its reaper."""
+def _reap_step(pid: int) -> Message:
+    """Wait for the end of a step, then kill every process that it has left; in its reaper."""
     while True:
-        # Blocked, as all signals are here: each waits until it is asked for.
+        # All signals are blocked here: each stays pending until sigwait takes it.
         if signal.sigwait({signal.SIGCHLD, signal.SIGTERM}) == signal.SIGTERM:
-            _signal_group(pid, signal.SIGKILL)  # its time is over, or the server is gone
+            _signal_group(pid, signal.SIGKILL)  # its grace is over, or the server has died
             _killed(pid)
         for ended, status, usage in _ended_children():
             if ended == pid:
@@ -342,7 +342,7 @@ def _ended_children() -> Iterator[tuple[int, int, resource.struct_rusage]]:
 
 
 def _end_children(*, kept: set[int]) -> None:
-    """End every child of ours but those, and theirs, which become ours one by one."""
+    """Kill every child but those, and its children, which then become ours."""
     while ending := [pid for pid in _children() if pid not in kept and _killed(pid)]:
         for pid in ending:
             os.waitpid(pid, 0)
@@ -369,16 +369,16 @@ def _killed(pid: int) -> bool:
     return True
 
 
-def _ending(step: _Step, said: Message) -> Message:
+def _result(step: _Step, end: Message) -> Message:
     unit = 1 << 10 if _LINUX else 1 << 20  # getrusage(2) counts KiB, macOS bytes
-    exit_code = said["exit_code"]
+    exit_code = end["exit_code"]
     return {
         "step": step.number,
         "exit_code": exit_code if exit_code >= 0 else None,
         "signal": -exit_code if exit_code < 0 else None,
         "stop": step.stop,
         "oom_killed": oom_kills() > step.oom_kills,
-        "peak_memory_mib": said["peak_memory"] // unit,
+        "peak_memory_mib": end["peak_memory"] // unit,
         "seconds": time.monotonic() - step.began,
     }
 
@@ -389,7 +389,7 @@ def _signal_group(pid: int, number: int) -> None:
 
 
 def oom_kills() -> int:
-    """Count what the kernel killed for lack of memory: in our control group, else here at all."""
+    """Count the kernel's out-of-memory kills: in our control group, else on this machine."""
     # https://docs.kernel.org/admin-guide/cgroup-v2.html, memory.events; /proc/vmstat: since 4.13
     for path in (_memory_events(), "/proc/vmstat"):
         with contextlib.suppress(OSError), open(path) as file:  # noqa: PTH123 - read at each start: cheap
@@ -408,7 +408,7 @@ def _memory_events() -> str:
 
 
 def _reset_signals(*, as_python: bool) -> None:
-    """Give every signal back its meaning: a program's, or the one that Python starts with."""
+    """Restore the default of every signal: a program's, or Python's own."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         if signal.getsignal(number) not in (signal.SIG_DFL, None):
             signal.signal(number, signal.SIG_DFL)
@@ -430,7 +430,7 @@ def _enter(request: Message) -> None:
     os.close(log)
     os.chdir(request["directory"])
     if request["module"]:
-        os.environ.clear()  # noqa: TID251 - the step's environment is what it was given, here in its process
+        os.environ.clear()  # noqa: TID251 - in the step's process, its environment is the request's
         os.environ.update(request["environment"])  # noqa: TID251 - the same
 
 
@@ -443,7 +443,7 @@ def _execute(argv: list[str], environment: Mapping[str, str]) -> int:
 
 
 def main() -> None:
-    """Serve who holds the other end of standard input, with the modules of the command line."""
+    """Serve the driver at standard input, with the modules of the command line imported."""
     if not sys.flags.safe_path:
         sys.path[0] = os.getcwd()  # noqa: PTH109 - as `python -m` has it; it was this file's directory
     control = socket.socket(fileno=os.dup(0))

@@ -38,7 +38,7 @@ def test_a_step_refuses_a_driver_of_another_build_and_names_both(laptop, edited,
     ) in ended.err
     assert (
         "Hint: build the image from the driver's checkout (`make image`), on Kubernetes load or "
-        "push it too, or name another (`--image`); TAC_CHECK_BUILD=no is for who edits tac\n"
+        "push it too, or name another (`--image`); TAC_CHECK_BUILD=no is for developers of tac\n"
     ) in ended.err
 
 

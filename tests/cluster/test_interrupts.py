@@ -19,8 +19,7 @@ WORDS = ("run", "FetchSchedule", "--date", DAY)
 SECONDS = 120
 WAITS_SECONDS = 15
 ASKED = (
-    "Ctrl-C: 1 still run, and go on without us; the same command comes back to them. "
-    "Ctrl-C again within 5 s stops them\n"
+    "Ctrl-C: 1 task keeps running; the same command adopts it. Ctrl-C again within 5 s stops it\n"
 )
 
 
@@ -69,7 +68,7 @@ def test_ctrl_c_once_leaves_the_step_to_the_next_driver(laptop, variables, tmp_p
 
     assert first.code == 130
     assert first.err.splitlines(keepends=True)[0] == ASKED
-    assert f"SIGINT: stopped; {TASK} was running, and goes on without us\n" in first.err
+    assert f"SIGINT: stopped; {TASK} keeps running\n" in first.err
     assert second.code == 0, second.err
     assert second.err.splitlines()[-1].startswith("1 ran, 0 were there already")
     assert [len(kept.jobs), len(kept.pods), sum(kept.succeeded.values())] == [1, 1, 1]
@@ -88,7 +87,7 @@ def test_ctrl_c_twice_stops_the_step(laptop, variables, tmp_path):
     assert ended.code == 130
     assert ended.err.splitlines()[:2] == [
         "Ctrl-C: stopping what runs (1)",
-        f"SIGINT: stopped; {TASK} was running, and runs no more",
+        f"SIGINT: stopped {TASK}",
     ]
     assert laptop.jobs() == []
     until_no_pod_is_left(laptop)

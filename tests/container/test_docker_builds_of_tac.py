@@ -79,7 +79,7 @@ def test_a_driver_is_told_that_the_image_is_of_another_build(engine, other_build
     ) in ended.err
     assert (
         "Hint: build the image from the driver's checkout (`make image`), on Kubernetes load or "
-        "push it too, or name another (`--image`); TAC_CHECK_BUILD=no is for who edits tac\n"
+        "push it too, or name another (`--image`); TAC_CHECK_BUILD=no is for developers of tac\n"
     ) in ended.err
     assert not list(tmp_path.glob("**/flights/*.parquet"))
 

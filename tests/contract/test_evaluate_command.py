@@ -89,7 +89,8 @@ def test_what_holds_no_scores_is_bad_data_and_is_not_shown(tmp_path, text, words
     assert (ended.code, ended.out, ended.err) == (
         40,  # Luigi's class: an unhandled exception
         "",
-        f"Error: here/{NAME}: holds no scores\nHint: delete it, and `tac evaluate` makes it anew\n",
+        f"Error: here/{NAME}: holds no scores\n"
+        "Hint: delete it, and `tac evaluate` makes it again\n",
     )
 
 
@@ -117,7 +118,7 @@ def test_flights_from_elsewhere_are_read_where_the_source_says(tmp_path):
     assert (ended.code, ended.out) == (30, "")  # and no scores
     failed = [line for line in ended.lines if line.startswith("Error: ")]
     assert any(f"{tmp_path}/none/2023-03-01.parquet" in line for line in failed)
-    assert ended.lines[-2].startswith("What is done stays done. To go on: tac evaluate --from ")
+    assert ended.lines[-2].startswith("What is done stays done. To continue: tac evaluate --from ")
 
 
 def test_the_image_is_the_one_that_was_named(tmp_path):

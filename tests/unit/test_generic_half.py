@@ -13,7 +13,7 @@ TAC = Path(__file__).parents[2] / "tac"
 STEPS = ("fetch.py", "transform.py", "predict.py", "average.py", "report.py", "evaluate.py")
 REFERENCE = {"task.py", "evaluate_command.py", "flights", *STEPS}
 WORDS = re.compile(
-    r"flights?\b|bundled|new.york|airports?\b|america/|airline|carrier", re.IGNORECASE
+    r"\bflights?\b|bundled|new.york|airports?\b|america/|airline|carrier", re.IGNORECASE
 )
 
 

@@ -1,4 +1,4 @@
-"""What our tasks tell Luigi's dashboard."""
+"""What our tasks report to Luigi's dashboard."""
 
 import threading
 import time
@@ -16,8 +16,8 @@ LOG = "/logs/x.log"
 LOGS = "kubectl --context c --namespace n logs --follow"
 
 
-class Telling(StoppableTask):
-    """A task in a worker that writes down what it hears."""
+class Reporting(StoppableTask):
+    """A task in a worker that keeps what it reports."""
 
     def __init__(self, *values, **named):
         super().__init__(*values, **named)
@@ -28,29 +28,29 @@ class Telling(StoppableTask):
 
 
 def located(node: str = "") -> Location:
-    """Tell what a runner tells of a pod."""
+    """Return what a runner reports of a pod."""
     return Location("x-1-abcde", "n", f"pod/x-1-abcde on {node}: {LOGS} x-1-abcde")
 
 
 @pytest.fixture
 def task():
     luigi.task_register.Register.clear_instance_cache()  # or it is that of the test before
-    return Telling()
+    return Reporting()
 
 
 def test_a_line_of_progress_becomes_status_and_percentage(task):
     for line in ("$ python -m x", "reading", "[ 40 %] reading: a.parquet", "[100 %] done"):
-        task.tell_progress(line, LOG)
+        task.report_progress(line, LOG)
 
     assert task.texts == [f"reading: a.parquet\nlog: {LOG}", f"done\nlog: {LOG}"]
     assert task.percents == [40, 100]
 
 
 def test_the_status_says_where_a_step_runs_from_when_that_is_known(task):
-    task.tell(f"log: {LOG}")
-    task.tell_progress("[  0 %] waits for a node: Insufficient memory", LOG)
-    task.tell_place(located("node-2"), LOG)
-    task.tell_progress("[ 40 %] reading", LOG)
+    task.report_status(f"log: {LOG}")
+    task.report_progress("[  0 %] waits for a node: Insufficient memory", LOG)
+    task.report_location(located("node-2"), LOG)
+    task.report_progress("[ 40 %] reading", LOG)
 
     assert task.texts == [
         f"log: {LOG}",
@@ -61,9 +61,9 @@ def test_the_status_says_where_a_step_runs_from_when_that_is_known(task):
 
 
 def test_the_next_attempt_is_elsewhere(task):
-    task.tell_place(located("node-2"), LOG)
-    task.tell("again in 5 s: step/x: evicted")
-    task.tell_progress("[  0 %] waits for a node", LOG)
+    task.report_location(located("node-2"), LOG)
+    task.report_status("again in 5 s: step/x: evicted")
+    task.report_progress("[  0 %] waits for a node", LOG)
 
     assert task.texts[1:] == [
         "again in 5 s: step/x: evicted",
@@ -72,7 +72,7 @@ def test_the_next_attempt_is_elsewhere(task):
 
 
 def test_no_text_is_html_in_the_dashboard(task):
-    task.tell_progress("[  1 %] <img src=x onerror=alert(1)> and 3 < 4", LOG)
+    task.report_progress("[  1 %] <img src=x onerror=alert(1)> and 3 < 4", LOG)
 
     assert task.texts == [f"< img src=x onerror=alert(1)> and 3 <  4\nlog: {LOG}"]
 
@@ -94,20 +94,20 @@ def test_a_bug_is_shown_with_its_traceback(task):
     assert shown.endswith("\nValueError: not a number\n")
 
 
-def test_outside_a_worker_there_is_nobody_to_tell():
+def test_outside_a_worker_nothing_is_reported():
     task = StoppableTask()
 
-    task.tell("x")
-    task.tell_progress("[ 40 %] reading", LOG)
-    task.tell_place(located("node-2"), LOG)
-    with task.last_word_told():
-        task.tell_progress("[ 50 %] reading", LOG)
+    task.report_status("x")
+    task.report_progress("[ 40 %] reading", LOG)
+    task.report_location(located("node-2"), LOG)
+    with task.limited_reports():
+        task.report_progress("[ 50 %] reading", LOG)
 
     assert task.set_status_message is None
 
 
 class Reporter:
-    """What tac's worker gives a task to tell its link by."""
+    """What tac's worker gives a task to report its link with."""
 
     keeps_policy = True
 
@@ -129,13 +129,13 @@ def links(task, monkeypatch):
 
 
 def test_the_dashboard_links_to_where_a_browser_finds_the_log_if_that_is_set(task, links):
-    task.tell_place(located("node-2"), LOG)
+    task.report_location(located("node-2"), LOG)
 
     assert links == ["https://logs.example/n/x-1-abcde?live"]
 
 
 def test_the_names_in_a_link_cannot_lead_elsewhere(task, links):
-    task.tell_place(Location("../x?a=b#c", "n/m&o \n", "pod/x"), LOG)
+    task.report_location(Location("../x?a=b#c", "n/m&o \n", "pod/x"), LOG)
 
     assert links == ["https://logs.example/n%2Fm%26o%20%0A/..%2Fx%3Fa%3Db%23c?live"]
 
@@ -150,16 +150,16 @@ def test_the_names_in_a_link_cannot_lead_elsewhere(task, links):
     ],
 )
 def test_no_line_of_a_log_places_a_link_or_a_pod(task, links, line):
-    task.tell_progress(line, LOG)
-    task.tell_progress("[ 40 %] reading", LOG)
+    task.report_progress(line, LOG)
+    task.report_progress("[ 40 %] reading", LOG)
 
     assert links == []
     assert task.texts == [f"reading\nlog: {LOG}"]
 
 
-def test_what_a_step_tells_is_plain_and_bounded_in_the_dashboard(task):
-    task.tell_progress("[ 40 %] \x1b]0;title\x07\x1b[8mhidden\u202e\r" + "x" * 15_000_000, LOG)
-    task.tell(f"again in 5 s: \x1b[1m{'y' * 15_000_000}")
+def test_what_a_step_reports_is_plain_and_bounded_in_the_dashboard(task):
+    task.report_progress("[ 40 %] \x1b]0;title\x07\x1b[8mhidden\u202e\r" + "x" * 15_000_000, LOG)
+    task.report_status(f"again in 5 s: \x1b[1m{'y' * 15_000_000}")
 
     assert task.texts == [
         f"hidden {'x' * 192}…\nlog: {LOG}",
@@ -168,17 +168,17 @@ def test_what_a_step_tells_is_plain_and_bounded_in_the_dashboard(task):
 
 
 @pytest.mark.parametrize("line", ["[999 %] x", "[101 %] x", "[-1 %] x", "[1e2 %] x", "[٤٠ %] x"])
-def test_a_progress_that_cannot_be_is_not_told(task, line):
-    task.tell_progress(line, LOG)
+def test_an_impossible_progress_is_not_reported(task, line):
+    task.report_progress(line, LOG)
 
     assert (task.texts, task.percents) == ([], [])
 
 
-def test_luigis_own_worker_is_not_told_of_every_line(task):
+def test_luigis_own_worker_does_not_get_every_line(task):
     began = time.monotonic()
-    with task.last_word_told():
+    with task.limited_reports():
         for number in range(50_000):
-            task.tell_progress(f"[{number // 1000:3d} %] line {number}", LOG)
+            task.report_progress(f"[{number // 1000:3d} %] line {number}", LOG)
     took = time.monotonic() - began
 
     assert task.texts[-1] == f"line 49999\nlog: {LOG}"
@@ -186,27 +186,27 @@ def test_luigis_own_worker_is_not_told_of_every_line(task):
     assert len(task.texts) <= 2 + took  # one a second, the first, and the last
 
 
-def test_luigis_own_worker_hears_the_last_word_although_no_other_follows(task):
+def test_luigis_own_worker_gets_the_last_line_although_no_other_follows(task):
     heard = threading.Event()
     task.set_progress_percentage = lambda percent: heard.set() if percent == 20 else None
 
-    with task.last_word_told():
-        task.tell_progress("[ 10 %] one", LOG)
-        task.tell_progress("[ 20 %] two", LOG)
+    with task.limited_reports():
+        task.report_progress("[ 10 %] one", LOG)
+        task.report_progress("[ 20 %] two", LOG)
 
         assert heard.wait(30)
 
 
-def test_a_scheduler_that_is_away_ends_no_step(task, caplog):
-    def away(_):
+def test_an_unreachable_scheduler_fails_no_step(task, caplog):
+    def unreachable(_):
         raise rpc.RPCError("\x1b[1mno luigid")
 
-    task.set_status_message = away
+    task.set_status_message = unreachable
 
-    with task.last_word_told():
-        task.tell_progress("[ 10 %] one", LOG)
+    with task.limited_reports():
+        task.report_progress("[ 10 %] one", LOG)
 
-    assert caplog.messages == ["the scheduler was not told how far a task is: no luigid"]
+    assert caplog.messages == ["a task's progress could not be reported: no luigid"]
 
 
 def test_a_bug_is_plain_and_bounded_in_the_dashboard(task):

@@ -72,7 +72,7 @@ def test_what_is_no_file_is_named_and_nobody_waits_for_it(here, what):
 
     assert (caught.value.message, caught.value.hint) == (
         f"{path}: is {what}, not a file",
-        f"`ls -ld {path}`, then remove it or move it away",
+        f"`ls -ld {path}`, then remove it or move it",
     )
 
 

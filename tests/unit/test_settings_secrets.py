@@ -23,8 +23,8 @@ KEYS_ELSEWHERE = "boto3 finds them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
         ),
         (
             {"TAC_LOG_URL": "https://me:hush@logs/{pod}"},
-            "log_url: 'https://***@logs/{pod}' holds a password or a key, and luigid shows it to"
-            " everybody",
+            "log_url: 'https://***@logs/{pod}' holds a password or a key, which luigid shows to"
+            " all its users",
             "leave it out: a browser asks for it",
         ),
     ],

@@ -75,7 +75,7 @@ def test_a_driver_of_another_build_is_refused_before_its_command_is_read(
         f"Error: tac {build_id()} runs this step, and tac {asked} asked for it: "
         "they must be one build\n"
         "Hint: build the image from the driver's checkout (`make image`), on Kubernetes load or "
-        "push it too, or name another (`--image`); TAC_CHECK_BUILD=no is for who edits tac\n",
+        "push it too, or name another (`--image`); TAC_CHECK_BUILD=no is for developers of tac\n",
     )
     assert list(tmp_path.iterdir()) == [there]
 

@@ -18,19 +18,19 @@ DOORS = re.compile(
 
 SANCTIONED = {
     "terminal.py": "the doors themselves",
-    "cli.py": "a question in our words, with a number in it; whether there is a terminal; the view",
-    "step.py": "data, a bar of plain words, what takes it away, a signal handler's own sentence",
+    "run_command.py": "a question with a number in it; whether there is a terminal; the view",
+    "step.py": "data, a bar of plain text, clearing it, a signal handler's own sentence",
     "live.py": "a table of plain texts",
     "run/warned.py": "says warnings once, to those who watch the run",
     "worker/child.py": "sends warnings to the driver",
-    "worker/handles.py": "gives those warnings in the driver",
+    "worker/handles.py": "shows those warnings in the driver",
     "worker/luigi_logging.py": "where log records go: to a handler of tac.terminal",
     "runners/step_server.py": "a step's own streams, which lead to its log file and no terminal",
     "runners/python_module.py": "the same",
 }
 
 CALLS = {
-    "cli.py": {"sys.stderr", "click.confirm", "Console", "rich.console.Console"},
+    "run_command.py": {"sys.stderr", "click.confirm", "Console", "rich.console.Console"},
     "step.py": {"sys.stdout", "sys.stderr", "os.write", "click.progressbar", "click.echo"},
     "live.py": {"rich.console.Console", "self._console.print"},
     "run/warned.py": {"warnings.showwarning"},

@@ -66,7 +66,7 @@ class Lost(luigi.Task):
         raise LookupError("nobody knows where")
 """
 
-AGAIN = "What is done stays done. To go on: tac run --module pipeline"
+AGAIN = "What is done stays done. To continue: tac run --module pipeline"
 GPU = "write gpu=1 below [resources] in"
 
 
@@ -203,7 +203,7 @@ def test_a_driver_that_luigid_disabled_says_so(here, server):
 
     assert ended.code == 25
     assert ended.lines[-4:-2] == [
-        "Error: Above(number=1): was not run: this driver was told to take no more work",
+        "Error: Above(number=1): was not run: this driver accepts no more tasks",
         "Hint: luigid's page does that, and SIGUSR1; run the same command again",
     ]
 

@@ -9,9 +9,8 @@ from tests.support.runs import tac, tac_run
 
 
 def go_on(task: str, at: Path) -> str:
-    return (
-        f"What is done stays done. To go on: tac run --module tests.support.tasks {task} --at {at}"
-    )
+    command = f"tac run --module tests.support.tasks {task} --at {at}"
+    return f"What is done stays done. To continue: {command}"
 
 
 def test_a_pipeline_runs_once_and_says_where_its_result_is(tmp_path):
@@ -255,6 +254,6 @@ def test_what_many_tasks_failed_of_is_said_once(tmp_path):
         "Not run because of it: TransformData(date=2023-03-01), "
         "Predict(date=2023-03-01, model=logistic), "
         "Predict(date=2023-03-01, model=gradient_boosting), MakePredictions(date=2023-03-01)",
-        "What is done stays done. To go on: tac run MakePredictions --date 2023-03-01 "
+        "What is done stays done. To continue: tac run MakePredictions --date 2023-03-01 "
         "--runner docker",
     ]

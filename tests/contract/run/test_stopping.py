@@ -31,10 +31,9 @@ def test_a_signal_stops_what_runs_and_names_it(tmp_path, number, code, said):
     assert (ended.code, ended.out) == (code, "")
     assert ended.lines == [
         f"{said}: stopping what runs (3)",
-        f"{signal.Signals(number).name}: stopped; Waits(at={tmp_path}), "
-        f"WaitsInProcess(at={tmp_path}, number=0), WaitsInProcess(at={tmp_path}, number=1) "
-        "were running, and run no more",
-        "What is done stays done. To go on: "
+        f"{signal.Signals(number).name}: stopped Waits(at={tmp_path}), "
+        f"WaitsInProcess(at={tmp_path}, number=0), WaitsInProcess(at={tmp_path}, number=1)",
+        "What is done stays done. To continue: "
         f"tac run --module tests.support.tasks AllWait --at {tmp_path} --workers 3",
         "0 ran, 3 stopped, 1 was not run, 0 were there already, T s",
     ]

@@ -91,5 +91,5 @@ def test_what_many_tasks_without_an_output_failed_of_is_said_once(here):
         "The same: NoOutputEither(number=0), NoOutput(number=1), NoOutputEither(number=1), "
         "NoOutput(number=2), NoOutputEither(number=2) and 2 more",
         "Not run because of it: All()",
-        "What is done stays done. To go on: tac run --module warn All --workers 1 --quiet",
+        "What is done stays done. To continue: tac run --module warn All --workers 1 --quiet",
     ]

@@ -14,7 +14,7 @@ import os
 import threading
 from pathlib import Path
 from tac.runners.docker.keys import mounted
-from tac.store.s3_access import Access
+from tac.store.s3_access import S3Access
 
 KEYS = {"AWS_ACCESS_KEY_ID": "known", "AWS_SECRET_ACCESS_KEY": "hush"}
 failed = []
@@ -22,7 +22,7 @@ failed = []
 def take_and_give_back():
     for _ in range(100):
         try:
-            with mounted(KEYS, Access()) as ((mount, *_), _):
+            with mounted(KEYS, S3Access()) as ((mount, *_), _):
                 Path(mount.source).read_bytes()
         except Exception as error:
             failed.append(repr(error))
@@ -45,7 +45,7 @@ print(*failed, sep="\\n", end="")
 """
 
 
-def test_drivers_and_their_threads_never_take_each_others_keys_away(tmp_path):
+def test_drivers_and_their_threads_never_remove_each_others_keys(tmp_path):
     own = {**os.environ, "TMPDIR": str(tmp_path)}  # noqa: TID251 # a child's environment
 
     ended = subprocess.run(

@@ -68,7 +68,7 @@ def test_a_log_that_cannot_be_made_is_why_a_step_did_not_start(at):
 
     assert verdict.message("x") == (
         f"step/x: could not be started: {at.path}/file: is a file, not a directory\n"
-        f"Hint: `ls -ld {at.path}/file`, then remove it or move it away"
+        f"Hint: `ls -ld {at.path}/file`, then remove it or move it"
     )
 
 

@@ -32,7 +32,7 @@ def test_a_log_that_cannot_be_made_is_why_a_step_did_not_start(runner, tmp_path)
 
     assert verdict.message("x") == (
         f"step/x: could not be started: {tmp_path}/file: is a file, not a directory\n"
-        f"Hint: `ls -ld {tmp_path}/file`, then remove it or move it away"
+        f"Hint: `ls -ld {tmp_path}/file`, then remove it or move it"
     )
 
 

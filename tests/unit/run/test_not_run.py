@@ -52,7 +52,7 @@ ROWS = [
         "the driver is told off",
         SchedulerState(URL, driver_disabled=True, paused=True),
         "PENDING",
-        "this driver was told to take no more work",
+        "this driver accepts no more tasks",
         "luigid's page does that, and SIGUSR1; run the same command again",
     ),
     (
@@ -80,14 +80,14 @@ ROWS = [
         "free since",
         SchedulerState(URL, resources={"gpu": (4, 2)}),
         "PENDING",
-        f"{URL} did not hand it out",
+        f"{URL} did not schedule it",
         "--verbose shows what Luigi logs",
     ),
     (
         "free here",
         SchedulerState(resources={"gpu": (2, 0)}),
         "PENDING",
-        "the scheduler did not hand it out",
+        "the scheduler did not schedule it",
         "--verbose shows what Luigi logs",
     ),
 ]
