@@ -254,28 +254,20 @@ class _Writer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._finish(kind, error, traceback)
+        if not self._finished:
+            self._finished = True
+            self._creation.__exit__(kind, error, traceback)
 
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError, _Dropped):
-            self._finish(_Dropped, _Dropped(), None)
+            self.__exit__(_Dropped, _Dropped(), None)
 
     def close(self) -> None:
-        self._finish(None, None, None)
+        self.__exit__(None, None, None)
 
     @property
     def closed(self) -> bool:
         return self._finished
-
-    def _finish(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if not self._finished:
-            self._finished = True
-            self._creation.__exit__(kind, error, traceback)
 
 
 class _Dropped(Exception):

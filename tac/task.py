@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import luigi
 
 from tac import settings
-from tac.errors import ConfigError
 from tac.flights import BASELINE, BUNDLED, FIRST_DAY, MODELS, WINDOW_DAYS, ZONE
+from tac.flights.calendar import days_between
 from tac.step_task import StepTask, addresses
 from tac.target import in_store
 
@@ -75,21 +75,14 @@ class FetchData(StepTask):
         return ["--date", str(self.date), "--source", source()]
 
 
-class FetchSchedule(StepTask):
+class FetchSchedule(FetchData):
     """One day's schedule: what is known on its morning, without any outcome."""
-
-    step = "tac.fetch"
-    timezone = ZONE
-    preload = _DAYS
-    memory = _LIGHT
-    cpu = "500m"
-    date: datetime.date = luigi.DateParameter(description="the day of the flights")
 
     def output(self) -> StoreTarget:
         return in_store(f"schedule/{self.date}.parquet")
 
     def arguments(self) -> list[str]:
-        return ["--schedule", "--date", str(self.date), "--source", source()]
+        return ["--schedule", *super().arguments()]
 
 
 class TransformData(StepTask):
@@ -215,14 +208,7 @@ class Evaluate(StepTask):
 
     def days(self) -> list[datetime.date]:
         """Return the evaluated days."""
-        if self.every < 1:
-            raise ConfigError(f"every is {self.every}, and must be 1 or more")
-        if self.first > self.last:
-            raise ConfigError(f"the first day, {self.first}, is after the last, {self.last}")
-        count = (self.last - self.first).days + 1
-        return [
-            self.first + datetime.timedelta(days=ahead) for ahead in range(0, count, self.every)
-        ]
+        return days_between(self.first, self.last, self.every)
 
     def requires(self) -> list[MakePredictions | Predict | FetchData]:
         return [

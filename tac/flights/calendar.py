@@ -56,7 +56,7 @@ def days_between(first: datetime.date, last: datetime.date, every: int = 1) -> l
         ConfigError: there is none.
     """
     if every < 1:
-        raise ConfigError(f"--every {every}: is not 1 or more")
+        raise ConfigError(f"every {every} days: is not 1 or more")
     if first > last:
-        raise ConfigError(f"--from {first} --to {last}: the first day lies after the last")
+        raise ConfigError(f"{first} to {last}: the first day is after the last")
     return [first + ahead * _ONE_DAY for ahead in range(0, (last - first).days + 1, every)]

@@ -9,17 +9,9 @@ import pytest
 import tac
 from tac.build_id import build_id, compute_digest
 from tests.support import runs
-from tests.support.engine import REPOSITORY, Engine, build_image
+from tests.support.engine import CONTEXT, REPOSITORY, Engine, build_image
 
 DAY = "2023-03-01"
-CONTEXT = (
-    "Dockerfile",
-    ".dockerignore",
-    "LICENSE",
-    "pyproject.toml",
-    "requirements.txt",
-    "setup.py",
-)
 # With a module of its own beside tac, as a pipeline of somebody else's has.
 OWN_PIPELINE = """\
 FROM {image}

@@ -6,18 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.engine import REPOSITORY, Engine, build_image
+from tests.support.engine import CONTEXT, REPOSITORY, Engine, build_image
 from tests.support.layers import added_layers, attributes
 
 REBUILD_SECONDS = 30
-CONTEXT = (
-    "Dockerfile",
-    ".dockerignore",
-    "LICENSE",
-    "pyproject.toml",
-    "requirements.txt",
-    "setup.py",
-)
 
 
 @pytest.fixture

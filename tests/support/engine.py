@@ -22,6 +22,16 @@ import tac
 
 REPOSITORY = Path(__file__).parents[2]
 HELPERS = REPOSITORY / "hack/docker"
+CONTEXT = (
+    "Dockerfile",
+    ".dockerignore",
+    "LICENSE",
+    "pyproject.toml",
+    "requirements.txt",
+    "setup.py",
+)
+"""What an image is built from, beside the package."""
+
 DEFAULT_BASE = "python:3.13-slim"
 TAG = os.environ.get("TAC_TEST_TAG", "tac:test")  # noqa: TID251 # two checkouts on one machine
 ANSWER_SECONDS = 30

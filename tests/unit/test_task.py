@@ -169,8 +169,8 @@ def test_an_evaluation_takes_every_so_many_days(first, last, every, days):
 @pytest.mark.parametrize(
     ("first", "last", "every", "message"),
     [
-        (2, 1, 1, "the first day, 2023-03-02, is after the last, 2023-03-01"),
-        (1, 2, 0, "every is 0, and must be 1 or more"),
+        (2, 1, 1, "2023-03-02 to 2023-03-01: the first day is after the last"),
+        (1, 2, 0, "every 0 days: is not 1 or more"),
     ],
 )
 def test_an_evaluation_of_no_day_is_refused(first, last, every, message):

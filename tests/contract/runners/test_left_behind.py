@@ -18,18 +18,10 @@ from tests.support.processes import (
     marked,
     parent,
     pids_in,
-    place,
     until,
 )
 
 SLACK_SECONDS = 5.0
-
-
-@pytest.fixture(params=["cold", "warm"])
-def at(request, tmp_path, monkeypatch):
-    monkeypatch.chdir(REPOSITORY)
-    with place(tmp_path, request.param) as found:
-        yield found
 
 
 def started(path):

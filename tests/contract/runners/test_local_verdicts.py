@@ -10,13 +10,6 @@ from tac.verdict import Phase, Reason
 from tests.support.processes import A_STEP, REPOSITORY, ended, ignore, pids_in, place, until
 
 
-@pytest.fixture(params=["cold", "warm"])
-def at(request, tmp_path, monkeypatch):
-    monkeypatch.chdir(REPOSITORY)
-    with place(tmp_path, request.param) as found:
-        yield found
-
-
 @pytest.mark.parametrize(
     ("words", "reason", "code", "signal", "detail"),
     [

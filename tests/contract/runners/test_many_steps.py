@@ -11,14 +11,7 @@ import pytest
 
 from tac.request import RunRequest
 from tac.verdict import Reason
-from tests.support.processes import A_STEP, REPOSITORY, children, place, until
-
-
-@pytest.fixture(params=["cold", "warm"])
-def at(request, tmp_path, monkeypatch):
-    monkeypatch.chdir(REPOSITORY)
-    with place(tmp_path, request.param) as found:
-        yield found
+from tests.support.processes import A_STEP, children, place, until
 
 
 def descriptors(pid):

@@ -94,5 +94,5 @@ def test_days_the_wrong_way_round_are_a_usage_error(store):
 
     assert (result.returncode, result.stderr) == (
         2,
-        "Error: --from 2023-03-04 --to 2023-03-03: the first day lies after the last\n",
+        "Error: 2023-03-04 to 2023-03-03: the first day is after the last\n",
     )

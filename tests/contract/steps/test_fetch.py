@@ -18,18 +18,11 @@ from tests.support.flights import (
     flight,
     flights,
     run_step,
-    running_server,
 )
 from tests.support.s3 import Bucket
 
 TWO = flights(flight(), flight(flight=17))
 GOOD = encode(TWO)
-
-
-@pytest.fixture
-def server():
-    with running_server() as server:
-        yield server
 
 
 def fetch(tmp_path, *arguments, day=DAY, **keywords):

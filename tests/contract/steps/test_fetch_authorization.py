@@ -18,10 +18,9 @@ PAGE = "/2023-03-01.parquet"
 
 
 @pytest.fixture
-def server():
-    with running_server() as server:
-        server.replies[PAGE] = Reply(GOOD)
-        yield server
+def server(server):
+    server.replies[PAGE] = Reply(GOOD)
+    return server
 
 
 def fetch(tmp_path, url, **environment):

@@ -12,7 +12,6 @@ from tests.support.flights import (
     flight,
     flights,
     run_step,
-    running_server,
 )
 from tests.support.talking import silence, talking_server, trickle
 
@@ -22,12 +21,6 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 RAISE = "if it is what it must be, set TAC_MOST_INPUT_BYTES (now 1000)"
 WAIT = "if it takes that long, set TAC_DOWNLOAD_SECONDS"
 BOUNDS = {"TAC_MOST_INPUT_BYTES": "1000", "TAC_DOWNLOAD_SECONDS": "0.5"}
-
-
-@pytest.fixture
-def server():
-    with running_server() as server:
-        yield server
 
 
 def fetch(tmp_path, source, **environment):

@@ -54,9 +54,9 @@ def test_days_are_counted_up_to_the_last():
         (
             datetime.date(2023, 3, 1),
             1,
-            "--from 2023-03-01 --to 2023-02-28: the first day lies after the last",
+            "2023-03-01 to 2023-02-28: the first day is after the last",
         ),
-        (TODAY, 0, "--every 0: is not 1 or more"),
+        (TODAY, 0, "every 0 days: is not 1 or more"),
     ],
 )
 def test_a_range_without_days_is_refused(first, every, message):
