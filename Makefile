@@ -26,7 +26,7 @@ DEVS = $(VENV)/.develops
 .DEFAULT_GOAL := menu
 .DELETE_ON_ERROR:
 .PHONY: menu setup run test unit contract browser-test container-test cluster-test install-test image check format-check lint type arch \
-        spell repository fmt cover bench bench-year bench-dag lock wheel clean cluster cluster-down
+        spell repository docs fmt cover bench bench-year bench-dag lock wheel clean cluster cluster-down
 
 menu:
 	@echo 'make TARGET [PYTHON=python3.12] [DATE=2023-03-01] [STORE=s3://bucket/prefix] [NODES=2] [ARGS=...]'
@@ -80,6 +80,9 @@ spell: $(DEVS)
 
 repository: $(DEVS) ## lock, changelog and documents agree with the code
 	$(BIN)/pytest --quiet tests/unit/test_repository.py
+
+docs: $(DEVS) ## write what docs/ says of the code anew, from the code
+	$(BIN)/python hack/retries.py
 
 fmt: $(DEVS) ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix-only --quiet

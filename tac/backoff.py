@@ -28,7 +28,7 @@ class Backoff:
 
     def __init__(self, first_seconds: float = 0.1, longest_seconds: float = 5.0) -> None:
         self.longest_seconds = longest_seconds
-        self._first = self._next = first_seconds
+        self.first_seconds = self._next = first_seconds
 
     def next(self, retry_after_seconds: float | None = None) -> float:
         """Return how long to pause now; a server's `Retry-After` is never undercut."""
@@ -38,7 +38,7 @@ class Backoff:
 
     def reset(self) -> None:
         """Begin with the short pauses again, after success."""
-        self._next = self._first
+        self._next = self.first_seconds
 
 
 def retry_on(

@@ -21,35 +21,63 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How often one reason is tried again: the pause before each further attempt."""
+    """How often one reason is tried again. `make docs` writes all of them into docs/retries.md."""
+
+    cause: str
+    """What happened, and why it is tried again so often."""
 
     backoff_seconds: tuple[float, ...]
+    """The pause before each further attempt."""
+
     job_tasks: bool = False
-    """Whether also of a KubernetesJobTask, in addition to what the Job's own `backoffLimit` allows:
+    """Whether it holds for a KubernetesJobTask too, after what the Job's own `backoffLimit` allows:
     only what the platform did, since exit codes mean what its author says they mean."""
 
 
 BUDGETS: Mapping[Reason, Budget] = {
-    # A store that is unreachable or throttles is mostly back within a minute.
-    Reason.TRY_AGAIN: Budget(backoff_seconds=(2, 8, 30)),
-    # Without a limit of its own: the kernel may have picked this step for what its neighbours used,
-    # and they have moved on. If it is what fills the machine, each attempt harms them: so, once.
-    Reason.KILLED: Budget(backoff_seconds=(2,)),
-    # In a container with twice as much each time.
-    Reason.OUT_OF_MEMORY: Budget(backoff_seconds=(5, 5)),
-    Reason.PERHAPS_OUT_OF_MEMORY: Budget(backoff_seconds=(5, 5)),
-    Reason.LOST: Budget(backoff_seconds=(1,), job_tasks=True),
-    # Nothing of these is the step's doing, and on spot nodes, or while all nodes are upgraded one
-    # by one, one step can meet several.
-    Reason.EVICTED: Budget(backoff_seconds=(1, 5, 15, 60, 60), job_tasks=True),
-    # The pod with the higher priority keeps the node for a while.
-    Reason.PREEMPTED: Budget(backoff_seconds=(5, 15, 60, 60, 60), job_tasks=True),
-    # Noticing it has taken its time already.
-    Reason.NODE_LOST: Budget(backoff_seconds=(0, 5, 15, 60, 60), job_tasks=True),
+    Reason.TRY_AGAIN: Budget(
+        cause="exit code 75: a store that is unreachable, throttles or is full is mostly back "
+        "within a minute",
+        backoff_seconds=(2, 8, 30),
+    ),
+    Reason.KILLED: Budget(
+        cause="killed without a memory limit of its own: the kernel may have picked it for what "
+        "its neighbours used; once, as it harms them if it is what fills the machine",
+        backoff_seconds=(2,),
+    ),
+    Reason.OUT_OF_MEMORY: Budget(
+        cause="out of memory: in a container with twice as much each time",
+        backoff_seconds=(5, 5),
+    ),
+    Reason.PERHAPS_OUT_OF_MEMORY: Budget(
+        cause="killed under a memory limit, and nothing says why: with twice as much each time",
+        backoff_seconds=(5, 5),
+    ),
+    Reason.LOST: Budget(
+        cause="how it ended is not known: its pod, container or step server is gone",
+        backoff_seconds=(1,),
+        job_tasks=True,
+    ),
+    # On spot nodes, or while all nodes are upgraded one by one, one step can meet several of these.
+    Reason.EVICTED: Budget(
+        cause="its pod was evicted",
+        backoff_seconds=(1, 5, 15, 60, 60),
+        job_tasks=True,
+    ),
+    Reason.PREEMPTED: Budget(
+        cause="its pod was preempted: the pod with the higher priority keeps the node for a while",
+        backoff_seconds=(5, 15, 60, 60, 60),
+        job_tasks=True,
+    ),
+    Reason.NODE_LOST: Budget(
+        cause="its node was lost: noticing it has taken its time already",
+        backoff_seconds=(0, 5, 15, 60, 60),
+        job_tasks=True,
+    ),
 }
 
 _FIRST_OF_A_JOB, _LONGEST_OF_A_JOB = 10.0, 360.0
-"""The pauses of a Job's controller: 10 s, 20 s, 40 s, six minutes at most.
+"""The pauses of the Job controller: 10 s, 20 s, 40 s, six minutes at most.
 https://kubernetes.io/docs/concepts/workloads/controllers/job/#pod-backoff-failure-policy"""
 
 

@@ -63,7 +63,7 @@ def test_a_container_that_ends_while_the_engine_is_away_is_read_when_it_is_back(
 
 
 def test_an_engine_that_stays_away_is_given_up_and_the_next_run_goes_on(at, wire, monkeypatch):
-    monkeypatch.setattr("tac.runners.docker.attempt._OUTAGE_SECONDS", 0.5)
+    monkeypatch.setattr("tac.runners.docker.attempt.OUTAGE_SECONDS", 0.5)
     script = "echo begun; until [ -e $1/go ]; do sleep 0.1; done; echo well"
     words = ("sh", "-c", script, "sh", f"{at.path}/store")
     verdicts = []

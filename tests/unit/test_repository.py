@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.txt", "requirements-dev.txt")
 NOT_OURS = {"build", "dist", "tac-store", "tac-logs", "__pycache__"}
 DOCUMENTS = ("README.md", "CHANGELOG.md", "docs/**/*.md")
+RETRIES = runpy.run_path(str(ROOT / "hack/retries.py"))
+"""Run before a test does: what it imports opens a socket, to see whether there is IPv6."""
 
 
 def own_files() -> list[Path]:
@@ -239,3 +242,9 @@ def test_documents_name_only_modules_that_exist():
         if not (ROOT / module).exists()
     ]
     assert missing == []
+
+
+def test_the_page_of_retries_says_what_the_code_does():
+    page = RETRIES["PAGE"].read_text(encoding="utf-8")
+
+    assert page == RETRIES["write_tables"](page), "run `make docs`"

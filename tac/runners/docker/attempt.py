@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_OUTAGE_SECONDS = 180.0
+OUTAGE_SECONDS = 180.0
 """How long an engine may be unavailable during a run: an upgrade of its package takes a minute."""
 
 _LOOK_SECONDS = 0.25
@@ -347,7 +347,7 @@ class ContainerAttempt:
         )
 
     def _unavailable_timeout_seconds(self) -> float:
-        return self._session.grace_seconds if self._stop_requested() else _OUTAGE_SECONDS
+        return self._session.grace_seconds if self._stop_requested() else OUTAGE_SECONDS
 
     def _note_outage(self, error: EngineAway, number: int) -> None:
         self._outages += 1
