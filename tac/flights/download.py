@@ -238,13 +238,24 @@ def _authorization(parts: urllib.parse.SplitResult, name: str) -> str:
 
 def _request(url: str, authorization: str) -> urllib.request.Request:
     parts = urllib.parse.urlsplit(url)
+    asked = parts._replace(
+        netloc=parts.netloc.rpartition("@")[2],
+        path=_encoded(parts.path),
+        query=_encoded(parts.query),
+        fragment="",
+    )
     request = urllib.request.Request(  # noqa: S310 # http and https only: the callers looked
-        parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl(),
+        asked.geturl(),
         headers={"User-Agent": f"tac/{__version__}"},
     )
     if authorization:
         request.add_header("Authorization", authorization)
     return request
+
+
+def _encoded(part: str) -> str:
+    """Percent-encode the blanks and letters that people paste, and nothing twice."""
+    return urllib.parse.quote(part, safe=string.punctuation)
 
 
 def _read_all(answer: http.client.HTTPResponse, name: str, bounds: Bounds) -> bytes:

@@ -6,6 +6,7 @@ Equal tables give equal bytes: no index, no time of writing, no pandas metadata.
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
@@ -24,15 +25,16 @@ _Array: TypeAlias = Any
 
 SUFFIXES = (".parquet", ".csv")
 _SHOWN_NAMES = 30
+_OF_THE_WEB = re.compile(r"(https?://[^?#]*).*", re.IGNORECASE | re.DOTALL)
 
 
 def suffix_of(address: str) -> str:
-    """Return `.parquet` or `.csv`, whatever follows a question mark.
+    """Return `.parquet` or `.csv`; the query and the fragment of a web address do not count.
 
     Raises:
         ConfigError: the address ends in neither.
     """
-    suffix = PurePosixPath(address.partition("?")[0]).suffix.lower()
+    suffix = PurePosixPath(_OF_THE_WEB.sub(r"\1", address)).suffix.lower()
     if suffix not in SUFFIXES:
         raise ConfigError(
             f"{address}: ends neither in .parquet nor in .csv",

@@ -27,6 +27,7 @@ import stat
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import unquote
 
 import tac
 from tac.errors import ConfigError, StorageError
@@ -82,7 +83,7 @@ class Files:
         most_seconds: float | None = None,  # noqa: ARG002 - only a download takes long
     ) -> BinaryIO:
         """Open a file for reading."""
-        path = _path(address)
+        path = _input(address)
         with explaining(path):
             try:
                 require_file(path, path.stat().st_mode)
@@ -306,6 +307,15 @@ def _path(address: str) -> Path:
             f"{address}: names a directory, not a file", hint="write the path of a file"
         )
     return Path(bare)
+
+
+def _input(address: str) -> Path:
+    """Return the path of an input; a file:// address may be percent-encoded, as URLs are."""
+    path = _path(address)
+    if "%" in address and address.startswith(_SCHEME) and not path.exists():
+        decoded = _path(unquote(address))
+        return decoded if decoded.exists() else path
+    return path
 
 
 def _folder(address: str) -> str:

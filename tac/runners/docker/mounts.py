@@ -18,6 +18,7 @@ from itertools import accumulate
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from tac.errors import ConfigError
 from tac.real_path import kind, open_directory
@@ -227,8 +228,10 @@ def _mounted_arg(
     if not arg or arg.startswith("-") or not is_local(arg):
         return arg, None
     # Of a template of addresses the directory before the first placeholder is mounted.
-    path = _absolute(arg.partition("{")[0].rpartition("/")[0] + "/" if "{" in arg else arg)
-    named = arg.startswith(_FILE)
+    read = arg.partition("{")[0].rpartition("/")[0] + "/" if "{" in arg else arg
+    path, named = _absolute(read), arg.startswith(_FILE)
+    if named and not _exists(path):
+        path = _absolute(unquote(read))  # as the step itself does: tac.store.files
     if not certain and not named and not _names_a_file(arg, path):
         return arg, None
     spelled = (_FILE if named else "") + str(_absolute(arg))

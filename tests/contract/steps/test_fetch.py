@@ -2,6 +2,7 @@
 
 import datetime
 import socket
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -39,6 +40,45 @@ def test_a_day_of_the_bundled_year(tmp_path):
 
     assert (result.returncode, result.stdout) == (0, "")
     assert pyarrow.parquet.read_table(tmp_path / "out.parquet").equals(read_day("bundled", DAY))
+
+
+@pytest.mark.parametrize("folder", ["my dir", "météo", "what? now", "a#b", "a+b", "50%", "a&b"])
+def test_a_source_in_a_folder_of_any_name(tmp_path, bucket: Bucket, folder):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / f"{DAY}.parquet").write_bytes(GOOD)
+    bucket.client.put_object(Bucket=bucket.name, Key=f"{folder}/{DAY}.parquet", Body=GOOD)
+
+    for source in (
+        f"{tmp_path}/{folder}/{{date}}.parquet",
+        f"file://{tmp_path}/{folder}/{{date}}.parquet",
+        f"file://{tmp_path}/{quote(folder)}/{{date}}.parquet",
+        bucket.address(f"{folder}/{{date}}.parquet"),
+    ):
+        assert read_day(source, DAY).equals(TWO)
+
+
+def test_a_folder_that_is_called_like_a_percent_encoded_one_is_found(tmp_path):
+    (tmp_path / "my%20dir").mkdir()
+    (tmp_path / "my%20dir" / "day.parquet").write_bytes(GOOD)
+    (tmp_path / "my dir").mkdir()
+
+    assert read_day(f"file://{tmp_path}/my%20dir/day.parquet", DAY).equals(TWO)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "asked"),
+    [
+        ("/my dir/day.parquet", "/my%20dir/day.parquet"),
+        ("/my%20dir/day.parquet", "/my%20dir/day.parquet"),
+        ("/météo/day.parquet?q=é b", "/m%C3%A9t%C3%A9o/day.parquet?q=%C3%A9%20b"),
+        ("/a+b/day.parquet#part 1", "/a+b/day.parquet"),
+    ],
+)
+def test_an_address_of_the_web_is_asked_for_as_a_browser_does(server: Server, pasted, asked):
+    server.replies[asked.partition("?")[0]] = Reply(GOOD)
+
+    assert read_day(f"{server.url}{pasted}", DAY).equals(TWO)
+    assert [path for path, _ in server.asked] == [asked]
 
 
 def test_a_schedule_to_standard_output(tmp_path):

@@ -199,8 +199,24 @@ def test_a_schedule_with_an_outcome_is_refused():
     )
 
 
-def test_the_suffix_says_how_a_table_is_read():
-    assert suffix_of("https://host/day.CSV?signed=yes.parquet") == ".csv"
+@pytest.mark.parametrize(
+    ("address", "suffix"),
+    [
+        ("https://host/day.CSV?signed=yes.parquet", ".csv"),
+        ("HTTP://host/day.csv#part.parquet", ".csv"),
+        ("https://host/what%3F/day.csv", ".csv"),
+        ("what? now/day.parquet", ".parquet"),
+        ("what?/day.csv?.parquet", ".parquet"),
+        ("a#b/day.parquet", ".parquet"),
+        ("s3://bucket/what? now/día #1+2%.csv", ".csv"),
+        ("file:///what?/day.csv", ".csv"),
+    ],
+)
+def test_the_suffix_says_how_a_table_is_read(address, suffix):
+    assert suffix_of(address) == suffix
+
+
+def test_another_suffix_is_refused():
     with pytest.raises(ConfigError) as caught:
         suffix_of("day.json")
 

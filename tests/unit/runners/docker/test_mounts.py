@@ -40,6 +40,16 @@ def test_what_a_command_names_is_where_it_is_here(here, argv, words, mounts):
     assert mounted(here, *argv) == (words, mounts)
 
 
+def test_a_url_of_a_file_may_be_percent_encoded(here):
+    Path("my data").mkdir()
+    words = ["file://my%20data/{date}.csv", "file://no%20data/day.csv"]
+
+    assert mounted(here, *words) == (
+        ["file://./my%20data/{date}.csv", "file://./no%20data/day.csv"],
+        [("./my data", "ro"), *STORE],
+    )
+
+
 def test_the_directory_of_an_output_outside_the_store_is_made_and_may_be_written(here):
     words, mounts = mounted(here, "out/x.csv", "data/day.csv", output="out/x.csv")
 
