@@ -1,4 +1,4 @@
-# One image for every step: `docker build --tag tac .`; docs/docker.md says what is in it and why.
+# One image for every step: `docker build --tag tac .`; docs/docker.md describes it.
 #
 # Each stage leaves in /out what the last one only copies: nothing that merely built the image is in
 # it. The layers depend on the base, requirements.txt and the code alone: files are dated 1980, and
@@ -8,7 +8,7 @@
 # was built twice and the engine has started since (docs/docker.md): `tac/x` and
 # `tac-0.1.0.dist-info` change places then, and the digest changes. So tac's code and what pip says
 # of it are two layers; and the libraries, in whose folder many have such a neighbour, lie directly
-# on the base, which nobody builds.
+# on the base, which is pulled, not built.
 ARG BASE=python:3.13-slim
 
 # The libraries of the lock file. A machine whose pip has settings of its own passes them along, and
@@ -51,7 +51,7 @@ RUN mkdir --parents /out/opt && mv /opt/tac /out/opt/ \
  && find /out -exec touch --no-dereference --date '1980-01-01 UTC' {} +
 COPY --from=python /out/ /out/
 
-# tac itself, and in /about what pip says of it: all that a change of the code makes anew.
+# tac itself, and in /about pip's metadata of it: the only layer that a change of the code rebuilds.
 FROM installed AS code
 COPY setup.py pyproject.toml LICENSE ./
 COPY tac tac

@@ -76,7 +76,7 @@ build_image() {
     revision=$(git -C "$HERE" describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null ||
         echo unknown)
     show_and_run minikube ssh --profile "$PROFILE" -- sudo rm -f $BUILT
-    # --build-opt has words of `buildctl build`, which is what runs inside. --file, or the Dockerfile
+    # --build-opt has options of `buildctl build`, which is what runs inside. --file, or the Dockerfile
     # is sent only if .dockerignore lets it (minikube packs the folder itself).
     show_and_run minikube image build --profile "$PROFILE" --tag $IMAGE --file Dockerfile \
         --build-opt "opt=build-arg:VERSION=$version" \
@@ -88,18 +88,18 @@ build_image() {
             'what stands above says why; ./minikube.sh image tries it again'
 }
 
-deploy() { # verb, words...
+deploy() { # verb, arguments...
     "$HERE/k8s/deploy.sh" --context "$PROFILE" --overlay "$HERE/k8s/overlays/minikube" "$@"
 }
 
-refuse_words() { # verb, words that it knows nothing of...
+refuse_arguments() { # verb, arguments that it does not take...
     (($# == 1)) || fail "$1: there is no option '$2'" './minikube.sh --help'
 }
 
 stop_minikube() { # [--with-data]
     local status=0
-    [[ ${1:-} == --with-data ]] || refuse_words down "$@"
-    (($# < 2)) || refuse_words down "$2"
+    [[ ${1:-} == --with-data ]] || refuse_arguments down "$@"
+    (($# < 2)) || refuse_arguments down "$2"
     minikube status --profile "$PROFILE" >/dev/null 2>&1 || status=$?
     if ((status == NO_PROFILE)); then
         printf 'minikube %s: there is none\n' "$PROFILE" >&2
@@ -128,7 +128,7 @@ main() {
             deploy apply
             ;;
         image | deploy)
-            refuse_words "$verb" "$@"
+            refuse_arguments "$verb" "$@"
             if [[ $verb == image ]]; then build_image; else deploy apply; fi
             ;;
         down) stop_minikube "$@" ;;

@@ -1,7 +1,7 @@
 """How tac is packaged: what it needs, what it brings along, and the command it installs.
 
 The ranges below are what tac works with; the exact versions that `make` installs stand in
-requirements.txt. A change here wants `make lock`; until then `make check` fails.
+requirements.txt. A change here needs `make lock`; until then `make check` fails.
 """
 
 import re
@@ -24,13 +24,13 @@ def version() -> str:
 
 
 def long_description() -> str:
-    """Show the README on the package's page."""
+    """Return the README, for the package's page."""
     readme = HERE / "README.md"
     return readme.read_text(encoding="utf-8") if readme.exists() else ""
 
 
 class BuildWithDigest(build_py):  # type: ignore[misc]  # it is untyped
-    """Store beside the modules which source they are: what is installed can say so at once."""
+    """Store a digest of the source beside the modules, so that an installed tac knows its build."""
 
     def run(self) -> None:
         super().run()

@@ -29,8 +29,8 @@ from typing import Any
 import click
 from pykube import Job
 
-from benchmarks.dag_cluster import ROOT, Cluster, Onlooker, find_cluster, load, load_noop
-from benchmarks.dag_tasks import NAMES, Order
+from benchmarks.dag_cluster import ROOT, Cluster, PodWatcher, find_cluster, load, load_noop
+from benchmarks.dag_tasks import NAMES, Workload
 
 NUMBER = sum(map(len, NAMES))
 PYTHON = (sys.executable, "-m")
@@ -100,19 +100,19 @@ def _proportional_kib(pid: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
-def measure(name: str, order: Order, onlooker: Onlooker) -> Measured:
+def measure(name: str, workload: Workload, watcher: PodWatcher) -> Measured:
     """Run a contender in a new folder, and say what it took."""
-    shutil.rmtree(order.folder, ignore_errors=True)
-    order.marks.mkdir(parents=True)
-    outputs = Path(order.folder) / "outputs"
+    shutil.rmtree(workload.folder, ignore_errors=True)
+    workload.marks.mkdir(parents=True)
+    outputs = Path(workload.folder) / "outputs"
     outputs.mkdir()
     outputs.chmod(0o777)  # the pods of tac's steps are of another user
     before = time.time()
     began = time.perf_counter()
     process = subprocess.Popen(
         CONTENDERS[name],
-        cwd=order.folder,
-        env=_environment(order),
+        cwd=workload.folder,
+        env=_environment(workload),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -120,63 +120,63 @@ def measure(name: str, order: Order, onlooker: Onlooker) -> Measured:
     memory = Memory(process.pid)
     memory.start()
     try:
-        _, words = process.communicate(timeout=SECONDS)
+        _, output = process.communicate(timeout=SECONDS)
     except subprocess.TimeoutExpired:
         process.terminate()
-        words = f"{process.communicate()[1]}\ndid not end within {SECONDS} s"
+        output = f"{process.communicate()[1]}\ndid not end within {SECONDS} s"
     seconds = time.perf_counter() - began
-    jobs = onlooker.since(before)
-    marks = [path.stat().st_mtime for path in order.marks.iterdir()]
+    jobs = watcher.since(before)
+    marks = [path.stat().st_mtime for path in workload.marks.iterdir()]
     if process.returncode != 0 or (len(jobs), len(marks)) != (NUMBER, NUMBER):
         raise click.ClickException(
             f"{name}: exit code {process.returncode}, {len(jobs)} Jobs and {len(marks)} results "
-            f"where {NUMBER} were due\n{words[-4000:]}"
+            f"where {NUMBER} were due\n{output[-4000:]}"
         )
     return Measured(seconds, max(marks) - min(job.first for job in jobs), memory.peak_mib)
 
 
-def _environment(order: Order) -> dict[str, str]:
+def _environment(workload: Workload) -> dict[str, str]:
     own = os.environ  # noqa: TID251 # a child's
     return {
         **{name: value for name, value in own.items() if not name.startswith(("TAC_", "LUIGI_"))},
-        **order.environment(),
+        **workload.environment(),
         "PYTHONPATH": str(ROOT),
-        "TAC_STORE": str(Path(order.folder) / "outputs"),
-        "TAC_IMAGE": order.image,
-        "TAC_KUBERNETES_NAMESPACE": order.namespace,
-        "TAC_KUBERNETES_POD_PATCH": str(_write_patch(order)),
+        "TAC_STORE": str(Path(workload.folder) / "outputs"),
+        "TAC_IMAGE": workload.image,
+        "TAC_KUBERNETES_NAMESPACE": workload.namespace,
+        "TAC_KUBERNETES_POD_PATCH": str(_write_patch(workload)),
         # Pods that do nothing need no S3.
         "TAC_KUBERNETES_CONFIG_MAP": "",
         "TAC_KUBERNETES_SECRET": "",
     }
 
 
-def _write_patch(order: Order) -> Path:
+def _write_patch(workload: Workload) -> Path:
     """Write what tac's steps need here beyond their own pod: the node, and a place for outputs."""
-    outputs = str(Path(order.folder) / "outputs")
+    outputs = str(Path(workload.folder) / "outputs")
     patch = {
         "spec": {
-            "nodeSelector": {"kubernetes.io/hostname": order.node},
+            "nodeSelector": {"kubernetes.io/hostname": workload.node},
             "volumes": [{"name": "outputs", "hostPath": {"path": outputs}}],
             "containers": [
                 {"name": "step", "volumeMounts": [{"name": "outputs", "mountPath": outputs}]}
             ],
         }
     }
-    path = Path(order.folder) / "patch.json"
+    path = Path(workload.folder) / "patch.json"
     path.write_text(json.dumps(patch))
     return path
 
 
-def compare(cluster: Cluster, order: Order, rounds: int, peers: list[str]) -> None:
+def compare(cluster: Cluster, workload: Workload, rounds: int, peers: list[str]) -> None:
     """Run everybody in turn, and print medians and ratios."""
     runs: dict[str, list[Measured]] = {name: [] for name in peers}
     with cluster.prepared():
-        onlooker = Onlooker(cluster, Job).begin()
-        measure("floor", order, onlooker)  # the first pod of an image takes longer
+        watcher = PodWatcher(cluster, Job).begin()
+        measure("floor", workload, watcher)  # the first pod of an image takes longer
         cluster.delete_jobs()
         for number, name in itertools.product(range(rounds), peers):
-            runs[name].append(measure(name, order, onlooker))
+            runs[name].append(measure(name, workload, watcher))
             cluster.delete_jobs()
             last = runs[name][-1]
             click.echo(
@@ -230,7 +230,7 @@ def main(context: click.Context, /, **options: Any) -> None:
     peers = list(options["only"]) or everybody
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        order = Order(
+        workload = Workload(
             cluster.kubeconfig,
             cluster.namespace,
             cluster.node,
@@ -239,7 +239,7 @@ def main(context: click.Context, /, **options: Any) -> None:
             f"{folder}/run",
         )
         click.echo(f"{NUMBER} containers on {cluster.node}; {load()}", err=True)
-        compare(cluster, order, options["rounds"], peers)
+        compare(cluster, workload, options["rounds"], peers)
         click.echo(load(), err=True)
 
 

@@ -58,7 +58,7 @@ class Cluster:
         return sum(len(kind.objects(api, namespace=self.namespace)) for kind in (Job, Pod))
 
     def delete_jobs(self) -> None:
-        """Delete all Jobs, and wait until their pods are gone too."""
+        """Delete all Jobs, and wait until their pods are deleted too."""
         api = self.api()
         for job in Job.objects(api, namespace=self.namespace):
             job.delete(propagation_policy="Background")
@@ -139,8 +139,8 @@ def run(command: list[Any], **environment: str) -> str:
     except FileNotFoundError as error:
         raise Unusable(f"{command[0]}: not found") from error
     if ended.returncode != 0:
-        words = " ".join(map(str, command))
-        raise click.ClickException(f"{words}: exit {ended.returncode}\n{ended.stderr[-2000:]}")
+        line = " ".join(map(str, command))
+        raise click.ClickException(f"{line}: exit {ended.returncode}\n{ended.stderr[-2000:]}")
     return ended.stdout
 
 
@@ -159,18 +159,18 @@ def wait_until(holds: Callable[[], object], what: str) -> None:
         time.sleep(0.1)  # between two looks, before the deadline
 
 
-class Onlooker(threading.Thread):
-    """Sees from outside what happens in the namespace, in the same way whoever does it."""
+class PodWatcher(threading.Thread):
+    """Watches the pods of the namespace, independently of the contender under test."""
 
     def __init__(self, cluster: Cluster, kind: type[Job | Pod]) -> None:
         super().__init__(daemon=True)
         self._objects = kind.objects(cluster.api(), namespace=cluster.namespace)
-        self._seen: dict[str, Sight] = {}
+        self._seen: dict[str, SeenPod] = {}
         self._lock = threading.Lock()
         self._ready = threading.Event()
 
     def begin(self) -> Self:
-        """Return when it sees. It ends with this process: nobody can interrupt its reading."""
+        """Return once the watch is open. It ends with the process: a read cannot be interrupted."""
         self.start()
         if not self._ready.wait(SECONDS):
             raise click.ClickException(f"the API server did not answer for {SECONDS} s")
@@ -187,22 +187,22 @@ class Onlooker(threading.Thread):
                 self._ready.set()
                 for event in listed.watch(since=version):
                     self._note(event.object.obj)
-            time.sleep(0.1)  # a server that refuses is not asked without a pause
+            time.sleep(0.1)  # no busy loop while the server refuses
 
-    def since(self, moment: float) -> list[Sight]:
+    def since(self, moment: float) -> list[SeenPod]:
         """Return what has been made since a moment, in its order."""
         with self._lock:
-            return [sight for sight in self._seen.values() if sight.first > moment]
+            return [seen for seen in self._seen.values() if seen.first > moment]
 
-    def _note(self, thing: dict[str, Any]) -> None:
+    def _note(self, pod: dict[str, Any]) -> None:
         with self._lock:
-            sight = self._seen.setdefault(thing["metadata"]["uid"], Sight(time.time(), thing))
-            sight.thing = thing
+            seen = self._seen.setdefault(pod["metadata"]["uid"], SeenPod(time.time(), pod))
+            seen.pod = pod
 
 
 @dataclass
-class Sight:
+class SeenPod:
     """When something was first seen, by this machine's clock, and how it was last."""
 
     first: float
-    thing: dict[str, Any]
+    pod: dict[str, Any]

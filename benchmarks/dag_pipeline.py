@@ -28,8 +28,8 @@ from pykube import Pod
 from benchmarks.dag_cluster import (
     ROOT,
     Cluster,
-    Onlooker,
-    Sight,
+    PodWatcher,
+    SeenPod,
     Unusable,
     find_cluster,
     load,
@@ -42,11 +42,11 @@ from tests.support.deployment import Deployment
 
 SECONDS = 600
 HALF = 0.5
-"""Kubernetes tells whole seconds, cut off; half of one is what is missing on average."""
+"""Kubernetes' timestamps are truncated to seconds; on average half a second is missing."""
 
 
 @dataclass(frozen=True)
-class Life:
+class PodTimes:
     """One step's pod, in seconds since 1970."""
 
     step: str
@@ -55,12 +55,12 @@ class Life:
     ended: float
 
     @classmethod
-    def of(cls, sight: Sight) -> Life:
+    def of(cls, seen: SeenPod) -> PodTimes:
         """Read it from what was seen of a pod that has ended."""
-        [status] = sight.thing["status"]["containerStatuses"]
+        [status] = seen.pod["status"]["containerStatuses"]
         ended = status["state"]["terminated"]
-        step = sight.thing["metadata"]["labels"][names.STEP]
-        return cls(step, sight.first, _moment(ended["startedAt"]), _moment(ended["finishedAt"]))
+        step = seen.pod["metadata"]["labels"][names.STEP]
+        return cls(step, seen.first, _moment(ended["startedAt"]), _moment(ended["finishedAt"]))
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ class Measured:
 
     began: float
     ended: float
-    lives: list[Life]
+    lives: list[PodTimes]
 
-    def critical(self) -> list[Life]:
-        """Return the pods that nothing could have gone on without, the first one first."""
+    def critical(self) -> list[PodTimes]:
+        """Return the pods on the critical path, the first one first."""
         path = [max(self.lives, key=lambda life: life.ended)]
         while before := [life for life in self.lives if life.ended < path[0].created + HALF]:
             path.insert(0, max(before, key=lambda life: life.ended))
@@ -103,12 +103,12 @@ def run(rounds: int, date: str) -> None:
         url = stack.enter_context(made.forwarded("service/s3", 8333))
         environment = _environment(made, image, url)
         cluster.namespace = made.namespace
-        onlooker = Onlooker(cluster, Pod).begin()
+        watcher = PodWatcher(cluster, Pod).begin()
         click.echo(load(), err=True)
         runs = []
         for number in range(rounds):
             store = f"s3://tac/{secrets.token_hex(4)}"
-            runs.append(measure(["--date", date, "--store", store], environment, folder, onlooker))
+            runs.append(measure(["--date", date, "--store", store], environment, folder, watcher))
             seconds = runs[-1].ended - runs[-1].began
             click.echo(f"round {number + 1} of {rounds}: {seconds:.1f} s", err=True)
         click.echo(load(), err=True)
@@ -116,13 +116,13 @@ def run(rounds: int, date: str) -> None:
 
 
 def measure(
-    words: list[str], environment: dict[str, str], folder: Path, onlooker: Onlooker
+    arguments: list[str], environment: dict[str, str], folder: Path, watcher: PodWatcher
 ) -> Measured:
     """Run the pipeline, whose store is empty."""
     command = [sys.executable, "-m", "tac", "run", "MakePredictions", "--runner", "kubernetes"]
     began = time.time()
     ended = subprocess.run(
-        [*command, *words],
+        [*command, *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -133,12 +133,12 @@ def measure(
     over = time.time()
     if ended.returncode != 0:
         raise click.ClickException(f"tac run: exit {ended.returncode}\n{ended.stderr[-4000:]}")
-    wait_until(lambda: all(map(_has_ended, onlooker.since(began))), "the end of every pod")
-    return Measured(began, over, [Life.of(sight) for sight in onlooker.since(began)])
+    wait_until(lambda: all(map(_has_ended, watcher.since(began))), "the end of every pod")
+    return Measured(began, over, [PodTimes.of(seen) for seen in watcher.since(began)])
 
 
 def show(runs: list[Measured]) -> None:
-    """Print where the time goes: means, because what Kubernetes tells is coarse."""
+    """Print where the time goes: means, because Kubernetes' timestamps are coarse."""
     whole = [run.ended - run.began for run in runs]
     click.echo(f"{statistics.median(whole):.1f} s ({min(whole):.1f} to {max(whole):.1f})")
     click.echo("pods            starting   running   each, in seconds")
@@ -196,8 +196,8 @@ def _environment(made: Deployment, image: str, url: str) -> dict[str, str]:
     }
 
 
-def _has_ended(sight: Sight) -> bool:
-    statuses = sight.thing["status"].get("containerStatuses", [])
+def _has_ended(seen: SeenPod) -> bool:
+    statuses = seen.pod["status"].get("containerStatuses", [])
     return any("terminated" in each["state"] for each in statuses)
 
 

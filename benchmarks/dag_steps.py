@@ -8,7 +8,7 @@ from pathlib import Path
 
 import luigi
 
-from benchmarks.dag_tasks import Marked, given, last_of
+from benchmarks.dag_tasks import Marked, current_workload, last_of
 from tac.step_task import StepTask
 from tac.target import StoreTarget
 
@@ -20,16 +20,16 @@ class NoOp(Marked, StepTask):
 
     def output(self):
         """Return the empty file."""
-        return StoreTarget(str(Path(given().folder) / "outputs" / self.label))
+        return StoreTarget(str(Path(current_workload().folder) / "outputs" / self.label))
 
     def command(self):
         """Return the command that makes it."""
-        return (*given().command, self.output().path)
+        return (*current_workload().command, self.output().path)
 
     def run(self):
         """Run the step, and leave a mark as all others do: when the driver knows."""
         super().run()
-        (given().marks / self.label).touch()
+        (current_workload().marks / self.label).touch()
 
 
 class NoOps(luigi.WrapperTask):

@@ -18,12 +18,12 @@ import luigi
 
 WIDTHS = (10, 1, 2)
 NAMES = [[f"noop-{level}-{n}" for n in range(width)] for level, width in enumerate(WIDTHS)]
-VARIABLE = "TAC_BENCHMARK_ORDER"
+VARIABLE = "TAC_BENCHMARK_WORKLOAD"
 
 
 @dataclass(frozen=True)
-class Order:
-    """Where the containers run, what is in them, and where the marks go."""
+class Workload:
+    """Where the containers run, their image and command, and where the marks go."""
 
     kubeconfig: str
     namespace: str
@@ -38,7 +38,7 @@ class Order:
         return Path(self.folder) / "marks"
 
     def environment(self) -> dict[str, str]:
-        """Return what tells another process of it."""
+        """Return the environment that passes it to another process."""
         return {VARIABLE: json.dumps(dataclasses.asdict(self)), "KUBECONFIG": self.kubeconfig}
 
     def pod(self) -> dict[str, Any]:
@@ -56,10 +56,10 @@ class Order:
         }
 
 
-def given() -> Order:
-    """Return the order of this process."""
-    told = json.loads(os.environ[VARIABLE])  # noqa: TID251 # not a setting of tac's
-    return Order(**{**told, "command": tuple(told["command"])})
+def current_workload() -> Workload:
+    """Return the workload of this process."""
+    values = json.loads(os.environ[VARIABLE])  # noqa: TID251 # not a setting of tac's
+    return Workload(**{**values, "command": tuple(values["command"])})
 
 
 class Marked(luigi.Task):
@@ -76,7 +76,7 @@ class Marked(luigi.Task):
 
     def output(self):
         """Return its mark."""
-        return luigi.LocalTarget(str(given().marks / self.label))
+        return luigi.LocalTarget(str(current_workload().marks / self.label))
 
     @property
     def label(self) -> str:
@@ -84,12 +84,12 @@ class Marked(luigi.Task):
         return f"noop-{self.level}-{self.number}"
 
     def mark(self) -> None:
-        """Say that it has succeeded."""
+        """Mark it as succeeded."""
         Path(self.output().path).touch()
 
 
 class JobTask(Marked):
-    """What a pipeline for luigi.contrib.kubernetes says; its class stands behind this one."""
+    """A pipeline for luigi.contrib.kubernetes; the contender's class is its second base."""
 
     @property
     def name(self):
@@ -99,17 +99,17 @@ class JobTask(Marked):
     @property
     def spec_schema(self):
         """Its pod."""
-        return given().pod()
+        return current_workload().pod()
 
     @property
     def kubernetes_namespace(self):
         """The benchmark's own."""
-        return given().namespace
+        return current_workload().namespace
 
     @property
     def kubeconfig_path(self):
         """Luigi's default is one path for everybody."""
-        return given().kubeconfig
+        return current_workload().kubeconfig
 
     def signal_complete(self):
         """Leave the mark, as Luigi's documentation shows it."""

@@ -181,11 +181,11 @@ def measure(command: list[str], store: Path, work: Path) -> Measured:
     )
     memory = _Memory(process.pid)
     memory.start()
-    _, words = process.communicate()
+    _, output = process.communicate()
     seconds = time.perf_counter() - began
     if process.returncode != 0:
         raise click.ClickException(
-            f"{' '.join(command)}: exit code {process.returncode}\n{words.decode()}"
+            f"{' '.join(command)}: exit code {process.returncode}\n{output.decode()}"
         )
     made = sorted((store / "predictions").glob("*.parquet"))
     return Measured(seconds, memory.peak_mib, {path.name: path.read_bytes() for path in made})

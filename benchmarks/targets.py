@@ -2,7 +2,7 @@
 
 Starts a real S3 (SeaweedFS) and puts a proxy before it that adds latency to every request.
 Half of the targets are there. Luigi's own worker then schedules a task for each of them, in a new
-process with the scheduler in it, and so asks whether each is complete. Prints the seconds of that,
+process with the scheduler in it, which checks each for completeness. Prints the seconds of that,
 the requests that S3 got, and the ratio.
 
     python -m benchmarks.targets
@@ -32,7 +32,7 @@ KINDS = {"tac": StoreTarget, "luigi": S3Target}
 
 
 class Output(luigi.Task):
-    """Something that is on S3, or is not; it is asked for and never made."""
+    """An object on S3 that exists, or does not; its task is scheduled and never run."""
 
     kind: str = luigi.Parameter()
     number: int = luigi.IntParameter()
@@ -53,12 +53,12 @@ class Outputs(luigi.WrapperTask):
         return [Output(kind=self.kind, number=number) for number in range(self.count)]
 
     def complete(self) -> bool:
-        """Say no: else Luigi would ask for all targets twice."""
+        """Return False: else Luigi would check all targets twice."""
         return False
 
 
 def schedule(kind: str, count: int) -> None:
-    """Let luigi's worker ask for all targets; print what it found and how long it took."""
+    """Let luigi's worker check all targets; print what it found and how long it took."""
     began = time.perf_counter()
     scheduler = luigi.scheduler.Scheduler()
     worker = luigi.worker.Worker(scheduler=scheduler)

@@ -6,7 +6,7 @@
 # Usage: hack/pythons.sh      prints lines such as `3.12.1 /usr/bin/python3.12`
 set -euo pipefail
 
-# What make asks of a Python, and that it can make an environment (Debian has that in python3-venv).
+# The versions that make supports, and venv must work (Debian has that in python3-venv).
 PROBE='
 import ensurepip, sys, venv
 version = sys.version_info[:3]

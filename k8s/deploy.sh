@@ -7,7 +7,7 @@
 #
 # Usage: k8s/deploy.sh [--context C] [--namespace N] [--overlay FOLDER] VERB ...
 #   apply                     apply it, make S3's keys where there are none, wait until all is ready
-#   run [TASK] [ARGUMENT...]  a driver in the cluster: `tac run` with these words, by default
+#   run [TASK] [ARGUMENT...]  a driver in the cluster: `tac run` with these arguments, by default
 #                             those of the CronJob; follows its log, ends with its exit code
 #   status                    what is there, and what went wrong last
 #   logs [NAME] [OPTION...]   of the last driver, or of luigid, s3 or a Job; options are kubectl's
@@ -61,15 +61,15 @@ check_prerequisites() {
     [[ -z $minor || $minor -ge 31 ]] || fail 2 "kubectl: is 1.$minor, not 1.31 or newer" "$install"
 }
 
-refuse_words() { # verb, words that it knows nothing of...
+refuse_arguments() { # verb, arguments that it does not take...
     (($# == 1)) || fail 2 "$1: what is $(printf '%q' "$2")?" \
         "options stand before the verb: k8s/deploy.sh --context C $1"
 }
 
 check_port() { # verb, [port]
-    [[ ${2:-1} =~ ^[0-9]+$ ]] || refuse_words "$@"
+    [[ ${2:-1} =~ ^[0-9]+$ ]] || refuse_arguments "$@"
     ((10#${2:-1} > 0 && 10#${2:-1} < 65536)) || fail 2 "$1: there is no port $2"
-    (($# < 3)) || refuse_words "$1" "$3"
+    (($# < 3)) || refuse_arguments "$1" "$3"
 }
 
 # What belongs to no namespace, above all the namespace itself, is the overlay's: --namespace
@@ -93,7 +93,7 @@ check_there() { # kind/name, [hint]
 }
 
 apply_overlay() {
-    refuse_words apply "$@"
+    refuse_arguments apply "$@"
     check_namespace
     # The namespace first: S3 does not start without its keys, and they live in it.
     show_and_run "${KUBECTL[@]}" apply -k "$OVERLAY" --selector $SPACE
@@ -103,7 +103,7 @@ apply_overlay() {
     say "dashboard: ${KUBECTL[*]} port-forward service/luigid 8082, then http://localhost:8082"
 }
 
-# The keys of an S3 of our own are made once, of random bytes, and known to nobody else.
+# The keys of an S3 of our own are created once, from random bytes.
 # They go through stdin, because everybody on this machine can read a command line.
 ensure_keys() {
     local manifests found
@@ -154,7 +154,7 @@ list_warnings() {
 }
 
 show_status() {
-    refuse_words status "$@"
+    refuse_arguments status "$@"
     show_and_run "${KUBECTL[@]}" get statefulsets,persistentvolumeclaims,cronjobs,jobs,pods
     say 'the last warnings:'
     list_warnings
@@ -192,7 +192,7 @@ remove_overlay() {
         "remove: deletes namespace $NAMESPACE of context $context, and the results in its S3" \
         'remove --with-data'
     shift
-    refuse_words remove "$@"
+    refuse_arguments remove "$@"
     check_namespace
     show_and_run "${KUBECTL[@]}" delete -k "$OVERLAY" --ignore-not-found
 }

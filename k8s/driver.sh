@@ -12,8 +12,8 @@ UNSEEN+=$';s/\x1b\\][^\x1b\x07]*\x1b\\\\//g'
 UNSEEN+=$';s/[\x01-\x08\x0b-\x1f\x7f]//g; s/\xc2[\x80-\x9f]//g; s/\xef\xbb\xbf//g'
 UNSEEN+=$';s/\xe2\x80[\x8b\x8e\x8f\xa8-\xae]//g; s/\xe2\x81[\xa0-\xaf]//g'
 
-# The Job has the name of its words: who asks for the same again comes back to the one that runs.
-run_driver() { # words of `tac run`...
+# The Job is named after its arguments: the same command again attaches to the one that runs.
+run_driver() { # arguments of `tac run`...
     local job pod state ask="${KUBECTL[*]} get jobs"
     refuse_secrets "$@"
     check_there cronjob/daily
@@ -33,8 +33,8 @@ run_driver() { # words of `tac run`...
     follow_driver "$job" "$pod"
 }
 
-# The words become a Job's name and its command. tac/redaction.py looks closer, inside.
-refuse_secrets() { # words...
+# The arguments become a Job's name and its command. tac/redaction.py checks more closely, inside.
+refuse_secrets() { # arguments...
     local word user='://([^/[:space:]]*|[^/@[:space:]]*:[^0-9/][^[:space:]]*)@'
     local key='[?&;]([a-z0-9_.-]*(signature|token|secret|passw|credential|key)[a-z0-9_.-]*|sig)='
     for word in "$@"; do
@@ -63,7 +63,7 @@ state_of() { # job; prints none, runs, or over
     esac
 }
 
-job_name() { # words...
+job_name() { # arguments...
     local words=$* slug
     # Lower case first: BSD's tr knows no classes between two sets.
     slug=$(tr '[:upper:]' '[:lower:]' <<<"$words" | tr -c 'a-z0-9\n' '-' | tr -s '-' | cut -c 1-40)
@@ -71,9 +71,9 @@ job_name() { # words...
     printf 'run-%s-%s' "${slug%-}" "$(printf '%s\0' "$@" | cksum | cut -d ' ' -f 1)"
 }
 
-# Without a second attempt, unlike the CronJob's: here somebody looks on.
+# Without a second attempt, unlike the CronJob's: a person watches this one.
 # Without its owner, which would delete it when other Jobs of the CronJob have ended.
-create_driver() { # job, words...
+create_driver() { # job, arguments...
     local job=$1 patch
     shift
     patch='[{"op": "remove", "path": "/metadata/ownerReferences"}'
@@ -91,7 +91,7 @@ create_driver() { # job, words...
         "${KUBECTL[@]}" create -f - >&2
 }
 
-json_list() { # words...
+json_list() { # arguments...
     local word list=
     for word in "$@"; do
         [[ $word != *[[:cntrl:]]* ]] || fail 2 'run: a word holds a line break or a tab'
@@ -138,9 +138,9 @@ newest_pod() { # job; prints name, phase, what it or its container waits for
         --output "jsonpath={range .items[*]}$fields{\"\\n\"}{end}" | tail -n 1
 }
 
-# A step's words are anybody's: on a terminal they are shown without what it would obey, and
+# A step's output is not trusted: on a terminal it is shown without control characters, and
 # everywhere else byte for byte.
-print_log() { # kubectl's words...
+print_log() { # arguments of kubectl...
     if [[ -t 1 ]]; then
         "${KUBECTL[@]}" logs "$@" | LC_ALL=C sed "$UNSEEN"
     else
@@ -168,7 +168,7 @@ exit_code() { # pod; prints a number, running, or gone
     fields+=' {.status.containerStatuses[0].state.terminated.exitCode}'
     while ((SECONDS < deadline)); do
         found=$("${KUBECTL[@]}" get pod "$1" --ignore-not-found --output "jsonpath=$fields") || {
-            sleep 1 # the API server is away, which says nothing of the pod
+            sleep 1 # the API server cannot be reached: the pod may run all the same
             continue
         }
         case $found in
@@ -206,10 +206,10 @@ show_logs() { # [name], kubectl's options...
     print_log "$name" "$@"
 }
 
-# Its steps outlive a driver: whoever runs the same again comes back to them.
+# Its steps outlive a driver: the same command again adopts them.
 cancel() { # [name]
     local job=${1:-}
-    (($# < 2)) || refuse_words cancel "$2"
+    (($# < 2)) || refuse_arguments cancel "$2"
     job=${job##*/}
     if [[ -n $job ]]; then
         check_there "job/$job" 'status lists what is there'

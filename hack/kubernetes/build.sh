@@ -13,7 +13,7 @@ set -euo pipefail
 # shellcheck source=hack/kubernetes/names.sh
 source "$(dirname "${BASH_SOURCE[0]}")/names.sh"
 
-# What Kubernetes' own build says about the version; without it every part calls itself v0.0.0.
+# The linker flags of Kubernetes' own build; without them every component reports v0.0.0.
 linker_flags() { # component
     local version package=k8s.io/component-base/version
     version=$(component_version "$1")

@@ -50,7 +50,7 @@ make_cgroups() { # node
     mkdir -p "$(daemons_cgroup "$1")"
 }
 
-# Version 2 passes a controller on only where it is told to.
+# Version 2 delegates only the controllers of cgroup.subtree_control.
 enable_controllers() { # folder
     local controller
     for controller in "${CONTROLLERS[@]}" io hugetlb; do

@@ -2,7 +2,7 @@
 # Stop the Kubernetes that up.sh started, and leave nothing of it.
 #
 # It ends the processes that carry up.sh's mark in their environment, and those of the pods, in the
-# nodes' control groups; none by its name. Then it looks, and says what it could not remove.
+# nodes' control groups; none by its name. Then it checks, and lists what it could not remove.
 # What was built stays in its cache.
 # Needs root. Usage: hack/kubernetes/down.sh
 # Settings: TAC_KUBERNETES_STATE, as for up.sh.
@@ -57,7 +57,7 @@ list_mounts() {
     awk -v state="$STATE/" 'index($2, state) == 1 {print $2}' /proc/self/mounts | sort -r
 }
 
-# The nodes' mounts end with their processes; what is here was mounted by somebody else.
+# The nodes' mounts end with their processes; a mount here is not of these scripts.
 remove_mounts() {
     local folder
     while read -r folder; do umount "$folder" || true; done < <(list_mounts)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Pack a static program into a docker archive, which `docker load` and `ctr images import` read.
 
-It asks for no Docker engine and no base image; the program is all that is in it.
+It needs no Docker engine and no base image; the program is all that is in it.
 The same program gives the same bytes.
 
 Usage: image.py NAME:TAG OUT.tar FILE [ARGUMENT...]
@@ -16,7 +16,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-# What `uname -m` says, in the words of images.
+# The architectures of `uname -m` by their names in images.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034 # names are for those who source this
-# What the scripts of this folder call things, and how they speak. Sourced by each, never run.
+# Names and messages that the scripts of this folder share. Sourced by each, never run.
 
 # Before anything else: other systems' programs know other options.
 [[ $(uname -s) == Linux ]] || {
@@ -11,15 +11,15 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PATH=$PATH:/usr/sbin:/sbin # where Debian keeps ip and iptables, and not on every user's path
 COMPONENTS=(kubernetes containerd etcd coredns cni pause)
 
-# What is built once and used again; what a start makes, gone with `make cluster-down`.
+# What is built once and kept; and what a start creates and `make cluster-down` removes.
 CACHE=${TAC_KUBERNETES_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tac-kubernetes}
 STATE=$(realpath -m "${TAC_KUBERNETES_STATE:-/var/lib/tac-kubernetes}")
 PKI=$STATE/pki
 
-# Otherwise ctr speaks of control groups of version 1 at each call.
+# Otherwise ctr warns of control groups of version 1 at each call.
 export CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS=1
 
-# 198.18.0.0/15 is set aside for tests of networks (RFC 2544): it can be nobody's.
+# 198.18.0.0/15 is reserved for tests of networks (RFC 2544): no host has it.
 BRIDGE=tackube0
 HOST=198.18.0.1 # the control plane, seen from nodes and pods
 SERVICES=198.19.0.0/16

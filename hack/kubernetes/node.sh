@@ -4,7 +4,7 @@
 #
 # The node is the process node-N, which only holds its namespaces; the daemons enter them.
 
-# Places where containerd, its shims and a kubelet write whatever they are told. A node has its own.
+# Directories that containerd, its shims and a kubelet write to, whatever their flags: one a node.
 PRIVATE_FOLDERS=(/opt/containerd /run/containerd /var/lib/cni /var/log/containers)
 
 make_bridge() {
@@ -85,7 +85,7 @@ start_kubelet() { # node
     for image in pause coredns; do
         ctr -a "$folder/containerd.sock" -n k8s.io images import "$STATE/$image.tar" >/dev/null
     done
-    : >"$folder/resolv.conf" # the cluster's DNS asks no other
+    : >"$folder/resolv.conf" # the cluster's DNS forwards to no other
     write_kubelet_config "$1" >"$folder/kubelet.yaml"
     write_proxy_config "$1" >"$folder/proxy.yaml"
     start_in_node "$1" kubelet kubelet --config="$folder/kubelet.yaml" \
@@ -136,7 +136,7 @@ state = "$folder/run"
 TOML
 }
 
-# failCgroupV1 false: since 1.35 a kubelet refuses version 1 unless it is told not to.
+# failCgroupV1 false: since 1.35 a kubelet refuses version 1 by default.
 write_kubelet_config() { # node
     local folder=$STATE/node-$1
     cat <<YAML

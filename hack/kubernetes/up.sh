@@ -5,7 +5,7 @@
 # Needs Linux, root, control groups of version 1 or 2, the packages runc iptables openssl iproute2
 # python3, and Go the first time; it says all that is missing, at once.
 # Usage: hack/kubernetes/up.sh [NODES]      1 to 9, by default 1; then: export KUBECONFIG=...
-# Where it is up, it says so and changes nothing. What a restart of the machine left is removed first.
+# If it is up, it says so and changes nothing. Remains of a restart of the machine are removed first.
 # Settings: TAC_KUBERNETES_STATE, its folder, by default /var/lib/tac-kubernetes
 #           TAC_KUBERNETES_CACHE, where build.sh keeps the programs
 #           NODE_GRACE=20s, until a silent node is NotReady
@@ -31,7 +31,7 @@ check_argument() { # nodes
         fail "NODES is $(printf %q "$1"): not a number from 1 to 9" "make cluster NODES=2"
 }
 
-# Up, wholly or in part, or nothing. What a restart of the machine has left is nobody's to look at.
+# Up, in whole or in part, or down. State from before a restart of the machine does not count.
 check_earlier() { # nodes
     local count dead hint="make cluster-down && make cluster${1:+ NODES=$1}"
     [[ -e $STATE ]] || return 0
@@ -55,7 +55,7 @@ check_earlier() { # nodes
     exit 0
 }
 
-# A command that nobody looks after has failed; what it said stands above.
+# A command without error handling of its own has failed; its output is above.
 explain_stop() {
     say "hack/kubernetes: stopped at: $BASH_COMMAND"
     say "Hint: $STATE is left as it is, to look at; make cluster-down removes it"
@@ -102,7 +102,7 @@ start_apiserver() {
         --service-account-issuer=https://kubernetes.default.svc.cluster.local
 }
 
-# Without ports of their own: nobody asks them, and another cluster may have taken these.
+# Without ports: they are not used, and another cluster may have taken the defaults.
 start_controllers() {
     local qps=${CONTROLLER_QPS:-20}
     start controller-manager kube-controller-manager --secure-port=0 --leader-elect=false \

@@ -1,4 +1,4 @@
-// Pause does nothing until it is told to stop: it holds the namespaces of a pod, or of a node.
+// Pause does nothing until SIGTERM: it holds the namespaces of a pod, or of a node.
 package main
 
 import (
