@@ -5,22 +5,26 @@ It does not import Luigi, because the steps read settings too.
 
 from __future__ import annotations
 
+import contextlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tac.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+_SECTIONS = ("tac", "s3")
 _S3_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+_OF_S3 = (*_S3_KEYS, "endpoint_url")
 
 
 def configuration_files(environment: Mapping[str, str]) -> list[Path]:
     """Return the files that there are, in the order in which Luigi reads them."""
     # https://luigi.readthedocs.io/en/stable/configuration.html
-    if environment.get("LUIGI_CONFIG_PARSER", "cfg") == "toml":
+    if environment.get("LUIGI_CONFIG_PARSER") == "toml":
         found = [Path("/etc/luigi/luigi.toml"), Path("luigi.toml")]
     else:
         names = ("/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", "client.cfg", "luigi.cfg")
@@ -30,35 +34,100 @@ def configuration_files(environment: Mapping[str, str]) -> list[Path]:
     return [path for path in found if path.is_file()]
 
 
-def _read_file(path: Path) -> dict[str, dict[str, Any]]:
-    # Every step loads this module, and hardly one has a file to read.
-    import configparser
+@dataclass(frozen=True)
+class _Option:
+    """An option of a section, and the file that it stands in."""
+
+    path: Path
+    section: str
+    name: str
+    value: str
+
+    def filled_in(self, environment: Mapping[str, str]) -> str:
+        """Return the value with the environment's variables in it."""
+
+        def variable(found: re.Match[str]) -> str:
+            try:
+                return environment[found[1]]
+            except KeyError as error:
+                raise ConfigError(
+                    f"{self.path}: [{self.section}] {self.name} names the environment variable "
+                    f"{found[1]}, which is not set",
+                    hint=f"export {found[1]}=…, or write the value into {self.path}",
+                ) from error
+
+        return re.sub(r"\$\{(\w+)\}", variable, self.value)
+
+
+def _options(
+    paths: Sequence[Path], environment: Mapping[str, str], known: Sequence[str]
+) -> list[_Option]:
+    """Return the options of `[tac]` and `[s3]`; the later ones win."""
+    default = environment.get("LUIGI_CONFIG_PARSER")
+    toml = [path for path in paths if (path.suffix[1:] or default) == "toml"]
+    cfg = [path for path in paths if path not in toml]
+    parts = [_options_of_cfg(cfg, {*known, *_OF_S3}), _options_of_toml(toml)]
+    # Only the last file, that of LUIGI_CONFIG_PATH, may be of the other kind.
+    if paths and paths[-1] not in toml:
+        parts.reverse()
+    return [option for part in parts for option in part]
+
+
+def _options_of_toml(paths: Sequence[Path]) -> list[_Option]:
     import tomllib
 
+    found: list[_Option] = []
+    for path in paths:
+        with _explaining(path, tomllib.TOMLDecodeError):
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        for section in _SECTIONS:
+            part = document.get(section, {})
+            found += [_Option(path, section, name, str(part[name])) for name in part]
+    return found
+
+
+def _options_of_cfg(paths: Sequence[Path], known: Collection[str]) -> list[_Option]:
+    """Read the files as one, as Luigi does: what `%(name)s` means may stand in another.
+
+    [DEFAULT] holds options of every section, so it may hold what is not `known`.
+    """
+    if not paths:  # every step loads this module, and hardly one has a file to read
+        return []
+    import configparser
+
+    origins: dict[tuple[str, str], tuple[Path, str]] = {}
+
+    class Interpolation(configparser.BasicInterpolation):
+        def before_read(self, parser: Any, section: str, option: str, value: str) -> str:  # noqa: ARG002
+            # A single % is one, too: templates of addresses are full of them.
+            whole = re.sub(r"%[%(]?", lambda found: found[0] if found[0][1:] else "%%", value)
+            if origins.get((section, option), (path, ""))[1] != whole:  # those of before come again
+                origins[section, option] = path, whole
+            return whole
+
+    parser = configparser.ConfigParser(interpolation=Interpolation())
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # as Luigi's
+    for path in paths:
+        with _explaining(path, configparser.Error):
+            parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
+    found = []
+    for section in filter(parser.has_section, _SECTIONS):
+        for name in parser[section]:
+            own = origins.get((section, name))
+            if own is None and name.replace("-", "_") not in known:
+                continue
+            path = (own or origins[parser.default_section, name])[0]
+            with _explaining(path, configparser.Error):
+                found.append(_Option(path, section, name, parser.get(section, name)))
+    return found
+
+
+@contextlib.contextmanager
+def _explaining(path: Path, kind: type[Exception]) -> Iterator[None]:
     try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".toml":
-            return {
-                name: part for name, part in tomllib.loads(text).items() if isinstance(part, dict)
-            }
-        parser = configparser.RawConfigParser()
-        parser.read_string(text, source=str(path))
-    except (OSError, UnicodeDecodeError, configparser.Error, tomllib.TOMLDecodeError) as error:
+        yield
+    except (OSError, UnicodeDecodeError, kind) as error:
         raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    return {name: dict(parser.items(name)) for name in parser.sections()}
-
-
-def _fill_in(path: Path, name: str, value: object, environment: Mapping[str, str]) -> str:
-    def variable(found: re.Match[str]) -> str:
-        try:
-            return environment[found[1]]
-        except KeyError as error:
-            raise ConfigError(
-                f"{path}: {name} names the environment variable {found[1]}, which is not set",
-                hint=f"export {found[1]}=…, or write the value into {path}",
-            ) from error
-
-    return re.sub(r"\$\{(\w+)\}", variable, str(value))
 
 
 def read_configuration(
@@ -69,30 +138,31 @@ def read_configuration(
     Raises:
         ConfigError: a file cannot be read, holds keys of S3, or a setting that is not `known`.
     """
+    options = _options(list(paths), environment, known)
+    keys = [each for each in options if each.section == "s3" and each.name in _S3_KEYS]
+    if keys:
+        raise ConfigError(
+            f"{keys[0].path}: [s3] holds {' and '.join(each.name for each in keys)}: "
+            "tac takes no keys from a file",
+            hint="move them to ~/.aws/credentials, or export AWS_ACCESS_KEY_ID and so on",
+        )
     values: dict[str, str] = {}
-    for path in paths:
-        sections = _read_file(path)
-        s3 = sections.get("s3", {})
-        if secret := [key for key in _S3_KEYS if key in s3]:
-            raise ConfigError(
-                f"{path}: [s3] holds {' and '.join(secret)}: tac takes no keys from a file",
-                hint="move them to ~/.aws/credentials, or export AWS_ACCESS_KEY_ID and so on",
-            )
-        if "endpoint_url" in s3:
-            values["s3_endpoint_url"] = _fill_in(
-                path, "[s3] endpoint_url", s3["endpoint_url"], environment
-            )
-        for key, value in sections.get("tac", {}).items():
-            name = key.replace("-", "_")
-            if name not in known:
-                import difflib
-
-                near = difflib.get_close_matches(name, known, n=1)
-                raise ConfigError(
-                    f"{path}: [tac] {key} is not a setting of tac",
-                    hint=f"did you mean {near[0]}?"
-                    if near
-                    else f"the settings are {', '.join(known)}",
-                )
-            values[name] = _fill_in(path, f"[tac] {key}", value, environment)
+    for option in options:
+        if option.section == "tac":
+            values[_setting(option, known)] = option.filled_in(environment)
+        elif option.name == "endpoint_url":
+            values["s3_endpoint_url"] = option.filled_in(environment)
     return values
+
+
+def _setting(option: _Option, known: Sequence[str]) -> str:
+    name = option.name.replace("-", "_")
+    if name in known:
+        return name
+    import difflib
+
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    raise ConfigError(
+        f"{option.path}: [tac] {option.name} is not a setting of tac",
+        hint=f"did you mean {near[0]}?" if near else f"the settings are {', '.join(known)}",
+    )

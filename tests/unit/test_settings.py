@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tac import settings
+from tac.configuration import configuration_files
 from tac.errors import ConfigError
 from tac.settings import Settings, child_environment, current, read_settings
 from tac.step_environment import passed_on
@@ -91,6 +92,63 @@ def test_pods_can_be_given_no_config_map_and_no_secret():
     found = read_settings({"TAC_KUBERNETES_CONFIG_MAP": "", "TAC_KUBERNETES_SECRET": ""})
 
     assert found == Settings(kubernetes_config_map="", kubernetes_secret="")
+
+
+@pytest.mark.parametrize(
+    ("files", "environment", "store"),
+    [
+        (["[DEFAULT]\nteam = a\n[tac]\nstore = x\n"], {}, "x"),
+        (["[DEFAULT]\nroot = %(no)s\n[tac]\nstore = x\n[core]\nbad = %(no)s\n"], {}, "x"),
+        (["[DEFAULT]\nroot = /data\n[tac]\nstore = %(root)s/x\n"], {}, "/data/x"),
+        (["[DEFAULT]\nstore = x\n"], {}, "tac-store"),
+        (["[DEFAULT]\nstore = x\n[tac]\nrunner = local\n"], {}, "x"),
+        (["[DEFAULT]\nroot = a\n[tac]\nstore = %(root)s/x\n", "[DEFAULT]\nroot = b\n"], {}, "b/x"),
+        (["[tac]\nstore = %(root)s/x\n", "[tac]\n[DEFAULT]\nroot = /b\n"], {}, "/b/x"),
+        (["[tac]\nstore = 100%%/{date:%%Y}/%Y-%m%%\n", "[core]\n"], {}, "100%/{date:%Y}/%Y-%m%"),
+        (["[DEFAULT]\nday = %Y\n[tac]\nstore = %(day)s/50%/%%%m\n"], {}, "%Y/50%/%%m"),
+        (["[DEFAULT]\nroot = ${R}\n[tac]\nstore = %(root)s/x\n"], {"R": "/5%(a)s"}, "/5%(a)s/x"),
+        (["[tac]\nstore = a\n  b\n"], {}, "a\nb"),
+    ],
+)  # fmt: skip
+def test_a_file_is_read_by_luigis_rules(tmp_path, files, environment, store):
+    paths = [write(tmp_path, f"{number}.cfg", text) for number, text in enumerate(files)]
+
+    assert read_settings(environment, paths).store == store
+
+
+@pytest.mark.parametrize("name", ["x.toml", "without-suffix"])
+def test_the_named_file_wins_over_those_of_the_other_kind(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "luigi.toml", '[tac]\nstore = "toml"\nrunner = "local"\n')
+    write(tmp_path, "luigi.cfg", "[tac]\nstore = cfg\nrunner = docker\n")
+    write(tmp_path, name, '[tac]\nstore = "named %(x)s"\n[other]\nx = 1\n')
+    environment = {"LUIGI_CONFIG_PARSER": "toml", "LUIGI_CONFIG_PATH": name}
+
+    found = read_settings(environment, configuration_files(environment))
+
+    assert (found.store, found.runner) == ("named %(x)s", "local")
+
+
+def test_a_cfg_file_that_is_named_wins_over_a_toml_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "luigi.toml", '[tac]\nstore = "toml"\nrunner = "docker"\n')
+    write(tmp_path, "own.cfg", "[tac]\nstore = named\n")
+    environment = {"LUIGI_CONFIG_PARSER": "toml", "LUIGI_CONFIG_PATH": "own.cfg"}
+
+    found = read_settings(environment, configuration_files(environment))
+
+    assert (found.store, found.runner) == ("named", "docker")
+
+
+def test_an_option_that_is_unknown_is_named_with_the_file_it_stands_in(tmp_path):
+    first = write(tmp_path, "a.cfg", "[tac]\nStore = x\n")
+    second = write(tmp_path, "b.cfg", "[tac]\nstore = x\n")
+
+    with pytest.raises(ConfigError) as caught:
+        read_settings({}, [first, second])
+
+    assert caught.value.message == f"{first}: [tac] Store is not a setting of tac"
+    assert caught.value.hint == "did you mean store?"
 
 
 def test_the_address_of_s3_comes_from_luigis_own_section(tmp_path):
@@ -223,6 +281,14 @@ SETTINGS = (
             "[tac]\non_stop = kill\n",
             {},
             "on_stop: 'kill' is neither stop nor leave",
+            None,
+        ),
+        (
+            "[tac]\nstore = %(root)s/x\n",
+            {},
+            "{path}: cannot be read: Bad value substitution: option 'store' in section 'tac' "
+            "contains an interpolation key 'root' which is not a valid option name. "
+            "Raw value: '%(root)s/x'",
             None,
         ),
         (
