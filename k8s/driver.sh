@@ -85,7 +85,7 @@ create_driver() { # job, arguments...
         patch+="$(json_list "$@")}"
     fi
     patch+=']'
-    say "+ kubectl create job $job --from=cronjob/daily, with the words: $*"
+    say "+ kubectl create job $job --from=cronjob/daily, with the arguments: $*"
     "${KUBECTL[@]}" create job "$job" --from=cronjob/daily --dry-run=client --output json |
         "${KUBECTL[@]}" patch --local -f - --type json --patch "$patch" --output json |
         "${KUBECTL[@]}" create -f - >&2
@@ -94,7 +94,7 @@ create_driver() { # job, arguments...
 json_list() { # arguments...
     local word list=
     for word in "$@"; do
-        [[ $word != *[[:cntrl:]]* ]] || fail 2 'run: a word holds a line break or a tab'
+        [[ $word != *[[:cntrl:]]* ]] || fail 2 'run: an argument holds a line break or a tab'
         word=${word//\\/\\\\}
         list+="${list:+, }\"${word//\"/\\\"}\""
     done

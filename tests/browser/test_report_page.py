@@ -35,7 +35,7 @@ CONTRASTS = """() => {
 
 
 def visible_rows(page: Page) -> list[str]:
-    """The words of each row that is shown."""
+    """The text of each row that is shown."""
     rows = page.locator(f"{ROWS}:visible").all_inner_texts()
     return [re.sub(r"\s+", " ", row) for row in rows]
 

@@ -43,7 +43,7 @@ def cutting(proxy, told, pause):
         cutter.join()
 
 
-def test_what_a_step_says_is_heard_while_it_runs_on_either_stream(at):
+def test_the_output_of_a_step_is_followed_while_it_runs_on_either_stream(at):
     told: list[str] = []
     first = {"[ 40 %] reading", "begun"}  # two streams have no order between them
     with at.running(f"echo '[ 40 %] reading' >&2; {WAITS} echo end", follow=told.append):

@@ -103,7 +103,7 @@ def test_a_failure_whose_black_box_was_not_taken_stays_where_it_is(at):
     at.kubectl("delete", "jobs", "--all")
 
 
-def test_a_step_that_needs_more_memory_than_it_may_have_is_told_where_to_raise_it(at):
+def test_a_step_at_its_memory_limit_names_the_setting_that_raises_it(at):
     words = ("python", "-c", "print('begun', flush=True); bytearray(b'x') * (1 << 29)")
 
     verdict = at.run(*words, memory="48Mi")

@@ -24,7 +24,7 @@ def waiting(at: DockerPlace) -> tuple[str, ...]:
     return ("sh", "-c", WAITS, "sh", f"{at.path}/store")
 
 
-def test_a_container_that_is_to_be_left_goes_on_and_the_next_driver_comes_back_to_it(at):
+def test_a_container_that_is_left_running_is_adopted_by_the_next_driver(at):
     at.set(TAC_ON_STOP="leave")
     first = threading.Thread(target=lambda: left.append(at.run(*waiting(at))))
     left: list[Verdict] = []
@@ -52,7 +52,7 @@ def test_a_container_that_is_to_be_left_goes_on_and_the_next_driver_comes_back_t
     assert told[0].startswith(f"# adopted container {found['Id'][:12]}, ")
 
 
-def test_a_success_that_nobody_read_is_read_if_its_output_is_there_and_done_again_if_not(at):
+def test_an_unread_success_is_adopted_if_its_output_exists_and_run_again_if_not(at):
     output = f"{at.path}/store/x"
     at.set(TAC_ON_STOP="leave")
     (at.path / "store" / "go").parent.mkdir()
@@ -78,7 +78,7 @@ def test_a_success_that_nobody_read_is_read_if_its_output_is_there_and_done_agai
         (at.path / "store" / "x").unlink()
 
 
-def test_a_failure_that_nobody_read_is_kept_in_the_log_and_the_step_runs_again(at):
+def test_an_unread_failure_is_copied_to_the_log_and_the_step_runs_again(at):
     at.set(TAC_ON_STOP="leave")
     script = "until [ -e $1/go ]; do sleep 0.1; done; rm $1/again && echo once && exit 1; echo well"
     words = ("sh", "-c", script, "sh", f"{at.path}/store")

@@ -12,7 +12,7 @@ from tests.support import runs
 from tests.support.engine import CONTEXT, REPOSITORY, Engine, build_image
 
 DAY = "2023-03-01"
-# With a module of its own beside tac, as a pipeline of somebody else's has.
+# With a module of its own beside tac, as a pipeline of a user has.
 OWN_PIPELINE = """\
 FROM {image}
 USER root
@@ -59,7 +59,7 @@ def fetch(engine: Engine, folder: Path, image: str, task: str, check: str = "yes
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("task", ["FetchData", "FetchSchedule"])
-def test_a_driver_is_told_that_the_image_is_of_another_build(engine, other_build, tmp_path, task):
+def test_an_image_of_another_build_is_reported_to_the_driver(engine, other_build, tmp_path, task):
     image, other = other_build
 
     ended = fetch(engine, tmp_path, image, task)

@@ -44,7 +44,7 @@ def test_a_connection_that_is_cut_again_and_again_loses_and_repeats_nothing(at, 
     assert wire.connections > 4
 
 
-def test_a_container_that_ends_while_the_engine_is_away_is_read_when_it_is_back(at, wire):
+def test_a_container_that_ends_during_an_outage_of_the_engine_is_read_after_it(at, wire):
     script = "echo begun; until [ -e $1/go ]; do sleep 0.1; done; echo well"
     words = ("sh", "-c", script, "sh", f"{at.path}/store")
     told: list[str] = []
@@ -62,7 +62,9 @@ def test_a_container_that_ends_while_the_engine_is_away_is_read_when_it_is_back(
     assert told == ["begun", "well"]
 
 
-def test_an_engine_that_stays_away_is_given_up_and_the_next_run_goes_on(at, wire, monkeypatch):
+def test_a_long_outage_of_the_engine_ends_the_attempt_and_the_next_run_adopts_it(
+    at, wire, monkeypatch
+):
     monkeypatch.setattr("tac.runners.docker.attempt.OUTAGE_SECONDS", 0.5)
     script = "echo begun; until [ -e $1/go ]; do sleep 0.1; done; echo well"
     words = ("sh", "-c", script, "sh", f"{at.path}/store")
@@ -130,9 +132,7 @@ SLOW_DOWN = "S3 asks to slow down (503)"
 WAITS = "echo begun; until [ -e $1/go ]; do sleep 0.1; done"
 
 
-def test_a_store_that_asks_to_slow_down_while_a_leftover_is_judged_is_asked_later(
-    at, bucket, throttled
-):
+def test_a_store_that_throttles_during_adoption_is_a_temporary_error(at, bucket, throttled):
     words, output = ("sh", "-c", WAITS, "sh", f"{at.path}/store"), bucket.address("x")
     thread = threading.Thread(target=at.run, args=words, kwargs={"output": output})
     thread.start()
@@ -156,7 +156,7 @@ def test_a_store_that_asks_to_slow_down_while_a_leftover_is_judged_is_asked_late
     assert at.run(*words, output=output).reason is Reason.DONE
 
 
-def test_a_store_that_asks_to_slow_down_when_a_container_is_gone_is_asked_later(
+def test_a_store_that_throttles_after_a_container_was_removed_is_a_temporary_error(
     at, bucket, throttled
 ):
     words, output = ("sh", "-c", WAITS, "sh", f"{at.path}/store"), bucket.address("x")

@@ -90,7 +90,7 @@ def test_keys_that_a_cloud_gives_its_containers_are_the_steps(s3, bucket):
     assert len(giver.requests) == 1
 
 
-def test_keys_that_cannot_be_had_are_told_before_anything_starts(s3, bucket):
+def test_a_failed_provider_of_keys_is_reported_before_anything_starts(s3, bucket):
     process = "credential_process = sh -c 'echo log in first >&2; exit 1'"
     (s3.path / ".aws" / "config").write_text(f"[default]\n{process}\n")
     close_connections()
@@ -107,7 +107,7 @@ def test_keys_that_cannot_be_had_are_told_before_anything_starts(s3, bucket):
 @pytest.mark.parametrize(
     "variables", [{}, {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}]
 )
-def test_the_profile_says_in_the_container_too_how_s3_is_spoken_to(s3, bucket, variables):
+def test_the_settings_of_the_profile_hold_in_the_container_too(s3, bucket, variables):
     (s3.path / ".aws" / "credentials").write_text(f"[default]\n{CREDENTIALS}")
     (s3.path / ".aws" / "config").write_text(
         "[default]\nregion = eu-west-1\ns3 =\n  addressing_style = virtual\n"

@@ -1,4 +1,4 @@
-"""What a step may use of the machine, and what it is told when that was not enough."""
+"""The limits of a step's container, and the messages when a step hits one."""
 
 import contextlib
 import os
@@ -54,7 +54,7 @@ PIDS = (
 )
 
 
-def test_a_step_that_starts_ever_more_threads_is_refused_and_told_the_limit(at):
+def test_a_step_that_starts_ever_more_threads_fails_and_names_the_limit(at):
     at.set(TAC_DOCKER_PIDS_LIMIT="40")
 
     verdict = at.run("python", "-c", THREADS)
@@ -97,7 +97,7 @@ def test_a_step_may_have_the_processes_that_it_may_have(at):
         ("""exec python -c 'open("/tmp/x", "wb").write(bytes(20000000))'""", True),
     ],
 )
-def test_a_step_that_fills_its_temporary_directory_is_told_its_size(at, script, elsewhere):
+def test_the_error_of_a_full_temporary_directory_has_its_size(at, script, elsewhere):
     at.set(TAC_DOCKER_TMP_SIZE="8Mi")
 
     verdict = at.sh(script)
@@ -145,7 +145,7 @@ def kept(at: DockerPlace) -> str:
         return str(client.api.logs(at.container()["Id"]).decode())
 
 
-def test_no_line_is_lost_that_the_engine_forgets_while_it_is_followed(at, wire, monkeypatch):
+def test_no_line_is_lost_that_the_engine_drops_while_it_is_followed(at, wire, monkeypatch):
     small = {**docker_container.LOG, "max-size": "200k"}
     monkeypatch.setattr(docker_container, "LOG", small)
     told: list[str] = []
@@ -176,13 +176,13 @@ def test_no_line_is_lost_that_the_engine_forgets_while_it_is_followed(at, wire, 
     ]
 
 
-def test_a_driver_that_falls_far_behind_hears_the_end_in_order_and_nothing_twice(at, monkeypatch):
+def test_a_driver_that_falls_far_behind_reads_the_end_in_order_and_nothing_twice(at, monkeypatch):
     monkeypatch.setattr(docker_container, "LOG", {**docker_container.LOG, "max-size": "300k"})
     told: list[str] = []
 
     def follow(line: str) -> None:
         told.append(line)
-        if line == "0":  # so slow that all the rest is said before the next line is heard
+        if line == "0":  # so slow that all the rest is written before the next line is read
             (at.path / "store" / "go").touch()
             until(lambda: not any(c["State"]["Running"] for c in at.containers()), "its end")
 
@@ -196,7 +196,7 @@ def test_a_driver_that_falls_far_behind_hears_the_end_in_order_and_nothing_twice
     assert (told[0], numbers[-1000:], told[-1]) == ("0", list(range(39001, 40001)), "end")
 
 
-def test_a_container_that_was_made_without_these_limits_is_gone_on_with(at):
+def test_a_container_without_these_limits_is_adopted(at):
     """As an earlier tac made them: what is limited does not belong to a container's identity."""
     words = ("sh", "-c", "echo begun; until [ -e $1/go ]; do sleep 0.1; done", "sh")
     command = at.command(*words, f"{at.path}/store")

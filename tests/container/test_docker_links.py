@@ -114,7 +114,7 @@ def test_a_link_that_no_command_names_leads_to_nothing_in_a_container(at):
     assert socket.gethostname() not in at.words
 
 
-def test_another_driver_that_runs_beside_mounts_what_is_there_when_it_starts(at):
+def test_another_driver_mounts_what_exists_when_it_starts(at):
     """The link is made while a container has the store; the next is given no more for it."""
     with at.running(f"ln -s {at.path}/home {at.path}/store/b; echo made; sleep 600"):
         at.container()

@@ -29,7 +29,7 @@ if limit < 130 << 20:
     sys.exit(137)
 open(sys.argv[1], "w").close()
 """
-"""What an engine tells that hears of the kill only when the container has ended, or never."""
+"""The state from an engine that notices the kill only when the container has ended, or never."""
 
 
 class Eats(StepTask):
@@ -45,7 +45,7 @@ class Eats(StepTask):
 
 
 class IsKilled(Eats):
-    """A task that is killed while it has too little, and nobody says why."""
+    """A task that is killed while it has too little memory, without a reason in its state."""
 
     def command(self):
         return ("python", "-c", IS_KILLED_BELOW_130_MIB, self.output().path)
@@ -84,7 +84,7 @@ def test_a_step_that_ran_out_of_memory_begins_with_what_it_needed_ever_after(at,
     assert kept == ["160"]
 
 
-def test_a_step_that_was_killed_for_no_reason_gets_more_and_nothing_is_learned_of_it(at):
+def test_a_step_that_was_killed_for_no_reason_gets_more_and_the_memory_history_is_unchanged(at):
     at.set(TAC_RUNNER="docker")
 
     assert attempts(at, IsKilled) == 2

@@ -184,7 +184,7 @@ def test_flights_of_a_file_come_from_where_the_template_leads(
 
 
 @pytest.mark.parametrize(("policy", "left"), [("stop", 0), ("leave", 1)])
-def test_a_driver_that_is_told_to_end_stops_its_containers_or_leaves_them(
+def test_a_driver_on_sigterm_stops_its_containers_or_leaves_them_running(
     engine, variables, tmp_path, policy, left
 ):
     words = ("run", "FetchData", "--date", DAY, "--source", "http://192.0.2.1/{date}.csv")

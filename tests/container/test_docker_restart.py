@@ -1,4 +1,4 @@
-"""The engine itself goes away and comes back: one of the test's own, so that nobody else minds."""
+"""The engine itself is stopped and restarted: one of the test's own, which no other test uses."""
 
 import contextlib
 import gc
@@ -67,7 +67,7 @@ class OwnEngine:
         for pid in [*filter(self._is_ours, found), *contained]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        # As /run is empty then: a process that nobody has asked about yet would look alive.
+        # As /run is empty then: else a zombie that was not waited for would look alive.
         (self._folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
 
     def _is_ours(self, pid: int) -> bool:
@@ -164,7 +164,7 @@ left_open = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableException
 
 @left_open
 @pytest.mark.parametrize("own", [("--live-restore",)], indirect=True, ids=["live-restore"])
-def test_a_container_outlives_a_restart_of_the_engine_and_every_line_is_told_once(at, own):
+def test_a_container_outlives_a_restart_of_the_engine_and_every_line_is_followed_once(at, own):
     verdict, told = run_over_a_restart(at, own, own.stop)
 
     assert verdict.reason is Reason.DONE

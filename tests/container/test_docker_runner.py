@@ -1,4 +1,4 @@
-"""The life of a step's container: what it is given, what is heard of it, how it is ended."""
+"""The life of a step's container: its manifest, its log, its end."""
 
 import contextlib
 import os
@@ -149,7 +149,7 @@ def test_only_the_temporary_directory_can_be_written_beside_the_store(at):
     assert "Read-only file system" in verdict.detail
 
 
-def test_what_a_step_says_is_heard_while_it_runs_on_either_stream(at):
+def test_the_output_of_a_step_is_followed_while_it_runs_on_either_stream(at):
     told: list[str] = []
     heard = threading.Event()
 
@@ -173,7 +173,7 @@ def test_what_a_step_says_is_heard_while_it_runs_on_either_stream(at):
     assert at.log.read_bytes().endswith("\n[ 40 %] reading\nä\ufffd end".encode())
 
 
-def test_every_line_of_many_is_told_once_and_in_order(at):
+def test_every_line_of_many_is_followed_once_and_in_order(at):
     told: list[str] = []
 
     at.sh("i=0; while [ $i -lt 30000 ]; do echo line $i; i=$((i+1)); done", follow=told.append)

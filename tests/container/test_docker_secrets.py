@@ -32,7 +32,9 @@ def fetch(at: DockerPlace, source: str):
     return at.run(*words, output=out)
 
 
-def test_a_container_shows_its_source_the_header_and_nobody_else(at: DockerPlace, server: Server):
+def test_a_container_sends_the_header_to_its_source_and_to_no_other_server(
+    at: DockerPlace, server: Server
+):
     at.set(TAC_DOCKER_NETWORK="host", TAC_SOURCE_AUTHORIZATION=f"Bearer {SECRET}")
     hold = threading.Event()
     server.replies[PAGE] = Reply(server.replies[PAGE].body, hold=hold)

@@ -114,7 +114,7 @@ def sweepers() -> list[threading.Thread]:
 
 
 @pytest.mark.timeout(100)  # the store itself has patience for three minutes
-def test_a_store_that_says_nothing_does_not_keep_a_driver_from_ending(at):
+def test_a_store_without_an_answer_does_not_keep_a_driver_from_ending(at):
     with silent_server() as address:
         at.set(
             TAC_STORE="s3://bucket/prefix",

@@ -37,7 +37,7 @@ def test_a_step_is_judged_by_how_its_container_ended(at, script, reason, code, d
     assert detail in verdict.detail
 
 
-def test_a_step_that_needs_more_memory_than_it_may_have_is_told_where_to_raise_it(at):
+def test_a_step_at_its_memory_limit_names_the_setting_that_raises_it(at):
     verdict = at.run(
         "python", "-c", "print('begun', flush=True); bytearray(b'x') * (1 << 29)", memory="48Mi"
     )
@@ -85,7 +85,7 @@ def test_a_module_that_the_image_has_not_is_named_with_the_image(at, image):
     )
 
 
-def test_an_image_that_is_nowhere_is_named_with_what_the_registry_said(at):
+def test_a_missing_image_is_named_with_the_registrys_error(at):
     at.set(TAC_IMAGE="127.0.0.1:1/nobody/tac:none")
 
     verdict = at.run("true")
@@ -104,7 +104,7 @@ def test_an_image_that_is_nowhere_is_named_with_what_the_registry_said(at):
 
 
 @pytest.mark.filterwarnings("ignore:docker-credential-nowhere not installed:UserWarning")
-def test_keys_to_a_registry_that_cannot_be_read_are_not_taken_for_an_engine_that_is_away(at):
+def test_unreadable_credentials_of_a_registry_are_not_an_outage_of_the_engine(at):
     (at.path / "config.json").write_text('{"credsStore": "nowhere"}')
     at.set(TAC_IMAGE="127.0.0.1:1/nobody/tac:none", DOCKER_CONFIG=str(at.path))
 
@@ -120,7 +120,7 @@ def test_keys_to_a_registry_that_cannot_be_read_are_not_taken_for_an_engine_that
     )
 
 
-def test_a_driver_that_waits_for_a_registry_hears_that_it_is_to_stop(at, silent_registry):
+def test_a_driver_that_waits_for_a_registry_can_be_stopped(at, silent_registry):
     at.set(TAC_IMAGE=f"{silent_registry.address}/nobody/tac:none")
 
     with at.running("true") as first, at.running("echo another") as second:

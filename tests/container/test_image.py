@@ -93,7 +93,7 @@ def test_every_module_has_its_bytecode_and_it_is_never_compared_with_its_source(
     with_bytecode = {re.sub(r"/__pycache__/([^.]+)\..*", r"/\1.py", path) for path in compiled}
 
     assert sources - with_bytecode == set()
-    # PEP 552: the second word of the file; 1 means a hash of the source that nobody checks.
+    # PEP 552: the second word of the file; 1 means an unchecked hash of the source.
     flags = {int.from_bytes(content[4:8], "little") for content in compiled.values()}
     assert flags == {1}
 

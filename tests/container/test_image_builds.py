@@ -27,7 +27,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def build(engine: Engine, folder: Path, *options: str) -> list[str]:
-    """Build an image nobody needs, and return the digests of its own layers."""
+    """Build a throw-away image, and return the digests of its own layers."""
     tag = f"tac-test-{folder.parent.name.replace('_', '-').lower()}"
     build_image(engine, folder, tag, *options)
     layers = added_layers(engine, tag)

@@ -150,7 +150,7 @@ listener.accept()
 """
 
 
-def test_a_step_is_process_1_and_hears_sigterm(start, folder):
+def test_a_step_is_process_1_and_handles_sigterm(start, folder):
     server = start("python", "-c", SILENT_SERVER)
     wait_for_line(server, "listening")
     source = "http://127.0.0.1:8080/never.csv"

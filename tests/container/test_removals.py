@@ -12,7 +12,7 @@ from tests.support.engine import Engine
 
 END_SECONDS = 60
 
-# It tries to remove each address by every door, and tells what was said and what is left.
+# It tries to remove each address by every API, and prints the errors and what is left.
 TRY = """
 import json, os, subprocess, sys
 from pathlib import Path
@@ -27,7 +27,7 @@ for each in kept:
     Path(each).write_text("kept")
 Path("/link").symlink_to("/")
 Path("/mnt/disk/again").mkdir()
-# The same file system once more, which no device number tells.
+# The same file system once more, which has the same device number.
 subprocess.run(["mount", "--bind", "/mnt/disk/bound", "/mnt/disk/again"], check=True)
 os.chdir("/mnt")
 if sys.argv[3:]:

@@ -24,7 +24,7 @@ def command(tmp_path):
     return ["bash", "-c", f"{script}; source '{DRIVER}'; print_log pod/x"]
 
 
-def test_in_a_pipe_a_log_is_what_was_said(command):
+def test_in_a_pipe_a_log_is_byte_for_byte(command):
     ended = subprocess.run(command, capture_output=True, timeout=30, check=True)
 
     assert ended.stdout == SAID.encode()

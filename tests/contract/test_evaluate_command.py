@@ -24,7 +24,7 @@ FAMILIES = {
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    """A first evaluation in an empty directory, and what luigid heard of it."""
+    """A first evaluation in an empty directory, and luigid's view of it."""
     at = tmp_path_factory.mktemp("evaluate")
     with luigid(at) as server:
         words = ("--store", "here", "--workers", 3, "--luigid", server.url, "--verbose")
@@ -43,7 +43,7 @@ def test_what_is_missing_is_run_and_the_scores_are_printed(first):
     assert ended.lines[-1] == "18 ran, 0 were there already, T s"
 
 
-def test_luigid_hears_of_every_task_and_how_many_run_at_once(first):
+def test_luigid_gets_every_task_and_how_many_run_at_once(first):
     _, ended, tasks, workers = first
 
     families = [name.partition("(")[0] for name in tasks]
@@ -110,7 +110,7 @@ def test_an_evaluation_has_a_bound_like_every_input(tmp_path):
     )
 
 
-def test_flights_from_elsewhere_are_read_where_the_source_says(tmp_path):
+def test_flights_of_another_source_are_read_at_its_address(tmp_path):
     source = f"file://{tmp_path}/none/{{date:%Y-%m-%d}}.parquet"
 
     ended = tac(tmp_path, "evaluate", *DAYS, "--source", source)

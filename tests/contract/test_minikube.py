@@ -70,7 +70,7 @@ def machine(tmp_path):
     return Machine(tmp_path)
 
 
-def test_everything_that_is_missing_is_said_at_once(machine):
+def test_everything_that_is_missing_is_named_at_once(machine):
     ended = machine.run("up")
 
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -81,7 +81,7 @@ def test_everything_that_is_missing_is_said_at_once(machine):
     ]
 
 
-def test_only_what_is_missing_is_said(machine):
+def test_only_what_is_missing_is_named(machine):
     machine.add("minikube")
 
     ended = machine.run("status")
@@ -191,7 +191,7 @@ def test_up_starts_it_builds_and_then_deploys_with_the_options_it_was_given(mach
         (("--with-data",), "minikube delete --profile tac"),
     ],
 )
-def test_down_keeps_the_data_unless_told_otherwise(machine, words, ran):
+def test_down_keeps_the_data_by_default(machine, words, ran):
     machine.add("minikube", 7)  # stopped already
     machine.add("kubectl")
 

@@ -17,7 +17,7 @@ DEADLINE_SECONDS = 100
 
 
 def luigi(at: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the stock command, as somebody does who has never heard of tac."""
+    """Run the stock command, as a user of Luigi does."""
     return subprocess.run(
         [*LUIGI, *words, "--lock-pid-dir", str(at / "luigi")],
         cwd=at,
@@ -46,7 +46,7 @@ def test_a_first_run_ends_with_the_place_of_the_report(first_run):
     assert (at / "store" / "report" / f"{DAY}.html").stat().st_size > 100_000
 
 
-def test_a_second_run_starts_no_step_and_says_that_all_is_there(first_run):
+def test_a_second_run_starts_no_step_and_says_that_all_outputs_exist(first_run):
     at, _ = first_run
     before = sorted((path, path.stat().st_mtime_ns) for path in at.rglob("*"))
 

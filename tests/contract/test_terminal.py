@@ -1,4 +1,4 @@
-"""What comes from elsewhere reaches no terminal with its escape sequences, by whichever door."""
+"""No untrusted text reaches a terminal with its escape sequences, whatever shows it."""
 
 import json
 import os

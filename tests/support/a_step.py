@@ -1,4 +1,4 @@
-"""A program for tests of runners: `python -m tests.support.a_step WHAT…` ends as it is told to."""
+"""A program for tests of runners: `python -m tests.support.a_step WHAT…` ends as WHAT names."""
 
 import json
 import os
@@ -17,7 +17,7 @@ def write_pids(path: str, *more: int) -> None:
 
 
 def exit_(code: str, *words: str) -> None:
-    """Say the words, a line each, and exit."""
+    """Print the arguments, a line each, and exit."""
     for word in words:
         sys.stderr.write(word + "\n")
     raise SystemExit(int(code))
@@ -39,7 +39,7 @@ def stubborn(path: str) -> None:
 
 
 def polite(path: str) -> None:
-    """End as told by SIGTERM."""
+    """Exit on SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     write_pids(path)
     time.sleep(600)

@@ -1,4 +1,4 @@
-"""Luigi's own pages in a browser, read as a person reads them: words, colours, lines.
+"""Luigi's own pages in a browser, read as a person reads them: text, colours, lines.
 
 The pages do not refresh themselves, but for the dialog of a status: every look loads anew.
 """
@@ -99,7 +99,7 @@ class Dashboard:
         return self.page.locator("#taskTable tbody tr")
 
     def open_status(self, words: str, seconds: float) -> Locator:
-        """Open the dialog with the status of the task that these words find, once it has one."""
+        """Open the dialog with the status of the task that this text finds, once it has one."""
         button = self.page.locator("#taskTable .statusMessage")
         until(lambda: (self.list(words), button.count() == 1)[1], f"a status of {words}", seconds)
         button.click()

@@ -40,7 +40,7 @@ LOAD_SECONDS = 600.0
 """It takes this to bring an image of 500 MB to every node, at the most."""
 
 ROLLOUT_SECONDS = 300.0
-"""What is applied is ready when its pods are, and what is removed is gone when its volumes are."""
+"""A deployment is ready when its pods are, and removed when its volumes are."""
 
 IMAGE_OF_DRIVER = "spec.jobTemplate.spec.template.spec.containers.0.image"
 
@@ -285,7 +285,7 @@ def _load(image: str, engine: Engine) -> None:
 
 
 def new_namespace() -> str:
-    """Make up a name that nobody has had."""
+    """Return a new, unique name."""
     return f"tac-test-{secrets.token_hex(4)}"
 
 

@@ -18,7 +18,7 @@ def here(tmp_path, monkeypatch):
 
 
 def find(*argv, store="store", output="", logs=None):
-    """The words and the mounts of a command, with settings that were read just now."""
+    """The arguments and the mounts of a command, with settings that were read just now."""
     found = Settings(store=store)
     return find_mounts(
         ("python", *argv), HostDirectories(store, found.store_directory, logs), output=output
@@ -26,7 +26,7 @@ def find(*argv, store="store", output="", logs=None):
 
 
 def mounted(here, *argv, **more):
-    """The words and the mounts, with the directory written as `.`."""
+    """The arguments and the mounts, with the directory written as `.`."""
     words, mounts = find(*argv, **more)
     return (
         [word.replace(here, ".") for word in words[1:]],

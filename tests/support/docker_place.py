@@ -25,7 +25,7 @@ DEADLINE_SECONDS = 60.0
 
 
 class DockerPlace(Place[DockerRunner]):
-    """A directory, a runner in it, and the engine; `name` is the step's and nobody else's."""
+    """A directory, a runner in it, and the engine; `name` is unique to the step."""
 
     def __init__(self, path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         name = f"t-{path.parent.name}-{path.name}".replace("_", "-").lower()[:100]
@@ -59,7 +59,7 @@ def containers(engine: Engine, label: str) -> list[dict[str, Any]]:
     found = []
     with contextlib.closing(engine.client()) as client:
         for each in client.api.containers(all=True, filters={"label": label}):
-            with contextlib.suppress(Exception):  # it may be gone by now
+            with contextlib.suppress(Exception):  # it may have been removed meanwhile
                 found.append(client.api.inspect_container(each["Id"]))
     return found
 

@@ -47,7 +47,7 @@ class Engine:
     host: str
 
     def client(self) -> docker.DockerClient:
-        """The docker package's client; whoever asked for it closes it."""
+        """The docker package's client; the caller closes it."""
         return docker.DockerClient(base_url=self.host, timeout=ANSWER_SECONDS)
 
     def command(self, *words: str, timeout: float = ANSWER_SECONDS) -> str:

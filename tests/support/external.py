@@ -1,4 +1,4 @@
-"""Tasks whose data comes from elsewhere, in every way that Luigi knows; outputs go to `out/`."""
+"""External tasks, in every way that Luigi has; outputs go to `out/`."""
 
 import luigi
 from luigi.task import externalize
@@ -16,7 +16,7 @@ class Filed(luigi.Task):
 
 
 class Leaf(Filed):
-    """What could be made, and is needed by nobody who is run."""
+    """A task that no task of the run requires."""
 
 
 class Mid(Filed):
@@ -27,7 +27,7 @@ class Mid(Filed):
 
 
 class External(luigi.ExternalTask):
-    """Data from elsewhere that says what it was made from."""
+    """External data with requirements of its own."""
 
     def requires(self):
         return Leaf()
@@ -78,7 +78,7 @@ class NeedsExternalizedClass(Filed):
 
 
 class NeedsAssigned(Filed):
-    """An instance whose run is taken away."""
+    """An instance whose run is set to None."""
 
     def requires(self):
         mid = Mid()
@@ -94,14 +94,14 @@ class NeedsBoth(luigi.WrapperTask):
 
 
 class NeedsTwins(luigi.WrapperTask):
-    """One task twice: once as it is, once as data from elsewhere."""
+    """One task twice: once as it is, once as external data."""
 
     def requires(self):
         return [Mid(), NeedsExternalized()]
 
 
 class Deep(Filed):
-    """Needs one that needs data from elsewhere."""
+    """Needs one that needs external data."""
 
     def requires(self):
         return [NeedsExternal(), Leaf()]

@@ -158,7 +158,7 @@ def running_server() -> Iterator[Server]:
             length = len(reply.body) if reply.promised is None else reply.promised
             self.send_header("Content-Length", str(length))
             self.end_headers()
-            with contextlib.suppress(ConnectionError):  # who asked may have gone
+            with contextlib.suppress(ConnectionError):  # the client may have closed it
                 self.wfile.write(reply.body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 # its name

@@ -23,7 +23,7 @@ class Parts(luigi.Task):
 
 
 class EverythingThere(luigi.Task):
-    """Says that the whole store is its output, in words of ours or of Luigi's."""
+    """Has the whole store as its output, as a target of tac or of Luigi."""
 
     at: str = luigi.Parameter()
     kind: str = luigi.ChoiceParameter(choices=["ours", "luigis"])

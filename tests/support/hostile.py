@@ -15,14 +15,14 @@ ESCAPES = (
 """Every kind of what a terminal obeys and a person does not see."""
 
 HOSTILE = f"begins{ESCAPES} [bold][link=http://evil.example]markup[/link] ends"
-"""The same within words that have to arrive."""
+"""The same within text that has to arrive."""
 
 IN_XML = "begins \x80\x9b31m \x9d0;t\x9c \u202e\u2066\u200b\ufeff\u2028 markup ends"
 """What of it an XML document may hold."""
 
 
 def unseen(text: str, but: str = "\n") -> set[str]:
-    """Return the characters of a text that a terminal obeys, and those that nobody sees."""
+    """Return the control characters of a text, and the invisible ones."""
     hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
     return {each for each in text if unicodedata.category(each) in hidden} - set(but)
 
@@ -43,7 +43,7 @@ def answering(status: bytes, headers: Sequence[bytes], body: bytes) -> Iterator[
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """Say nothing: who hangs up has heard enough."""
+            """Log nothing: the client may close the connection."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

@@ -1,4 +1,4 @@
-"""What happened to the Jobs and pods of a namespace while somebody else worked there."""
+"""The events of the Jobs and pods of a namespace, recorded by a watch."""
 
 import contextlib
 import threading

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 OPTIONS = ("PYTHON", "DATE", "STORE", "ARGS", "NODES")
-# make tells a make that it calls what it was told itself, and a test may run under one.
+# make passes its own options to a make that it calls, and a test may run under one.
 _OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "GNUMAKEFLAGS")
 
 

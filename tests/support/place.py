@@ -34,7 +34,7 @@ class Place(ABC, Generic[R]):
 
     @abstractmethod
     def new_runner(self) -> R:
-        """Another driver's; whoever asked for it closes it."""
+        """Another driver's; the caller closes it."""
 
     @property
     def runner(self) -> R:

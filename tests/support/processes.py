@@ -98,7 +98,7 @@ def parent(pid: int) -> int:
 
 
 def ended(pid: int) -> bool:
-    """Whether a process is no more; one that nobody has asked about yet has ended too."""
+    """Whether a process has ended; a zombie has ended too."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     except OSError:

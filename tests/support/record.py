@@ -146,7 +146,7 @@ class Telling:
         if self._story.security:
             level = f"pod-security.kubernetes.io/enforce={self._story.security}"
             kubectl("label", "namespace", self._namespace, level)
-        # Both are somebody else's doing, and come a moment later.
+        # Other controllers do both, a moment later.
         self._await("serviceaccount/default", "{.metadata.uid}")
         for thing in self._story.objects:
             self._create(thing)

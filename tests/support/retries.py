@@ -1,4 +1,4 @@
-"""Ends of attempts as real clusters have told them, and a stop that notes how long is waited."""
+"""Ends of attempts as recorded on real clusters, and a stop event that records the waits."""
 
 import threading
 from dataclasses import replace

@@ -25,7 +25,7 @@ class Ended:
 
     @property
     def lines(self) -> list[str]:
-        """Its words, without what differs from one run to the next."""
+        """Its output, without what differs from one run to the next."""
         return [re.sub(r"\b\d+\.\d s$", "T s", line) for line in self.err.splitlines()]
 
 
@@ -94,7 +94,7 @@ def started_process(at: Path, argv: Sequence[str], **more: str) -> Iterator[subp
 
 
 def line_of(process: subprocess.Popen[str]) -> str:
-    """Wait for the next line of its words."""
+    """Wait for the next line of its output."""
     assert process.stderr is not None
     return process.stderr.readline()
 

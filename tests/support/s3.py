@@ -74,7 +74,7 @@ def environment_of(endpoint: str) -> dict[str, str]:
 
 
 def without_condition(endpoint: str) -> Callable[[Request, bytes], dict[str, str]]:
-    """Make a server at `endpoint` one that has never heard of If-None-Match.
+    """Make a server at `endpoint` one that ignores If-None-Match.
 
     The header is part of what is signed, so the request is signed anew.
     """
@@ -115,7 +115,7 @@ def running_weed(folder: Path) -> Iterator[Server]:
                 yield server
                 return
         finally:
-            # After SIGTERM it takes up to 20 seconds, for data that nobody wants.
+            # After SIGTERM it takes up to 20 seconds, for data that is not needed.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     raise RuntimeError(f"weed does not start: {(folder / 'weed.log').read_text()[-2000:]}")

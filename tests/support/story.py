@@ -33,7 +33,7 @@ class Snapshot:
         return next(iter(self.pods.values()), {})
 
     def has_event(self, *reasons: str) -> bool:
-        """Whether each of these was told."""
+        """Whether there is an event of each reason."""
         return set(reasons) <= {event["reason"] for event in self.events.values()}
 
     def has_condition(self, *types: str) -> bool:
@@ -154,7 +154,7 @@ def both(*moments: Moment) -> Moment:
 
 
 def stopped(snapshot: Snapshot) -> bool:
-    """The pod was told to go, and has ended."""
+    """The pod was deleted gracefully, and has ended."""
     return "deletionTimestamp" in snapshot.pod.get("metadata", {}) and ended(snapshot)
 
 
@@ -169,7 +169,7 @@ def no_pod(snapshot: Snapshot) -> bool:
 
 
 def failed_without_pod(snapshot: Snapshot) -> bool:
-    """The Job has failed, and its pod is gone."""
+    """The Job has failed, and its pod was deleted."""
     return no_pod(snapshot) and snapshot.has_condition("Failed")
 
 
@@ -221,7 +221,7 @@ def pulls(count: int) -> Moment:
 
 
 def being_deleted(snapshot: Snapshot) -> bool:
-    """The pod was told to go."""
+    """The pod is terminating."""
     return "deletionTimestamp" in snapshot.pod.get("metadata", {})
 
 

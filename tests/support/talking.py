@@ -17,7 +17,7 @@ def talking_server(talk: Talk) -> Iterator[str]:
     server = socket.create_server(("127.0.0.1", 0))
 
     def answer(connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):  # who asked may have gone
+        with connection, contextlib.suppress(OSError):  # the client may have closed it
             connection.recv(65536)
             talk(connection, over)
 

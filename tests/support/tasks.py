@@ -149,7 +149,7 @@ class Above(Filed):
 
 
 class FromElsewhere(luigi.ExternalTask):
-    """Data that somebody else makes."""
+    """Data that another program makes."""
 
     at: str = luigi.Parameter()
 
@@ -158,7 +158,7 @@ class FromElsewhere(luigi.ExternalTask):
 
 
 class NeedsFromElsewhere(Filed):
-    """Needs data that somebody else makes."""
+    """Needs data that another program makes."""
 
     runs_in_thread = True
 
@@ -286,7 +286,7 @@ class Tells(Filed):
 
 
 class Counts(Filed):
-    """Says how far it is, faster than anybody is told, and ends."""
+    """Reports progress faster than it is passed on, and ends."""
 
     def run(self):
         count(self)

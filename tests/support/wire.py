@@ -1,4 +1,4 @@
-"""An address of this machine that leads to a server elsewhere, until it is cut."""
+"""A TCP proxy on this machine to another server, until it is cut."""
 
 import contextlib
 import socket

@@ -74,7 +74,7 @@ def test_a_folder_that_is_called_like_a_percent_encoded_one_is_found(tmp_path):
         ("/a+b/day.parquet#part 1", "/a+b/day.parquet"),
     ],
 )
-def test_an_address_of_the_web_is_asked_for_as_a_browser_does(server: Server, pasted, asked):
+def test_a_web_address_is_requested_as_a_browser_does(server: Server, pasted, asked):
     server.replies[asked.partition("?")[0]] = Reply(GOOD)
 
     assert read_day(f"{server.url}{pasted}", DAY).equals(TWO)
@@ -89,7 +89,7 @@ def test_a_schedule_to_standard_output(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_output_that_is_there_is_kept_and_nothing_is_read(tmp_path):
+def test_an_existing_output_is_kept_and_nothing_is_read(tmp_path):
     (tmp_path / "out.parquet").write_bytes(b"mine")
 
     result = fetch(tmp_path, "--source", "/nowhere/{date}.csv")
@@ -172,8 +172,8 @@ def test_what_a_server_answers_has_its_exit_code(tmp_path, server, reply, code, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_is_not_there_may_come_back(tmp_path):
-    with socket.socket() as taken:  # bound and not listening: nobody else can listen here
+def test_an_unreachable_server_is_a_temporary_error(tmp_path):
+    with socket.socket() as taken:  # bound and not listening: no other process can listen here
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         result = fetch(tmp_path, "--source", url + "/{date}.csv")
@@ -227,7 +227,7 @@ def test_a_bad_day_is_not_published(tmp_path, data, message):
     assert list(tmp_path.iterdir()) == [source]
 
 
-def test_a_file_that_is_not_there_is_a_missing_input(tmp_path):
+def test_a_file_that_does_not_exist_is_a_missing_input(tmp_path):
     result = fetch(tmp_path, "--source", f"{tmp_path}/{{date}}.parquet")
 
     assert result.returncode == 2

@@ -1,4 +1,4 @@
-"""How a source over http learns who asks, and that nobody else does."""
+"""A source over http gets the header Authorization, and no other server does."""
 
 import pytest
 

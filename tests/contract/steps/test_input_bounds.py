@@ -56,7 +56,7 @@ print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)
 
 
 def peak(out: Path, source: Path, **environment: str) -> tuple[int, str, int]:
-    """The exit code of a fetch, its words, and the most memory that it had, in MiB."""
+    """The exit code of a fetch, its output, and its peak memory in MiB."""
     command = command_of("fetch", out, "--date", DAY, "--source", source)
     result = subprocess.run(
         [sys.executable, "-c", MEASURED, *command],

@@ -29,7 +29,7 @@ def test_the_bar_moves_to_its_end_in_one_line(tmp_path, predictions):
     assert code == 0
     drawn = _BAR.findall(screen.written)
     assert list(dict.fromkeys(drawn)) == ["0", "33", "66", "100"]
-    written, whole = screen.screen.lines  # words stand above the bar, and not in its line
+    written, whole = screen.screen.lines  # messages are above the bar, and not in its line
     assert re.fullmatch(rf"{out}: written, [\d.]+ kB", written)
     assert re.fullmatch(rf"averaging  \[#{{20}}\]  100%  {out}", whole)
     assert re.findall(r"\[ *\d+ %\]", screen.text) == []  # these are for logs

@@ -64,14 +64,14 @@ def test_no_past_days_are_fine(folder):
     assert "There is nothing to look back on" in (folder / "page.html").read_text()
 
 
-def test_the_page_goes_to_standard_output_when_asked(folder):
+def test_the_page_is_written_to_standard_output(folder):
     done = report(folder, "-", "today.parquet")
     assert done.returncode == 0
     assert done.stdout.startswith("<!doctype html>")
     assert done.stdout.endswith("</html>\n")
 
 
-def test_a_page_that_is_there_is_left_alone_and_inputs_are_not_read(folder):
+def test_an_existing_page_is_left_alone_and_inputs_are_not_read(folder):
     (folder / "page.html").write_text("mine")
     done = report(folder, "page.html", "nowhere.parquet")
     assert (done.returncode, (folder / "page.html").read_text()) == (0, "mine")

@@ -58,7 +58,7 @@ def test_a_bucket_that_does_not_exist_is_named_with_the_way_to_make_it(tmp_path,
     ],
     ids=["gone in the middle", "throttling"],
 )
-def test_a_store_that_goes_away_while_a_step_publishes_is_to_be_tried_again(
+def test_a_store_that_fails_while_a_step_publishes_is_a_temporary_error(
     tmp_path, bucket: Bucket, fault, message
 ):
     with running_proxy(bucket.server.endpoint) as proxy:
@@ -71,7 +71,7 @@ def test_a_store_that_goes_away_while_a_step_publishes_is_to_be_tried_again(
     assert [key for key in bucket.list_keys() if not key.startswith("_tac/")] == []
 
 
-def test_a_store_that_goes_away_while_a_step_reads_is_to_be_tried_again(tmp_path, bucket: Bucket):
+def test_a_store_that_fails_while_a_step_reads_is_a_temporary_error(tmp_path, bucket: Bucket):
     bucket.client.put_object(Bucket=bucket.name, Key="p.parquet", Body=b"PAR1" * 1000)
     with running_proxy(bucket.server.endpoint) as proxy:
         proxy.fault = lambda request: Cut(after=10) if request.method == "GET" else None

@@ -43,7 +43,7 @@ except TacError as error:
 
 
 def told(verb: str, address: str, *user: str, **more) -> list[str]:
-    """What another process, with other limits or rights, is told."""
+    """The error of another process, with other limits or rights."""
     process = start_python(TELL, verb, address, *user, environment={}, **more)
     out, err = process.communicate(timeout=60)
     assert err == ""
@@ -54,7 +54,7 @@ def failure_of(error: pytest.ExceptionInfo[TacError]) -> tuple[str, str | None]:
     return error.value.message, error.value.hint
 
 
-def test_a_missing_file_says_where_it_looked(tmp_path: Path):
+def test_the_error_of_a_missing_file_has_its_path(tmp_path: Path):
     with pytest.raises(InputMissing) as error:
         read(f"{tmp_path}/a")
     assert failure_of(error) == (
@@ -175,7 +175,7 @@ def test_what_may_not_be_seen_is_not_absent(tmp_path: Path, verb: str):
 
 
 def test_what_may_not_be_made_says_so(tmp_path: Path):
-    # Nobody, root included, may make a file there.
+    # No user, not even root, may create a file there.
     with pytest.raises((AccessDenied, StorageError)) as error:
         publish("/sys/tac", b"")
     assert error.value.message.startswith("/sys/tac: ")

@@ -90,7 +90,7 @@ def test_what_is_published_makes_a_folder_and_goes_with_all_else(home: Home, mar
     assert [key for key in everything(home) if not key.startswith("_tac")] == []
 
 
-def test_a_folder_behind_a_page_of_markers_is_there(s3_home: S3Home):
+def test_a_folder_behind_a_page_of_markers_exists(s3_home: S3Home):
     for number in range(1001):  # a listing comes in thousands
         put(s3_home, f"d/{number:04d}/")
     assert is_there(s3_home) == (False, False, [])
@@ -119,7 +119,7 @@ def test_a_temporary_folder_replaces_a_marker(home: Home):
     assert list(FS.listdir(home.address("d"))) == [home.address("d/a")]
 
 
-def test_an_object_that_is_named_like_a_folder_goes_alone(s3_home: S3Home):
+def test_an_object_that_is_named_like_a_folder_is_deleted_alone(s3_home: S3Home):
     for key in ("d", "d/a"):
         put(s3_home, key)
 

@@ -34,7 +34,7 @@ except TacError as error:
 
 @pytest.fixture
 def elsewhere(files_home: FilesHome) -> Path:
-    """A folder with one file, which links lead to and which nobody asks to remove."""
+    """A folder with one file, the target of links, which must not be removed."""
     publish(files_home.address("elsewhere/e/kept"), b"1")
     return files_home.folder / "elsewhere"
 

@@ -57,7 +57,7 @@ def test_it_begins_with_no_less_than_its_own_and_no_more_than_is_allowed(
 
 
 def put(home, *names):
-    """Let objects of these names stand where amounts are looked for, whoever made them."""
+    """Create objects of these names where the memory history is read."""
     for name in names:
         address = home.address(f"store/_tac/memory/Fit/{name}")
         with store_of(address).create(address):
@@ -109,9 +109,7 @@ def test_what_is_no_amount_is_passed_over(home):
     assert memory_history.memory_of("Fit", "256Mi", "", store=home.address("store")) == "512Mi"
 
 
-def test_of_a_folder_that_somebody_has_filled_no_more_names_are_read_than_may_be(
-    s3_home, monkeypatch
-):
+def test_of_an_overfull_folder_no_more_names_are_read_than_the_limit(s3_home, monkeypatch):
     monkeypatch.setattr(memory_history, "_MOST_NAMES", 3)
     put(s3_home, 301, 302, 303, 304, 305)  # S3 lists by name
 

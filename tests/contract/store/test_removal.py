@@ -222,7 +222,7 @@ def test_directories_are_the_same_by_their_url(files_home: FilesHome):
     assert not (files_home.folder / "d").exists()
 
 
-def test_a_folder_of_more_objects_than_one_request_deletes_goes_in_few(
+def test_a_folder_of_more_objects_than_one_request_deletes_takes_few_requests(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ):
     for number in range(1001):

@@ -1,4 +1,4 @@
-"""What boto3's chain finds on this machine, for a step elsewhere: with real files and helpers."""
+"""Credentials of boto3's chain, for a step in a container: with real files and helpers."""
 
 import datetime as dt
 import json
@@ -25,7 +25,7 @@ def test_a_machine_without_keys_has_no_access(machine):
     assert current_access() == S3Access()
 
 
-def test_keys_of_the_environment_win_and_the_profile_still_says_how_s3_is_spoken_to(machine):
+def test_keys_of_the_environment_win_and_the_settings_of_the_profile_stay(machine):
     machine.write("config", "[profile mine]", "region = eu-west-1", "s3 =", "  x = y")
     machine.write("credentials", "[mine]", "aws_access_key_id = a", "aws_secret_access_key = b")
     machine.set(AWS_ACCESS_KEY_ID="known", AWS_SECRET_ACCESS_KEY="hush", AWS_PROFILE="mine")
@@ -59,7 +59,7 @@ def test_of_a_profile_nothing_is_handed_on_that_leads_to_keys(machine):
     )
 
 
-def test_a_helper_is_asked_once_by_all_threads_of_a_driver(machine):
+def test_a_credential_helper_runs_once_for_all_threads_of_a_driver(machine):
     helper = machine.make_helper(printed(SessionToken="too", Expiration=in_an_hour()))
     machine.write("config", "[default]", f"credential_process = {helper}")
 
@@ -70,7 +70,7 @@ def test_a_helper_is_asked_once_by_all_threads_of_a_driver(machine):
     assert machine.calls() == 1
 
 
-def test_keys_that_expire_soon_are_asked_for_anew(machine):
+def test_keys_that_expire_soon_are_renewed(machine):
     soon = (dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)).isoformat()
     helper = machine.make_helper(
         f"[ $(wc -l < {machine.home}/calls) -gt 1 ] && "

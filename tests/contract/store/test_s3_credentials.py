@@ -96,7 +96,7 @@ def test_a_credential_process_that_is_of_no_use_is_named(machine, lines, message
     assert (error.message, error.hint) == (f"credentials for S3: {message}", CHECK)
 
 
-def test_a_credential_process_that_is_not_there_is_named(machine):
+def test_a_missing_credential_process_is_named(machine):
     machine.write("config", "[default]", f"credential_process = {machine.home}/no-such-helper")
 
     error = error_of(stat)
@@ -322,7 +322,7 @@ def test_a_server_of_a_cloud_that_answers_without_keys_is_none_to_try_again(mach
 
 
 @pytest.mark.parametrize("ask", [stat, current_access])
-def test_a_server_of_a_cloud_that_is_gone_is_a_reason_to_try_again(machine, issuer, ask):
+def test_an_unreachable_metadata_server_is_a_temporary_error(machine, issuer, ask):
     keys = {"AccessKeyId": "known", "SecretAccessKey": "hush", "Token": "too"}
     issue(machine, issuer, 200, json.dumps({**keys, "Expiration": in_minutes(1)}))
     connection()

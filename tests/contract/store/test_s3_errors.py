@@ -1,4 +1,4 @@
-"""What S3 can answer, or not, and what a person is told then; no cause is ever called absence."""
+"""The errors of S3, and the messages for them; none of them is ever taken for absence."""
 
 import logging
 import traceback
@@ -143,7 +143,7 @@ def test_a_refusal_is_named_though_the_answer_to_a_head_has_no_body(
     assert (error.message, error.hint) == (f"s3://{bucket.name}/d/a: {text}", hint)
 
 
-def test_a_bucket_that_is_refused_is_asked_for_its_words_too(proxy: Proxy, bucket: Bucket):
+def test_the_reason_of_a_refused_bucket_is_requested_too(proxy: Proxy, bucket: Bucket):
     expired = b"<Error><Code>ExpiredToken</Code><Message>Words</Message></Error>"
 
     def fault(request: Request) -> Answer | None:
@@ -162,7 +162,7 @@ def test_a_bucket_that_is_refused_is_asked_for_its_words_too(proxy: Proxy, bucke
 
 
 @pytest.mark.parametrize("other", [Cut(), Answer(500)])
-def test_a_refusal_stays_one_when_its_words_cannot_be_had(
+def test_a_refusal_stays_one_when_its_reason_cannot_be_read(
     proxy: Proxy, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, other
 ):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
@@ -198,9 +198,7 @@ def test_without_credentials_nothing_is_asked(bucket: Bucket, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("ask", [stat, exists, read, create])
-def test_s3_that_is_away_is_a_reason_to_try_again(
-    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, ask
-):
+def test_unreachable_s3_is_a_temporary_error(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, ask):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     nobody = f"http://127.0.0.1:{free_ports(1)[0]}"
     point_tac_at(nobody, monkeypatch)
@@ -273,7 +271,7 @@ def test_s3_that_asks_to_slow_down_is_a_reason_to_try_again(
     assert error.hint == "try again later, or with fewer workers"
 
 
-def test_a_moment_of_slowness_goes_unnoticed(proxy: Proxy, bucket: Bucket):
+def test_a_short_slowness_is_allowed(proxy: Proxy, bucket: Bucket):
     proxy.fault = lambda request: Answer(503, SLOW_DOWN) if request.number == 1 else None
 
     assert publish(bucket.address("a"), b"1")
@@ -289,9 +287,7 @@ def test_s3_that_is_full_is_a_store_without_room(proxy: Proxy, bucket: Bucket):
     assert error.message.endswith(": no space left")
 
 
-def test_a_connection_that_breaks_in_the_middle_goes_on_where_it_broke(
-    proxy: Proxy, bucket: Bucket
-):
+def test_a_broken_download_continues_where_it_broke(proxy: Proxy, bucket: Bucket):
     body = bytes(range(256)) * 20_000
     publish(bucket.address("a"), body)
     cuts = iter([Cut(after=1_000_000), Cut(after=0), Cut(after=3_000_000)])

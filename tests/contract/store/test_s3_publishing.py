@@ -123,7 +123,7 @@ def test_conflicts_without_end_are_a_reason_to_try_later(proxy: Proxy, bucket: B
 
 @pytest.mark.parametrize("way", [publish, publish_in_parts])
 def test_our_own_output_is_ours_although_the_reply_was_lost(proxy: Proxy, bucket: Bucket, way):
-    # botocore sends the request again, and is told that it is there already.
+    # botocore sends the request again, and the answer is that the object exists.
     def lose_the_first(request: Request) -> LoseReply | None:
         if lost or (request.method, request.path.partition("=")[0]) not in last_requests:
             return None

@@ -52,7 +52,7 @@ def test_what_is_opened_can_be_read_from_anywhere(home: Home):
         )
 
 
-def test_the_second_writer_changes_nothing_and_is_told(home: Home):
+def test_the_second_writer_changes_nothing_and_knows_it(home: Home):
     publish(home.address("a"), b"first")
 
     assert not publish(home.address("a"), b"second")
@@ -125,19 +125,19 @@ def test_what_others_made_has_no_version(home: Home, request: pytest.FixtureRequ
     assert (stat.size, stat.version) == (1, None)
 
 
-def test_nothing_is_known_of_what_is_not_there(home: Home):
+def test_stat_of_a_missing_output_is_none(home: Home):
     assert store(home).stat(home.address("no/such")) is None
     assert not store(home).exists(home.address("no/such"))
     assert not store(home).exists(home.address("no/such"), fresh=True)
     assert not store(home).is_folder(home.address("no"))
 
 
-def test_reading_what_is_not_there_says_so(home: Home):
+def test_reading_a_missing_input_says_so(home: Home):
     with pytest.raises(InputMissing):
         store(home).open(home.address("no/such"))
 
 
-def test_deleting_tells_whether_there_was_anything(home: Home):
+def test_deleting_returns_whether_anything_existed(home: Home):
     publish(home.address("a/b"), b"1")
 
     assert store(home).delete(home.address("a/b"))
@@ -184,7 +184,7 @@ def test_a_listing_holds_what_begins_with_the_prefix(home: Home, prefix: str, fo
     assert listed(home.address(prefix)) == [home.address(key) for key in found]
 
 
-def test_a_listing_looks_at_no_more_than_it_is_told_to(home: Home):
+def test_a_listing_reads_no_more_than_its_limit(home: Home):
     keys = ["d/1", "d/2", "d/3", "d/e/4", "d/e/5"]
     for key in keys:
         publish(home.address(key), b"")

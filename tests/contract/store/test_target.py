@@ -107,7 +107,7 @@ def test_a_writer_that_is_closed_publishes(home: Home):
     assert target(home).exists()
 
 
-def test_reading_what_is_not_there_says_so(home: Home):
+def test_reading_a_missing_input_says_so(home: Home):
     with pytest.raises(InputMissing):
         target(home).open("r")
 
@@ -146,7 +146,7 @@ def test_a_temporary_path_keeps_the_first(home: Home):
     assert home.contents() == {"d/a.txt": b"first"}
 
 
-def test_a_temporary_path_of_a_block_that_raises_is_gone(home: Home):
+def test_a_temporary_path_of_a_block_that_raises_is_removed(home: Home):
     def fail() -> None:
         with target(home).temporary_path() as aside:
             publish(aside, b"half")

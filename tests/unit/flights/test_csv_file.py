@@ -33,7 +33,7 @@ def test_every_column_of_texts_keeps_them(name):
     assert read_table("x.csv", encode(table, ".csv"), columns).equals(table)
 
 
-def test_only_a_field_without_quotes_says_that_there_is_no_text():
+def test_only_a_field_without_quotes_is_null():
     text = b'text,count\nNA,1\nNaN,2\nnull,3\n,4\n"NA",5\n"NaN",6\n"null",7\n"",8\n'
 
     read = read_table("x.csv", text, TEXT)
@@ -64,7 +64,7 @@ def test_what_else_a_file_holds_does_not_matter(text):
     assert read.to_pydict() == {"text": ["a", "b"], "count": [1, 2]}
 
 
-def test_an_unused_column_that_is_there_twice_does_not_matter_in_parquet_either():
+def test_a_duplicate_unused_column_does_not_matter_in_parquet_either():
     table = pa.table([["a"], ["x"], [1], ["y"]], names=["text", "note", "count", "note"])
 
     assert read_table("x.parquet", encode(table), TEXT).to_pydict() == {"text": ["a"], "count": [1]}

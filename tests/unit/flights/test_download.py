@@ -38,7 +38,7 @@ def test_a_redirect_leads_to_http_or_https(url, location, target):
         ("http://a/x.csv", "gopher://b/\x1b]0;x\x07", "from http:// to 'gopher://b/%1B]0;x%07'"),
     ],
 )
-def test_a_redirect_elsewhere_is_an_error(url, location, shown):
+def test_a_redirect_to_another_scheme_is_an_error(url, location, shown):
     with pytest.raises(StorageError) as caught:
         _next(moved(url, location), url, "x.csv")
 

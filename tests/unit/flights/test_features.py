@@ -85,7 +85,7 @@ def test_a_day_of_the_window_is_described_by_the_others(features, days, planned,
     assert not of_day(other, DAY).select(NAMES).equals(of_day(features, DAY).select(NAMES))
 
 
-def test_no_feature_tells_the_days_apart(features):
+def test_no_feature_identifies_the_day(features):
     """One that is the same for a whole day, as the weekday is, makes models learn the days."""
     constant = {
         (name, str(day))
@@ -146,7 +146,7 @@ def test_a_record_is_the_other_days_shrunken_mean_beyond_that_of_their_day():
 
     # Beyond its day's mean, a flight to BOS is late by 1/2 on the first day (both of two are late,
     # no other), and by 1/4 on average on the second; there are two a day, and 40 for the prior.
-    # All leave in one hour, which takes nothing away: it is not better or worse than its day.
+    # All leave in one hour, which is neither better nor worse than its day: nothing is subtracted.
     to_bos = [row for row in features.to_pylist() if row["dest"] == "BOS"]
     record = {row["date"]: row["dest_record"] for row in to_bos}
     assert record[DAY] == pytest.approx((2 * 0.5 + 2 * 0.25) / (20 + 40), abs=1e-6)

@@ -183,7 +183,7 @@ def test_too_little_to_learn_from_is_refused(rows, message):
     assert caught.value.message == message
 
 
-def test_a_day_whose_outcomes_are_told_is_refused():
+def test_a_day_with_outcomes_is_refused():
     rows = [(1, "B6", 17, late) for late in (True, False)] * 100
     features = small_features(*rows, (0, "B6", 17, True), (0, "B6", 18, None))
     model = build_model(BASELINE)

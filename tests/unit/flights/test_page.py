@@ -86,7 +86,7 @@ def test_the_page_says_what_made_it():
     )
 
 
-def test_the_first_words_are_the_day_and_its_late_flights():
+def test_the_page_begins_with_the_day_and_its_late_flights():
     text = Outline(build_page(some_day(count=200), some_history())).text
     assert "Wednesday, 1 March 2023 About 90 of 200 flights will probably arrive late" in text
     assert "Worst departure hours: 19:00, 20:00 and 21:00." in text
@@ -121,7 +121,7 @@ def test_the_list_says_what_it_lists(chances, words):
     assert words in Outline(page_of(rows)).text
 
 
-def test_past_days_are_told_in_words_and_numbers():
+def test_past_days_are_shown_as_text_and_numbers():
     outline = Outline(build_page(some_day(), some_history(2)))
     assert "In the last 2 days we expected 47 late flights of 108; 36 came late" in outline.text
     assert "rain (0.32 in), gusts to 31 mph, 56 to 71 °F" in outline.text

@@ -69,7 +69,7 @@ def test_models_are_compared_by_how_they_sort_flights(late, probability, baselin
         ([0, 1, 0], [0.5, 0.3, 0.2], "none"),
     ],
 )
-def test_it_is_said_when_more_or_fewer_were_late_than_forecast(late, probability, surprise):
+def test_the_page_says_when_more_or_fewer_were_late_than_forecast(late, probability, surprise):
     past = build_past([past_day(late, probability)])
     assert past is not None
     assert past.surprise == surprise

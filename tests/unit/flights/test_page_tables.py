@@ -56,7 +56,7 @@ def test_late_is_more_than_fifteen_minutes_and_cancelled_is_no_outcome():
     assert (day.day.late.tolist(), day.day.without_outcome) == ([0, 1, 0], 1)
 
 
-def test_a_flight_that_nobody_reported_has_no_outcome():
+def test_an_unreported_flight_has_no_outcome():
     rows = some_rows(YESTERDAY, 20)
     history = History(
         [table(rows)], [table(rows)], [build_table("h.parquet", happened(rows).slice(0, 8))]
@@ -69,7 +69,7 @@ def test_a_flight_that_nobody_reported_has_no_outcome():
     ("weather", "words"),
     [(True, "rain (0.32 in), gusts to 31 mph, 56 to 71\u00a0°F"), (False, "")],
 )
-def test_weather_is_there_when_the_flights_have_it(weather, words):
+def test_weather_is_shown_if_the_flights_have_it(weather, words):
     [day] = build_past_days(DAY, some_history(1, weather=weather))
     assert day.weather == words
 

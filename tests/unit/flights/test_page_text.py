@@ -54,7 +54,7 @@ def test_no_group_of_the_models_is_without_a_phrase():
     ],
     ids=["strongest", "towards on time", "too weak", "nothing", "ties by name"],
 )
-def test_the_strongest_reason_that_points_where_the_sum_points_is_said(contributions, text):
+def test_the_strongest_reason_with_the_sign_of_the_sum_is_shown(contributions, text):
     assert reasons(FLIGHT, contributions, most=1) == text
 
 
@@ -127,7 +127,7 @@ def test_airlines_lose_their_legal_form(code, text):
         ),
     ],
 )
-def test_weather_is_said_as_far_as_it_is_known(known, text):
+def test_weather_is_described_as_far_as_it_is_known(known, text):
     assert day_weather(known) == text
 
 

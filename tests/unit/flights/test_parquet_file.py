@@ -83,7 +83,7 @@ def by_a_dictionary(table: pa.Table) -> pa.Table:
     ],
     ids=["pages", "memory", "prefixes"],
 )
-def test_a_long_text_that_is_said_many_times_is_refused_after_a_few(table, options):
+def test_a_long_text_that_is_repeated_many_times_is_refused_early(table, options):
     data = packed(table, **options)
     assert len(data) < 20_000
 

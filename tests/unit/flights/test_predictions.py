@@ -23,7 +23,7 @@ def predictions(*numbers, probability=0.25, day=DAY):
     return table_of(PREDICTIONS, values)
 
 
-def test_the_average_is_the_mean_of_everything_that_was_said():
+def test_the_average_is_the_mean_of_all_predictions():
     mean = average([("a", predictions(1, 2)), ("b", predictions(1, 2, probability=0.5))])
 
     assert mean.equals(predictions(1, 2, probability=0.375))

@@ -84,7 +84,7 @@ def test_another_day_is_refused():
     )
 
 
-def test_a_flight_that_is_there_twice_is_refused():
+def test_a_duplicate_flight_is_refused():
     table = flights(flight(), flight(flight=17), flight(tailnum="N1", dest="BUF"))
 
     with pytest.raises(DataError) as caught:

@@ -68,7 +68,7 @@ def test_a_csv_may_spell_empty_values_and_timestamps_in_its_own_way():
     assert read_table("x.csv", text.encode(), FLIGHTS).equals(TWO)
 
 
-def test_optional_columns_may_be_there():
+def test_optional_columns_are_allowed():
     table = TWO.append_column("weather_temp", pa.array([41.5, None]))
 
     read = read_table("x.parquet", encode(table), (*FLIGHTS, *WEATHER))

@@ -106,5 +106,5 @@ def test_a_key_without_a_folder_is_listed_with_its_neighbours():
     ("name", "partial"),
     [(".a.0123.partial", True), ("a.partial", False), (".partial-a", False), ("a", False)],
 )
-def test_unfinished_files_are_told_by_their_names(name: str, partial: bool):
+def test_unfinished_files_are_recognised_by_their_names(name: str, partial: bool):
     assert is_partial(name) is partial

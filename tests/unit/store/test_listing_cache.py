@@ -70,7 +70,7 @@ def test_many_keys_in_any_order_take_few_questions():
     assert server.questions() < 500
 
 
-def test_a_few_keys_of_a_very_long_collection_are_asked_one_by_one():
+def test_a_few_keys_of_a_very_long_collection_get_a_head_each():
     server = Server(numbered(50_000))
     keys = random.Random(1).sample(numbered(100_000), 200)
 
@@ -104,7 +104,7 @@ def test_the_order_of_the_server_does_not_matter(by_path: bool):
         assert all(server.cache.exists(key) == (key in there) for key in keys)
 
 
-def test_a_server_without_order_is_asked_key_by_key():
+def test_a_server_without_order_gets_a_head_for_each_key():
     server = Server(numbered(100))
     server.order = lambda key: key[::-1]
 
@@ -144,7 +144,7 @@ def test_fresh_asks_the_key_itself():
     assert server.asked[before:] == ["out/a", "out/b"]
 
 
-def test_what_a_fresh_answer_says_counts_from_then_on():
+def test_a_fresh_answer_is_cached():
     server = settled(Server(["out/a"]))
     server.keys = {"out/b"}
     server.now += 0.1
@@ -155,7 +155,7 @@ def test_what_a_fresh_answer_says_counts_from_then_on():
     assert server.cache.exists("out/b")
 
 
-def test_absent_is_not_said_twice_from_one_listing():
+def test_one_listing_does_not_answer_absent_twice():
     server = settled(Server([]))
     assert not server.cache.exists("out/a")
     server.keys.add("out/a")
@@ -163,7 +163,7 @@ def test_absent_is_not_said_twice_from_one_listing():
     assert server.cache.exists("out/a")
 
 
-def test_absent_is_not_said_from_an_old_listing():
+def test_an_old_listing_does_not_answer_absent():
     server = settled(Server([]))
     server.keys.add("out/a")
     server.now += ABSENT_SECONDS
@@ -171,7 +171,7 @@ def test_absent_is_not_said_from_an_old_listing():
     assert server.cache.exists("out/a")
 
 
-def test_present_is_said_for_a_few_seconds():
+def test_present_is_cached_for_a_few_seconds():
     server = settled(Server(["out/a"]))
     server.keys.clear()
 
@@ -181,7 +181,7 @@ def test_present_is_said_for_a_few_seconds():
     assert not server.cache.exists("out/a")
 
 
-def test_once_tasks_run_absent_is_asked_and_present_is_not():
+def test_once_tasks_run_absence_is_confirmed_and_presence_is_not():
     server = settled(Server(["out/a"]))
     server.cache.confirms_absence = True
     before = len(server.asked)

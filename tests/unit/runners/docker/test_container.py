@@ -101,7 +101,7 @@ def test_what_is_not_limited_is_not_told(tmp_path):
     assert (host["Tmpfs"], "PidsLimit" in host, "Memory" in host) == ({"/tmp": ""}, False, False)
 
 
-def test_a_label_tells_at_which_s3_an_output_is(tmp_path):
+def test_a_label_has_the_s3_endpoint_of_the_output(tmp_path):
     defaults = ContainerDefaults(image="tac", user="0:0", s3_endpoint_url="http://s3:8333")
 
     built = build_container(command(tmp_path, output="s3://b/x"), ARGV, defaults, ContainerInputs())
@@ -110,7 +110,7 @@ def test_a_label_tells_at_which_s3_an_output_is(tmp_path):
     assert (labels["tac/output"], labels["tac/s3-endpoint"]) == ("s3://b/x", "http://s3:8333")
 
 
-def test_a_command_has_the_last_word_about_its_limits(tmp_path):
+def test_the_limits_of_a_command_win(tmp_path):
     defaults = ContainerDefaults(image="tac", user="0:0", memory="1Gi", cpu="1")
 
     container = build_container(
@@ -145,7 +145,7 @@ def test_processors_are_limited_as_far_as_the_engine_can(tmp_path, features, cpu
     assert {name: host[name] for name in ("NanoCpus",) if name in host} == expected
 
 
-def test_that_an_engine_cannot_limit_processors_is_said_once(caplog):
+def test_an_engine_that_cannot_limit_processors_is_warned_of_once(caplog):
     runner = DockerRunner()
     runner._features = EngineFeatures(limits_cpu=False)
 
@@ -195,11 +195,11 @@ def test_selinux_lets_a_container_see_the_users_files(tmp_path):
         ({"SecurityOptions": None}, EngineFeatures()),
     ],
 )
-def test_what_an_engine_says_of_itself_tells_what_it_can(info, expected):
+def test_the_features_of_an_engine_are_parsed(info, expected):
     assert EngineFeatures.from_info(info) == expected
 
 
-def test_the_name_tells_apart_what_is_different_work_and_nothing_else(tmp_path):
+def test_the_name_differs_for_different_work_only(tmp_path):
     def name(*argv, attempt=1, **more):
         defaults = ContainerDefaults(**{"image": "tac", "user": "0:0", **more})
         return build_container(
@@ -220,7 +220,7 @@ def test_the_name_tells_apart_what_is_different_work_and_nothing_else(tmp_path):
     assert re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", same)
 
 
-def test_a_container_is_told_nothing_that_is_secret_or_of_this_machine_alone(tmp_path):
+def test_a_container_gets_no_variable_that_is_secret_or_of_this_machine_alone(tmp_path):
     environment = {
         "PATH": "/usr/bin",
         "HOME": "/home/me",

@@ -88,9 +88,7 @@ HOW = (
         ),
     ],
 )
-def test_an_address_that_leads_to_no_engine_is_not_one_that_is_away(
-    host, message, hint, monkeypatch
-):
+def test_a_wrong_address_of_the_engine_is_not_an_outage(host, message, hint, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", host)
 
     with pytest.raises(ConfigError) as raised:
@@ -99,7 +97,7 @@ def test_an_address_that_leads_to_no_engine_is_not_one_that_is_away(
     assert (raised.value.message, raised.value.hint) == (message, hint)
 
 
-# As Docker 20.10 tells them; everything that is not read is left out.
+# As Docker 20.10 answers; fields that tac does not read are left out.
 ENDED = {
     "Status": "exited",
     "Running": False,

@@ -71,7 +71,7 @@ def test_what_the_profile_says_of_s3_and_the_certificates_to_trust_come_along(
         }
 
 
-def test_certificates_that_are_not_there_are_named(temporary):
+def test_missing_certificates_are_named(temporary):
     with pytest.raises(ConfigError) as raised, mounted({}, S3Access(ca_bundle="/none.pem")):
         pass
 

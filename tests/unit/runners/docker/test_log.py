@@ -126,7 +126,7 @@ def test_a_container_is_read_again_from_a_little_before_what_is_remembered():
     assert passed - 2e-5 < seen.since < passed
 
 
-def test_a_note_of_ours_does_not_count_as_what_the_container_said(copied):
+def test_a_note_of_tac_is_not_part_of_the_containers_log(copied):
     copy, told, written = copied
 
     copy.note("found")
@@ -140,7 +140,7 @@ def test_a_note_of_ours_does_not_count_as_what_the_container_said(copied):
     assert copy.tail() == ["one", "two"]
 
 
-def test_a_note_is_not_the_last_word_of_a_container_that_said_nothing(copied):
+def test_a_note_is_not_the_end_of_an_empty_log(copied):
     copy, _, _ = copied
 
     copy.note("adopted container 0123456789ab, exited")

@@ -65,7 +65,7 @@ def test_a_container_that_another_driver_stopped_ended_for_no_reason_of_its_own(
         ),
     ],
 )
-def test_a_container_of_which_nothing_was_told_may_still_run(output, stopped, said):
+def test_a_container_whose_end_was_not_seen_may_still_run(output, stopped, said):
     verdict = conclude_unseen(watched(output, stopped=stopped), TacError("it is away"))
 
     assert message(verdict, output) == said
@@ -109,7 +109,7 @@ def test_what_another_driver_stopped_too_late_is_done(output):
         ),
     ],
 )
-def test_an_end_is_told_by_who_brought_it(output, knows, ended, expected):
+def test_an_end_names_who_caused_it(output, knows, ended, expected):
     assert conclude(watched(output, **knows), ended, ["so"]).detail == expected
 
 
@@ -156,7 +156,7 @@ def test_what_perhaps_ran_out_of_memory_says_so_and_where_to_raise_it(output):
         ("", 48 << 20, " (now 48Mi)"),
     ],
 )
-def test_the_limit_that_was_met_is_the_containers_own(output, memory, limit, now):
+def test_the_limit_in_the_message_is_the_containers_own(output, memory, limit, now):
     verdict = conclude(
         watched(output, memory=memory), state(137, oom_killed=True, memory=limit), []
     )
@@ -178,7 +178,7 @@ def test_a_container_that_had_less_than_this_driver_gives_is_made_anew(output):
     )
 
 
-def test_a_container_that_is_gone_is_believed_by_its_output(output):
+def test_a_removed_container_has_succeeded_if_its_output_exists(output):
     gone = conclude_without_it(watched(output))
     ours = conclude_without_it(watched(output, stopped=True))
     output.touch()
