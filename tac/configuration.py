@@ -1,4 +1,4 @@
-"""Luigi's configuration files, as far as they hold settings of tac: `[tac]` and `[s3]`.
+"""Luigi's configuration files, as far as tac reads them: `[tac]`, `[s3]` and `[kubernetes]`.
 
 It does not import Luigi, because the steps read settings too.
 """
@@ -16,9 +16,19 @@ from tac.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-_SECTIONS = ("tac", "s3")
+_SECTIONS = ("tac", "s3", "kubernetes")
 _S3_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _OF_S3 = (*_S3_KEYS, "endpoint_url")
+
+LUIGIS_KUBECONFIG = "~/.kube/config"
+"""Luigi's default of `kubeconfig_path`: where kubeconfig files are, unless KUBECONFIG says."""
+
+_KUBERNETES = {
+    "kubernetes_namespace": "luigi_kubernetes_namespace",
+    "kubeconfig_path": "kubeconfig_path",
+    "auth_method": "auth_method",
+}
+"""What is read of the section of Luigi's KubernetesJobTask, and our names for it."""
 
 
 def configuration_files(environment: Mapping[str, str]) -> list[Path]:
@@ -62,11 +72,11 @@ class _Option:
 def _options(
     paths: Sequence[Path], environment: Mapping[str, str], known: Sequence[str]
 ) -> list[_Option]:
-    """Return the options of `[tac]` and `[s3]`; the later ones win."""
+    """Return the options of the sections that tac reads; the later ones win."""
     default = environment.get("LUIGI_CONFIG_PARSER")
     toml = [path for path in paths if (path.suffix[1:] or default) == "toml"]
     cfg = [path for path in paths if path not in toml]
-    parts = [_options_of_cfg(cfg, {*known, *_OF_S3}), _options_of_toml(toml)]
+    parts = [_options_of_cfg(cfg, {*known, *_OF_S3, *_KUBERNETES}), _options_of_toml(toml)]
     # Only the last file, that of LUIGI_CONFIG_PATH, may be of the other kind.
     if paths and paths[-1] not in toml:
         parts.reverse()
@@ -150,8 +160,11 @@ def read_configuration(
     for option in options:
         if option.section == "tac":
             values[_setting(option, known)] = option.filled_in(environment)
-        elif option.name == "endpoint_url":
+        elif option.section == "s3" and option.name == "endpoint_url":
             values["s3_endpoint_url"] = option.filled_in(environment)
+        elif option.section == "kubernetes" and option.name in _KUBERNETES:
+            value = option.filled_in(environment)
+            values[_KUBERNETES[option.name]] = "" if value == LUIGIS_KUBECONFIG else value
     return values
 
 

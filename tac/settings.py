@@ -29,6 +29,7 @@ OWN_FOLDER = "_tac"
 
 ON_STOP = ("stop", "leave")
 YES_OR_NO = ("yes", "no")
+AUTH_METHODS = ("kubeconfig", "service-account")
 _FILE = "file://"
 _LOGS_ELSEWHERE = "tac-logs"
 _LONGEST_SECONDS = {
@@ -162,6 +163,15 @@ class Settings:
     s3_endpoint_url: str | None = None
     """S3's address when it is not Amazon's."""
 
+    luigi_kubernetes_namespace: str = ""
+    """Luigi's `[kubernetes] kubernetes_namespace`, where `kubernetes_namespace` is not set."""
+
+    kubeconfig_path: str = ""
+    """Luigi's `[kubernetes] kubeconfig_path`, but for its default, which means the usual ones."""
+
+    auth_method: str = "kubeconfig"
+    """Luigi's `[kubernetes] auth_method`."""
+
     def __repr__(self) -> str:
         values = (f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
         return redacted(f"{type(self).__name__}({', '.join(values)})")
@@ -173,6 +183,11 @@ class Settings:
     def cpu_of(self, family: str = "") -> str:
         """Return the processors that are set for a family of tasks, or for all; "": none are."""
         return amount_for(self.cpu, family)
+
+    @property
+    def kubernetes_auth_method(self) -> str:
+        """How to authenticate to the API server: a context that is set is one of a kubeconfig."""
+        return "kubeconfig" if self.kubernetes_context else self.auth_method
 
     @property
     def checks_build(self) -> bool:
@@ -203,8 +218,12 @@ class Settings:
         return store / named.relative_to(spelled) if inside else Path(os.path.realpath(named))
 
 
+_OF_LUIGI = ("s3_endpoint_url", "luigi_kubernetes_namespace", "kubeconfig_path", "auth_method")
+"""What stands in sections of Luigi's own, and is no setting of tac."""
+
+
 def _names() -> list[str]:
-    return [field.name for field in fields(Settings) if field.name != "s3_endpoint_url"]
+    return [field.name for field in fields(Settings) if field.name not in _OF_LUIGI]
 
 
 def read_settings(environment: Mapping[str, str], paths: Iterable[Path] = ()) -> Settings:
@@ -232,7 +251,8 @@ def _check(values: Mapping[str, str]) -> None:
             raise ConfigError(
                 f"{name}: is set to nothing", hint=f"unset TAC_{name.upper()}, or give it a value"
             )
-    for name, choices in (("on_stop", ON_STOP), ("check_build", YES_OR_NO)):
+    chosen = (("on_stop", ON_STOP), ("check_build", YES_OR_NO), ("auth_method", AUTH_METHODS))
+    for name, choices in chosen:
         if values.get(name, choices[0]) not in choices:
             raise ConfigError(f"{name}: {values[name]!r} is neither {' nor '.join(choices)}")
     _check_log_url(values.get("log_url", ""))

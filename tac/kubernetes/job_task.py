@@ -13,40 +13,38 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luigi.contrib.kubernetes import KubernetesJobTask as LuigisKubernetesJobTask
 from luigi.task import flatten
 
 from tac import names, settings, verdict
+from tac.configuration import LUIGIS_KUBECONFIG
 from tac.errors import ConfigError, Conflict, NotFound, StepFailed, TacError
-from tac.kubernetes.attempt.attempt import JobAttempt
-from tac.kubernetes.attempt.context import AttemptContext, Order
-from tac.kubernetes.attempt.session_pool import SessionKey, acquire_session
-from tac.kubernetes.attempt.timeouts import Timeouts
-from tac.kubernetes.manifests.pod_spec_job import PodSpecJob, build_pod_spec_job
+from tac.kubernetes.luigis_class import LuigisKubernetesJobTask
 from tac.kubernetes.objects import finished
 from tac.log_file import LogWriter, begin_log
 from tac.luigi_task import StoppableTask
 from tac.names import READ
 from tac.plain import plain_line
+from tac.request import RunRequest
 from tac.retry import job_budgets, run_attempts
 from tac.signals import stopped_by_signals
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
     from tac.kubernetes.attempt.session import Session
     from tac.log_file import Log
-    from tac.progress import Location
     from tac.verdict import Verdict
 
 _log = logging.getLogger("luigi-interface")
 
-_LUIGIS_PATH = "~/.kube/config"
-"""Luigi's default of `kubeconfig_path`: where kubeconfig files are, unless KUBECONFIG says."""
+_NOT_A_PIPELINES = {"luigi.contrib.kubernetes", "tac.kubernetes.job_task", "tac.step_task"}
+"""The modules whose classes say what holds where a pipeline's own class says nothing."""
 
 
 class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
@@ -74,26 +72,33 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
         """Run the Job to its end, again where not the work but the platform is to blame.
 
         Raises:
-            StepFailed: it failed, or somebody deleted it.
+            StepFailed: it failed, or was deleted.
             ConfigError: the kubeconfig, or the task, cannot be used.
         """
-        with acquire_session(self._session_key()) as session:
-            order, stop = self._order(session), self._stop
-            _pass_over_what_was_read(session, order.work)
+        # Here, and not at the head: who only says what a task is loads no client.
+        from tac.kubernetes.attempt.session_pool import SessionKey, acquire_session
+
+        (request, manifest), stop = self._describe(), self._stop
+        work = self.job_uuid
+        key = SessionKey(request.namespace, request.kubeconfig, request.auth_method)
+        with acquire_session(key) as session:
+            request = replace(request, is_done=partial(self._is_done, session, work))
+            attempt = partial(self._attempt, session, manifest, stop)
+            _pass_over_what_was_read(session, work)
             try:
                 with stopped_by_signals(stop):
-                    ended = self._until_success(session, order, stop)
+                    ended = self._until_success(request, attempt, job_budgets(), stop)
             except StepFailed:
-                _mark_as_read(session, order.work)
+                _mark_as_read(session, work)
                 raise
             self.signal_complete()
-            jobs = session.reflector.jobs_of(order.work)
+            jobs = session.reflector.jobs_of(work)
             session.read.update(job["metadata"]["uid"] for job in jobs)
             if self.delete_on_success:
-                session.cleaner.clean(order.work)
+                session.cleaner.clean(work)
             else:
-                _mark_as_read(session, order.work)
-            self._check_outputs(ended, order)
+                _mark_as_read(session, work)
+            self._check_outputs(ended, request)
         self._succeeded = self.in_our_worker and not self._can_tell()
 
     def _init_kubernetes(self) -> None:
@@ -101,47 +106,73 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
 
         The names of the Job itself, which tell also its pod, replace them when they are known.
         """
-        outputs = [_address(output) for output in flatten(self.output())]
-        self.job_uuid = names.digest(self.name, self.task_id, *outputs)
+        self.job_uuid = names.digest(self.name, self.task_id, *self._outputs())
         self.uu_name = f"{names.slug(self.name)}-{self.job_uuid}"
 
-    def _session_key(self) -> SessionKey:
-        namespace = str(self.kubernetes_namespace or "")
-        if self.auth_method == "service-account":
-            return SessionKey(namespace, in_pod=True)
-        if self.auth_method != "kubeconfig":
-            raise ConfigError(
-                f"{self.name}: auth_method {self.auth_method!r} is neither kubeconfig "
-                "nor service-account"
-            )
-        path = str(self.kubeconfig_path)
-        return SessionKey(namespace, kubeconfig="" if path == _LUIGIS_PATH else path)
+    def _outputs(self) -> list[str]:
+        return [_address(output) for output in flatten(self.output())]
 
-    def _order(self, session: Session) -> Order:
-        self._init_kubernetes()
-        outputs = [_address(output) for output in flatten(self.output())]
-        manifest = build_pod_spec_job(
-            PodSpecJob(
-                name=self.name,
-                identity=(self.task_id, *outputs),
-                pod=self.spec_schema,
-                labels=self.labels or {},
-                backoff_limit=self._most_retries(),
-                active_deadline_seconds=self.active_deadline_seconds,
+    def _overrides(self, name: str) -> bool:
+        """Tell whether a subclass says it: neither Luigi's class nor one of ours."""
+        says = next(each for each in type(self).__mro__ if name in vars(each))
+        return says.__module__ not in _NOT_A_PIPELINES
+
+    def _api_server(self) -> dict[str, str]:
+        """Return where its Job is: first the class says it, then tac's settings, then Luigi's.
+
+        What is left out, the settings say, and in the end the kubeconfig.
+        """
+        chosen = settings.current()
+        method, path = str(self.auth_method), str(self.kubeconfig_path)
+        if method not in settings.AUTH_METHODS:
+            raise ConfigError(
+                f"{self.name}: auth_method {method!r} is neither kubeconfig nor service-account"
             )
-        )
-        self.uu_name = name = manifest["metadata"]["name"]
-        self.job_uuid = work = manifest["metadata"]["labels"][names.WORK]
-        return Order(
-            name,
-            work,
-            manifest,
-            str((settings.current().log_directory / f"{name}.log").absolute()),
-            is_done=partial(self._is_done, session, work),
+        if chosen.kubernetes_context and not self._overrides("auth_method"):
+            method = "kubeconfig"
+        if path == LUIGIS_KUBECONFIG and not self._overrides("kubeconfig_path"):
+            path = ""
+        namespace = str(self.kubernetes_namespace or "")
+        if not self._overrides("kubernetes_namespace"):
+            namespace = chosen.kubernetes_namespace or namespace
+        return {"namespace": namespace, "kubeconfig": path, "auth_method": method}
+
+    def _request(self, name: str, **more: Any) -> RunRequest:
+        """Return what is asked for, whichever runner is asked; its log has that name."""
+        log = _log_path(name)
+        deadline = self.active_deadline_seconds
+        values = {
+            "name": name,
+            "argv": (),
+            "environment": {},
+            "log": log,
+            "labels": self.labels or {},
+            "active_deadline_seconds": None if deadline is None else int(deadline),
+            "located": partial(self.report_location, log=log),
+            **self._api_server(),
+        }
+        return RunRequest(**{**values, **more})
+
+    def _describe(self) -> tuple[RunRequest, dict[str, Any]]:
+        """Return what is asked for, and the Job that is it."""
+        from tac.kubernetes.manifests.pod_spec_job import build_pod_spec_job
+
+        self._init_kubernetes()
+        request = self._request(
+            self.name,
+            pod=self.spec_schema,
+            identity=(self.task_id, *self._outputs()),
+            backoff_limit=self._most_retries(),
             own_exit_codes=True,
             keep=True,  # until signal_complete() has been called
             audience=verdict.Audience.JOB_TASK,
         )
+        manifest = build_pod_spec_job(request)
+        self.uu_name = name = manifest["metadata"]["name"]
+        self.job_uuid = manifest["metadata"]["labels"][names.WORK]
+        log = _log_path(name)
+        located = partial(self.report_location, log=log)
+        return replace(request, name=name, log=log, located=located), manifest
 
     def _most_retries(self) -> int:
         """Return how many pods may fail before the Job does.
@@ -157,64 +188,88 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
         return bool(flatten(self.output())) or type(self).complete is not KubernetesJobTask.complete
 
     def _is_done(self, session: Session, work: str) -> bool:
-        """Whether a Job has succeeded of which nobody has taken note, or the task is complete."""
+        """Whether a Job has succeeded whose end was not told yet, or the task is complete."""
         if any(_is_news(job, session) for job in session.reflector.jobs_of(work)):
             return True
         return self._can_tell() and bool(self.complete())
 
-    def _until_success(self, session: Session, order: Order, stop: threading.Event) -> Verdict:
-        def before_retry(ended: Verdict, pause: float) -> None:
-            self.report_status(f"again in {pause:g} s: task/{order.name}: {ended.detail}")
+    def _until_success(
+        self,
+        request: RunRequest,
+        attempt: Callable[[RunRequest, Callable[[str], None]], Verdict],
+        budgets: Mapping[verdict.Reason, tuple[float, ...]],
+        stop: threading.Event,
+    ) -> Verdict:
+        """Make attempts until one succeeds; `attempt` is given what each line of the log is told.
 
-        ended = run_attempts(
-            lambda number: self._attempt(session, order, number, stop),
-            job_budgets(),
-            stop=stop,
-            before_retry=before_retry,
-        )
+        Raises:
+            StepFailed: none did.
+        """
+
+        def make(number: int) -> Verdict:
+            self.report_status(f"log: {request.log}")
+            self.link(request.log.as_uri())
+            with self.limited_reports():
+                return attempt(
+                    replace(request, attempt=number),
+                    lambda line: self.report_progress(line, request.log),
+                )
+
+        def before_retry(ended: Verdict, pause: float) -> None:
+            self._prepare_retry(ended, request)
+            self.report_status(f"again in {pause:g} s: {self._failure(ended, request).message}")
+
+        ended = run_attempts(make, budgets, stop=stop, before_retry=before_retry)
         if not ended.succeeded:
-            raise _failure(ended, order)
+            raise self._failure(ended, request)
         return ended
 
+    def _prepare_retry(self, ended: Verdict, request: RunRequest) -> None:
+        """Do what is to be done before another attempt; may raise."""
+
+    def _failure(self, ended: Verdict, request: RunRequest) -> StepFailed:
+        return StepFailed(f"task/{request.name}: {ended.detail}", hint=ended.remedy)
+
     def _attempt(
-        self, session: Session, order: Order, number: int, stop: threading.Event
+        self,
+        session: Session,
+        manifest: dict[str, Any],
+        stop: threading.Event,
+        request: RunRequest,
+        follow: Callable[[str], None],
     ) -> Verdict:
-        path = Path(order.log)
-        log = _begin(path, f"job/{order.name}" + (f"  # attempt {number}" if number > 1 else ""))
-        _log.info("job/%s: its log is %s", order.name, path)
-        self.report_status(f"log: {path}")
-        self.link(path.as_uri())
+        from tac.kubernetes.attempt.attempt import JobAttempt
+        from tac.kubernetes.attempt.context import AttemptContext
+        from tac.kubernetes.attempt.timeouts import Timeouts
 
-        def follow(line: str) -> None:
-            self.report_progress(line, path)
-
-        def located(location: Location) -> None:
-            self.report_location(location, path)
-
+        again = f"  # attempt {request.attempt}" if request.attempt > 1 else ""
+        log = _begin(request.log, f"job/{request.name}{again}")
+        _log.info("job/%s: its log is %s", request.name, request.log)
+        chosen = settings.current()
+        timeouts = Timeouts().with_settings(
+            grace_seconds=chosen.stop_grace_seconds, scheduling_seconds=chosen.scheduling_seconds
+        )
         with log:
-            with LogWriter(log, follow, located) as writer, self.limited_reports():
-                chosen = settings.current()
-                timeouts = Timeouts().with_settings(
-                    grace_seconds=chosen.stop_grace_seconds,
-                    scheduling_seconds=chosen.scheduling_seconds,
-                )
-                context = AttemptContext(session, order, writer, stop, timeouts)
+            with LogWriter(log, follow, request.located) as writer:
+                context = AttemptContext(session, request, manifest, writer, stop, timeouts)
                 ended = JobAttempt(context).run()
             if self.print_pod_logs_on_exit:
                 _print(log)
         return ended
 
-    def _check_outputs(self, ended: Verdict, order: Order) -> None:
+    def _check_outputs(self, ended: Verdict, request: RunRequest) -> None:
         missing = [output for output in flatten(self.output()) if not output.exists()]
         if missing:
-            raise _failure(
-                replace(
-                    verdict.output_missing(ended, _address(missing[0])),
-                    remedy="its containers, or signal_complete(), have to make what output() "
-                    f"names; log: {order.log}",
-                ),
-                order,
+            remedy = (
+                "its containers, or signal_complete(), have to make what output() names; "
+                f"log: {request.log}"
             )
+            ended = verdict.output_missing(ended, _address(missing[0]))
+            raise self._failure(replace(ended, remedy=remedy), request)
+
+
+def _log_path(name: str) -> Path:
+    return (settings.current().log_directory / f"{name}.log").absolute()
 
 
 def _is_marked(job: dict[str, Any]) -> bool:
@@ -228,6 +283,8 @@ def _is_news(job: dict[str, Any], session: Session) -> bool:
 
 def _pass_over_what_was_read(session: Session, work: str) -> None:
     """Let no Job be found whose end an earlier run has told already."""
+    from tac.kubernetes.attempt.timeouts import Timeouts
+
     with contextlib.suppress(TacError):  # the attempt says it better
         session.reflector.wait_until_listed(Timeouts().first_answer_timeout_seconds)
     marked = filter(_is_marked, session.reflector.jobs_of(work))
@@ -267,7 +324,3 @@ def _begin(path: Path, headline: str) -> Log:
 def _print(log: Log) -> None:
     with log.again() as whole:
         whole.finish(lambda line: _log.info("%s", plain_line(line, limit=None)))
-
-
-def _failure(ended: Verdict, order: Order) -> StepFailed:
-    return StepFailed(f"task/{order.name}: {ended.detail}", hint=ended.remedy)

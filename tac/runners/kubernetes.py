@@ -11,22 +11,22 @@ import multiprocessing
 import multiprocessing.util
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from tac import names, settings, verdict
+from tac import settings, verdict
 from tac.build_id import build_id
 from tac.errors import ConfigError, TacError
 from tac.kubernetes.attempt import session_pool
 from tac.kubernetes.attempt.attempt import JobAttempt
-from tac.kubernetes.attempt.context import AttemptContext, Order
+from tac.kubernetes.attempt.context import AttemptContext
+from tac.kubernetes.attempt.session_pool import SessionKey
 from tac.kubernetes.attempt.sweep import sweep
 from tac.kubernetes.attempt.timeouts import Timeouts
 from tac.kubernetes.manifests.pod_patch import read_patch
-from tac.kubernetes.manifests.step_job import Terms, Work, build_job, terms_of, work_digest
+from tac.kubernetes.manifests.step_job import PodSettings, build_step_job
 from tac.log_file import LogWriter
 from tac.runners.detached import DetachedRunner, refuse_secrets
 from tac.runners.launch import not_started
-from tac.store import store_of
 
 if TYPE_CHECKING:
     import threading
@@ -52,8 +52,8 @@ class KubernetesRunner(DetachedRunner):
             grace_seconds=self._grace_seconds,
             scheduling_seconds=self._settings.scheduling_seconds,
         )
-        self._session: Session | None = None
-        self._terms: Terms | None = None
+        self._sessions: dict[SessionKey, Session] = {}
+        self._pods: PodSettings | None = None
 
     def detach(self) -> None:
         """Let what runs outlive this process: see `Runner`."""
@@ -64,7 +64,7 @@ class KubernetesRunner(DetachedRunner):
         """Check that commands can run, and return where: see `Runner`."""
         for address in addresses:
             self._check_store(address)
-        place = self._meet()[0].client.place
+        place = self._meet(SessionKey()).client.place
         self._refuse_secrets(place, self._settings.source)
         return f"kubernetes: context {place.context}, namespace {place.namespace}, {place.server}"
 
@@ -77,69 +77,55 @@ class KubernetesRunner(DetachedRunner):
             return not_started(error, str(request.log))
         with opened as writer:
             try:
-                session, order = self._order(request)
+                session, manifest = self._prepare(request)
             except TacError as error:
                 return verdict.cannot_start(error.message, log=str(request.log), remedy=error.hint)
-            context = AttemptContext(session, order, writer, stop, self._timeouts, self._closed)
-            return JobAttempt(context).run()
+            return JobAttempt(
+                AttemptContext(
+                    *(session, request, manifest, writer, stop, self._timeouts, self._closed)
+                )
+            ).run()
 
     def close(self) -> None:
         """Stop what still runs, or leave it, as configured; then give everything back."""
         self._closed.set()
-        if self._session is None or self._process != os.getpid():
+        if not self._sessions or self._process != os.getpid():
             return
         self._wait_until_idle(self._grace_seconds + 20)
-        if not _is_forked():
-            with contextlib.suppress(TacError):  # the next driver sweeps too
-                sweep(self._session)
-        session_pool.release(self._session, close=True)
-        self._session = None
+        for session in self._sessions.values():
+            if not _is_forked():
+                with contextlib.suppress(TacError):  # the next driver sweeps too
+                    sweep(session)
+            session_pool.release(session, close=True)
+        self._sessions = {}
 
     def sweep(self) -> None:
         """Remove what killed drivers have left, if the API server answers."""
         with contextlib.suppress(TacError):
-            session, _ = self._meet()
-            session.reflector.wait_until_listed(_TIDY_SECONDS)
+            self._meet(SessionKey()).reflector.wait_until_listed(_TIDY_SECONDS)
         self.close()
 
-    def _meet(self) -> tuple[Session, Terms]:
-        """Return what attempts share."""
+    def _meet(self, key: SessionKey) -> Session:
+        """Return what attempts in one namespace share."""
         with self._changed:
-            # A process that was forked must not share its parent's connections.
-            if self._session is None or self._terms is None or self._process != os.getpid():
-                chosen = self._settings
-                patch = chosen.kubernetes_pod_patch
-                self._terms = replace(
-                    terms_of(chosen, read_patch(patch), build_id()),
-                    stop_grace_seconds=self._grace_seconds,
-                )
-                self._session = session_pool.acquire(session_pool.SessionKey())
-                self._process = os.getpid()
+            if self._process != os.getpid() or not self._sessions:
+                # A process that was forked must not share its parent's connections.
+                self._sessions, self._process = {}, os.getpid()
                 if _is_forked():
                     multiprocessing.util.Finalize(None, self.close, exitpriority=0)
-            return self._session, self._terms
+            if key not in self._sessions:
+                self._sessions[key] = session_pool.acquire(key)
+            return self._sessions[key]
 
-    def _order(self, request: RunRequest) -> tuple[Session, Order]:
-        self._check_store(request.output)
-        session, terms = self._meet()
+    def _prepare(self, request: RunRequest) -> tuple[Session, dict[str, Any]]:
+        if request.pod is None:  # one that its task describes may have a volume
+            self._check_store(request.output)
+        if self._pods is None:
+            pods = pod_settings(self._settings)
+            self._pods = replace(pods, stop_grace_seconds=self._grace_seconds)
+        session = self._meet(SessionKey(request.namespace, request.kubeconfig, request.auth_method))
         self._refuse_secrets(session.client.place, *request.argv)
-        work = Work(
-            "",
-            tuple(str(word) for word in request.argv),
-            request.environment,
-            output=request.output,
-            memory=request.memory,
-            cpu=request.cpu,
-        )
-        digest = work_digest(work, terms)
-        work = replace(work, name=f"{names.step_of(request.name)}-{digest}")
-        return session, Order(
-            request.name,
-            digest,
-            build_job(work, terms),
-            str(request.log),
-            is_done=(lambda: _is_there(request.output)) if request.output else None,
-        )
+        return session, build_step_job(request, self._pods)
 
     def _refuse_secrets(self, place: Place, *words: str) -> None:
         secret = self._settings.kubernetes_secret
@@ -167,13 +153,29 @@ class KubernetesRunner(DetachedRunner):
             )
 
 
+def pod_settings(chosen: settings.Settings) -> PodSettings:
+    """Return what the settings say of every pod.
+
+    Raises:
+        ConfigError: the file of the pod patch cannot be read.
+    """
+    return PodSettings(
+        image=chosen.image,
+        config_map=chosen.kubernetes_config_map,
+        secret=chosen.kubernetes_secret,
+        service_account=chosen.kubernetes_service_account,
+        s3_endpoint_url=chosen.container_s3_endpoint_url,
+        memory=chosen.memory_of(),
+        cpu=chosen.cpu_of(),
+        stop_grace_seconds=chosen.stop_grace_seconds,
+        pod_patch=read_patch(chosen.kubernetes_pod_patch),
+        build=build_id() if chosen.checks_build else "",
+    )
+
+
 _TIDY_SECONDS = 5.0
 
 
 def _is_forked() -> bool:
     """Whether Luigi forked this process for one task: it ends without what `atexit` knows."""
     return multiprocessing.parent_process() is not None
-
-
-def _is_there(address: str) -> bool:
-    return store_of(address).exists(address, fresh=True)

@@ -171,7 +171,7 @@ class LocalRunner:
         return {
             "module": argv[2] if warm else "",
             "argv": argv[3:] if warm else argv,
-            "environment": dict(request.environment),
+            "environment": {**request.environment, **request.variables},
             "directory": os.getcwd(),  # noqa: PTH109 - it travels as text
             "log": str(request.log.absolute()),
             "grace_seconds": self._grace_seconds,
@@ -182,7 +182,8 @@ class LocalRunner:
             bool(self._preload)
             and len(request.argv) > 2  # noqa: PLR2004 - python -m MODULE
             and request.argv[:2] == ("python", "-m")
-            and _read_at_start(request.environment) == _read_at_start(self._environment)
+            and _read_at_start({**request.environment, **request.variables})
+            == _read_at_start(self._environment)
             and not self._is_threaded()
         )
 

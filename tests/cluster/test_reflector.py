@@ -11,7 +11,7 @@ import pytest
 from tac import names
 from tac.errors import Forbidden
 from tac.kubernetes.client.api import Client
-from tac.kubernetes.manifests.step_job import numbered
+from tac.kubernetes.manifests.defaults import numbered
 from tac.kubernetes.watch.reflector import Reflector
 from tests.support.api_proxy import Answer, Asked
 from tests.support.kubernetes_place import SELECTOR, at, proxy, step_image
@@ -207,8 +207,8 @@ def test_five_hundred_waiting_jobs_cost_two_watches_and_little_time(at, proxy, m
         at.command("true", number, log=at.path / f"{number}.log") for number in range(WAITERS)
     ]
     for command in commands:  # they are there already, and wait until a queue lets them go
-        _, order = runner._order(command)
-        manifest = numbered(order.manifest, 1)
+        _, manifest = runner._prepare(command)
+        manifest = numbered(manifest, 1)
         manifest["spec"]["suspend"] = True
         at.client.create("Job", manifest)
     proxy.asked.clear()

@@ -20,5 +20,12 @@ def test_steps_that_run_as_jobs_load_no_luigi():
     assert loaded_by("import tac.runners.kubernetes") == "['pykube']\n"
 
 
-def test_the_class_loads_both():
-    assert loaded_by("from tac.kubernetes import KubernetesJobTask") == "['luigi', 'pykube']\n"
+def test_the_class_and_every_task_of_ours_load_no_client():
+    assert loaded_by("from tac.kubernetes import KubernetesJobTask") == "['luigi']\n"
+    assert loaded_by("import tac.task") == "['luigi']\n"
+
+
+def test_luigis_own_class_beside_ours_gets_its_client_when_it_uses_it():
+    used = "import luigi.contrib.kubernetes as k; k.KubeConfig.from_file; k.Job.objects"
+
+    assert loaded_by(f"import tac.task; {used}") == "['luigi', 'pykube']\n"

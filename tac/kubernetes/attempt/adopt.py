@@ -17,7 +17,7 @@ from tac.backoff import Backoff
 from tac.errors import Conflict, Forbidden, NotFound, TacError
 from tac.kubernetes.diagnosis.pending import fits_quota
 from tac.kubernetes.diagnosis.stage import Stage
-from tac.kubernetes.manifests.step_job import numbered
+from tac.kubernetes.manifests.defaults import numbered
 from tac.kubernetes.objects import attempt_of, finished
 from tac.kubernetes.watch.reflector import View
 from tac.progress import Progress, format_progress
@@ -47,7 +47,7 @@ def ensure_job(context: AttemptContext) -> Object | None:
     for _ in range(_MOST_LOOKS):
         if context.stop_requested():
             return None
-        jobs = reflector.jobs_of(context.order.work)
+        jobs = reflector.jobs_of(context.work)
         for job in reversed(jobs):
             if _is_worth_following(context, job):
                 name = job["metadata"]["name"]
@@ -55,13 +55,13 @@ def ensure_job(context: AttemptContext) -> Object | None:
                 context.log.note(f"job/{name} was there already")
                 return job
         number = 1 + max(map(attempt_of, jobs), default=0)
-        created = _create(context, numbered(context.order.manifest, number))
+        created = _create(context, numbered(context.manifest, number))
         if created is not None:
             _log.info("job/%s: created", created["metadata"]["name"])
             return created
     raise TacError(
-        f"job/{context.order.manifest['metadata']['name']}: can neither be created nor found",
-        hint=f"{context.kubectl} get jobs --selector {names.WORK}={context.order.work}",
+        f"job/{context.manifest['metadata']['name']}: can neither be created nor found",
+        hint=f"{context.kubectl} get jobs --selector {names.WORK}={context.work}",
     )
 
 
@@ -73,7 +73,7 @@ def _is_worth_following(context: AttemptContext, job: Object) -> bool:
         return True
     if condition == "Complete":
         # A success whose output somebody has deleted since is none: the next number does it.
-        return context.order.is_done is None or context.order.is_done()
+        return context.is_done() is not False
     _collect_failure(context, job)
     return False
 

@@ -95,7 +95,9 @@ class JobAttempt:
     def _not_started(self, error: TacError) -> Verdict:
         if isinstance(error, ApiUnavailable):
             return verdict.no_cluster(error.message, error.hint or "")
-        return verdict.cannot_start(error.message, log=self._context.order.log, remedy=error.hint)
+        return verdict.cannot_start(
+            error.message, log=str(self._context.request.log), remedy=error.hint
+        )
 
     def _lost_sight(self, job: Object, error: TacError) -> Verdict:
         name = job["metadata"]["name"]
@@ -103,7 +105,7 @@ class JobAttempt:
         return verdict.lost(
             error.message,
             seconds=self._context.seconds(),
-            log=self._context.order.log,
+            log=str(self._context.request.log),
             remedy="; ".join(filter(None, (error.hint, goes_on))),
         )
 
@@ -230,7 +232,7 @@ class JobAttempt:
         )
 
     def _main_container(self) -> str:
-        containers = self._context.order.manifest["spec"]["template"]["spec"]["containers"]
+        containers = self._context.manifest["spec"]["template"]["spec"]["containers"]
         return str(containers[0]["name"])
 
     def _check_that_the_server_is_there(self) -> None:

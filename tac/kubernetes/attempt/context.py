@@ -13,7 +13,8 @@ from tac.backoff import retry_on
 from tac.errors import ApiUnavailable, Conflict, NotFound, TacError
 from tac.kubernetes.attempt import black_box
 from tac.kubernetes.attempt.timeouts import Timeouts
-from tac.verdict import Audience
+from tac.kubernetes.objects import label
+from tac.store import store_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tac.kubernetes.objects import Object
     from tac.kubernetes.watch.reflector import View
     from tac.log_file import LogWriter
+    from tac.request import RunRequest
     from tac.verdict import Verdict
 
 _log = logging.getLogger(__name__)
@@ -29,40 +31,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Order:
-    """A piece of work, and what belongs to it."""
+class AttemptContext:
+    """One attempt at what a task asks for, for one driver; whoever sets `stop` wants it to end."""
 
-    name: str
-    """What people call it."""
-
-    work: str
-    """The label of all attempts at it."""
-
+    session: Session
+    request: RunRequest
     manifest: Object
     """The Job without its attempt's number."""
 
-    log: str
-    """Where what it says goes."""
-
-    is_done: Callable[[], bool] | None = None
-    """Whether what it makes is there, asked now; None: nobody can tell."""
-
-    own_exit_codes: bool = False
-    """Its exit codes are not those of tac's steps: 0 is success, and the others mean failure."""
-
-    keep: bool = False
-    """Leave its Jobs where they are when they are over."""
-
-    audience: Audience = Audience.STEP
-    """Who reads the remedy of its verdict."""
-
-
-@dataclass(frozen=True)
-class AttemptContext:
-    """One attempt at an order, for one driver; whoever set `stop` wants it to end."""
-
-    session: Session
-    order: Order
     log: LogWriter
     stop: threading.Event
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -71,9 +47,25 @@ class AttemptContext:
     began: float = field(default_factory=time.monotonic)
 
     @property
+    def work(self) -> str:
+        """The label of all attempts at this work."""
+        return label(self.manifest, names.WORK)
+
+    @property
     def kubectl(self) -> str:
         """How a command of kubectl begins that a person can paste."""
         return self.session.client.place.kubectl_here
+
+    def is_done(self) -> bool | None:
+        """Tell whether what it makes is there, asked now; None: nothing tells.
+
+        Raises:
+            TacError: the store could not be asked.
+        """
+        if self.request.is_done is not None:
+            return self.request.is_done()
+        output = self.request.output
+        return store_of(output).exists(output, fresh=True) if output else None
 
     def stop_requested(self) -> bool:
         """Whether this attempt, or the whole driver, is to end."""
@@ -118,7 +110,7 @@ class AttemptContext:
         Raises:
             ApiUnavailable, ApiError: the API server did not tell them.
         """
-        labels = f"{names.WORK}={self.order.work}"
+        labels = f"{names.WORK}={self.work}"
         found = self.retry_unavailable(lambda: self.session.client.list("Pod", labels=labels))
         for pod in found["items"]:
             self.session.reflector.expect(pod)
@@ -127,7 +119,7 @@ class AttemptContext:
         """Take no more notice of a Job whose result was read; it goes in the end, unless kept."""
         uid = job["metadata"]["uid"]
         self.session.read.add(uid)
-        if delete and not self.order.keep:
+        if delete and not self.request.keep:
             self.session.cleaner.delete_in_the_end(uid)
 
     def collect(self, view: View, ended: Verdict | None, *, logs: bool = True) -> bool:

@@ -69,7 +69,7 @@ def conclude_given_up(
         place=context.session.client.place,
         waited_seconds=stage_timeouts.waited_seconds(diagnosis),
         limit_seconds=stage_timeouts.limit_seconds(diagnosis),
-        audience=context.order.audience,
+        audience=context.request.audience,
     )
     context.collect(view, ended)
     if view.job is not None:
@@ -84,10 +84,10 @@ def conclude_attempt(
     """Say what an attempt came to; a failure is kept, and a success is cleaned up."""
     ended = _judge(context, diagnosis, we_stopped_it=we_stopped_it)
     succeeded, kept = ended.succeeded, True
-    if succeeded and context.order.keep:
+    if succeeded and context.request.keep:
         return ended  # it is put away by those who take note of it
     if succeeded and _left_its_output(context):
-        context.session.cleaner.clean(context.order.work)
+        context.session.cleaner.clean(context.work)
     elif not we_stopped_it:
         # A node that is lost would be waited for, and the next attempt with it.
         kept = context.collect(view, ended, logs=diagnosis.stage is not Stage.LOST)
@@ -101,16 +101,16 @@ def _judge(context: AttemptContext, diagnosis: Diagnosis, *, we_stopped_it: bool
     seconds = context.seconds()
     if not we_stopped_it and _was_published_all_the_same(context, diagnosis):
         done = exits.Ending(exit_code=0, seconds=seconds)
-        return exits.judge(done, (), log=context.order.log)
+        return exits.judge(done, (), log=str(context.request.log))
     ending = diagnosis.ending or exits.Ending(seconds=seconds)
-    ending = replace(ending, own_exit_codes=context.order.own_exit_codes)
+    ending = replace(ending, own_exit_codes=context.request.own_exit_codes)
     return conclude(
         replace(diagnosis, ending=ending),
         context.log.tail(),
         place=context.session.client.place,
-        log=context.order.log,
+        log=str(context.request.log),
         stop=_how_stopped(diagnosis) if we_stopped_it else exits.Stop.NOT_ASKED,
-        audience=context.order.audience,
+        audience=context.request.audience,
     )
 
 
@@ -126,14 +126,12 @@ def _was_published_all_the_same(context: AttemptContext, diagnosis: Diagnosis) -
     Another driver has read the Job and removed it, or the node was lost behind the last byte.
     """
     told = diagnosis.ending is not None and diagnosis.reason is None
-    if told or context.order.is_done is None:
-        return False
-    return context.order.is_done()
+    return not told and bool(context.is_done())
 
 
 def _left_its_output(context: AttemptContext) -> bool:
     """Whether a success is one, as far as can be told; of another only the Job tells why."""
     try:
-        return context.order.is_done is None or context.order.is_done()
+        return context.is_done() is not False
     except TacError:  # the store is away; whoever wants the output will ask it
         return False

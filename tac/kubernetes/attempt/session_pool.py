@@ -27,10 +27,11 @@ class SessionKey:
 
     namespace: str = ""
     kubeconfig: str = ""
-    in_pod: bool = False
+    auth_method: str = ""
+    """`service-account`: that of the pod that this runs in, and no kubeconfig."""
 
 
-_Spelling = tuple[SessionKey, str, str, str | None]
+_Spelling = tuple[SessionKey, str, str | None]
 
 
 @dataclass
@@ -114,17 +115,21 @@ def _of_this_process() -> list[Session]:
 
 def _find(key: SessionKey) -> _Acquired:
     chosen = settings.current()
-    namespace = key.namespace or chosen.kubernetes_namespace
-    spelling = (key, chosen.kubernetes_context, namespace, settings.variable("KUBECONFIG"))
+    wanted = SessionKey(
+        key.namespace or chosen.kubernetes_namespace or chosen.luigi_kubernetes_namespace,
+        key.kubeconfig or chosen.kubeconfig_path,
+        key.auth_method or chosen.kubernetes_auth_method,
+    )
+    spelling = (wanted, chosen.kubernetes_context, settings.variable("KUBECONFIG"))
     ours = [each for each in _acquired if each.process == os.getpid()]
     for each in ours:
         if spelling in each.spellings:
             return each
     client = Client(
         context=chosen.kubernetes_context,
-        namespace=namespace,
-        path=key.kubeconfig,
-        in_pod=key.in_pod,
+        namespace=wanted.namespace,
+        path=wanted.kubeconfig,
+        in_pod=wanted.auth_method == "service-account",
     )
     for each in ours:
         if each.session.client.reaches_the_same_as(client):

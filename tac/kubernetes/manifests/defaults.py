@@ -1,18 +1,66 @@
-"""How long what tac makes stays: Jobs that are over, and pods on a node that is lost."""
+"""What every Job has, whoever describes its pod: how long it stays, its number, its way off a node.
+
+Pure: the caller says what the settings are.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import TYPE_CHECKING, Any
+
+from tac import names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tac.request import RunRequest
 
 KEPT_SECONDS = 7 * 24 * 3600
 """After this Kubernetes itself deletes a Job that is over. The driver deletes what it has read:
 this is for what it forgot."""
 
-# So long may a node be out of reach before its pods are given up. Kubernetes' own default is 300 s,
-# five minutes in which nobody does the work:
+# So long may a node be unreachable before its pods are given up. Kubernetes' own default is 300 s,
+# five minutes in which the work stands still:
 # https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions
 _LOST_NODE_SECONDS = 30
 _LOST_NODE = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
+
+def build_job(
+    name: str,
+    request: RunRequest,
+    *,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    template: dict[str, Any],
+) -> dict[str, Any]:
+    """Build the Job around a pod template, without its attempt's number."""
+    leave_lost_nodes(template["spec"])
+    deadline = request.active_deadline_seconds
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": name,
+            "labels": dict(labels),
+            "annotations": dict(annotations),
+        },
+        "spec": {
+            "backoffLimit": request.backoff_limit,
+            "ttlSecondsAfterFinished": KEPT_SECONDS,
+            **({} if deadline is None else {"activeDeadlineSeconds": deadline}),
+            "template": template,
+        },
+    }
+
+
+def numbered(manifest: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Return the manifest of one attempt: its number is in its name and in its labels."""
+    job = copy.deepcopy(dict(manifest))
+    job["metadata"]["name"] += f"-{number}"
+    for metadata in (job["metadata"], job["spec"]["template"]["metadata"]):
+        metadata["labels"] = {**metadata.get("labels", {}), names.ATTEMPT: str(number)}
+    return job
 
 
 def leave_lost_nodes(pod: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The Job of a pod that somebody else described: pure, as Luigi's class wants it told.
+"""The Job of a task that describes its own pod in `spec_schema`: pure, from request to manifest.
 
 What is in the pod stays the user's: nothing is added to it but when to leave a lost node, and a
 `restartPolicy` where there is none. By the labels the Job is found again.
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import tac
 from tac import names
 from tac.errors import ConfigError
-from tac.kubernetes.manifests.defaults import KEPT_SECONDS, leave_lost_nodes
+from tac.kubernetes.manifests.defaults import build_job
 from tac.redaction import without_credentials
+
+if TYPE_CHECKING:
+    from tac.request import RunRequest
 
 _PREFIX = "tac/"
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
@@ -25,65 +27,73 @@ _PART = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _KEY = re.compile(rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_PART}")
 
 
-@dataclass(frozen=True)
-class PodSpecJob:
-    """What a task of Luigi's kind says of its Job."""
+def build_pod_spec_job(request: RunRequest) -> dict[str, Any]:
+    """Build the Job of a pod that its task describes, without its attempt's number.
 
-    name: str
-    identity: Sequence[str]
-    """What tells the work apart from other work, beside the name and the pod."""
-
-    pod: Mapping[str, Any]
-    """The pod's spec, in API spelling; mappings and sequences of any kind."""
-
-    labels: Mapping[str, Any] = field(default_factory=dict)
-    backoff_limit: int = 6
-    active_deadline_seconds: int | None = None
-
-
-def build_pod_spec_job(asked: PodSpecJob) -> dict[str, Any]:
-    """Build the Job, without its attempt's number; what was given stays as it is.
+    What was given stays as it is.
 
     Raises:
         ConfigError: the pod cannot be sent, or a label is none or is not the user's to give.
     """
-    where = f"{asked.name}: spec_schema"
-    pod = _plain(asked.pod, where)
+    pod = copy_pod(request)
+    work = names.digest(request.name, *request.identity, described(pod))
+    pod.setdefault("restartPolicy", "Never")
+    labels = {
+        names.APPLICATION: "tac",
+        names.COMPONENT: "job",
+        "spawned_by": "luigi",
+        **labels_of(request),
+        **names.MANAGED,
+        names.STEP: names.slug(request.name),
+        names.WORK: work,
+        names.TASK_ID: work,
+    }
+    return build_job(
+        f"{names.slug(request.name)}-{work}",
+        request,
+        labels=labels,
+        annotations={names.VERSION: tac.__version__},
+        template={"metadata": {"labels": dict(labels)}, "spec": pod},
+    )
+
+
+def copy_pod(request: RunRequest) -> dict[str, Any]:
+    """Return a copy of the pod that a task describes, in what JSON has.
+
+    Raises:
+        ConfigError: it cannot be sent.
+    """
+    where = f"{request.name}: spec_schema"
+    pod = _plain(request.pod, where)
     if not isinstance(pod, dict) or not pod.get("containers"):
         raise ConfigError(
             f"{where} has no containers",
             hint='write it like {"containers": [{"name": …, "image": …, "command": […]}]}',
         )
-    described = without_credentials(json.dumps(pod, sort_keys=True))
-    work = names.digest(asked.name, *asked.identity, described)
-    pod.setdefault("restartPolicy", "Never")
-    leave_lost_nodes(pod)
-    labels = {
-        names.APPLICATION: "tac",
-        names.COMPONENT: "job",
-        "spawned_by": "luigi",
-        **_labels(asked),
-        **names.MANAGED,
-        names.STEP: names.slug(asked.name),
-        names.WORK: work,
-        names.TASK_ID: work,
-    }
-    deadline = asked.active_deadline_seconds
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {
-            "name": f"{names.slug(asked.name)}-{work}",
-            "labels": labels,
-            "annotations": {names.VERSION: tac.__version__},
-        },
-        "spec": {
-            "backoffLimit": asked.backoff_limit,
-            "ttlSecondsAfterFinished": KEPT_SECONDS,
-            **({} if deadline is None else {"activeDeadlineSeconds": deadline}),
-            "template": {"metadata": {"labels": dict(labels)}, "spec": pod},
-        },
-    }
+    return pod
+
+
+def described(pod: Mapping[str, Any]) -> str:
+    """Write a pod as it tells one work from another: without credentials, which may change."""
+    return without_credentials(json.dumps(pod, sort_keys=True))
+
+
+def set_memory(pod: dict[str, Any], memory: str) -> None:
+    """Limit the first container to so much memory; a request that was as large grows with it."""
+    resources = pod["containers"][0].setdefault("resources", {})
+    limits, requests = resources.setdefault("limits", {}), resources.get("requests", {})
+    if requests.get("memory") == limits.get("memory") is not None:
+        requests["memory"] = memory
+    limits["memory"] = memory
+
+
+def labels_of(request: RunRequest) -> dict[str, str]:
+    """Return the labels that a task gives its Job and pod, as text.
+
+    Raises:
+        ConfigError: one is none, or is not the user's to give.
+    """
+    return dict(_label(str(key), value, request.name) for key, value in request.labels.items())
 
 
 def _plain(value: Any, where: str) -> Any:
@@ -98,10 +108,6 @@ def _plain(value: Any, where: str) -> Any:
         f"{where}: {value!r} is a {type(value).__name__}, which a manifest cannot hold",
         hint="write it as text or as a number",
     )
-
-
-def _labels(asked: PodSpecJob) -> dict[str, str]:
-    return dict(_label(str(key), value, asked.name) for key, value in asked.labels.items())
 
 
 def _label(key: str, value: Any, name: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
-"""The Job of a step as the API server wants it told: pure, from a command to a manifest.
+"""The Job of a step: pure, from a request and settings to a manifest.
 
-A Job is one attempt with one pod, and tries nothing again: tac does (tac/verdict.py).
+A Job is one attempt with one pod, and tries nothing again: tac does (tac/retry.py).
 Its pod has the rights that the strictest Pod Security level allows, `restricted`, and no secret:
 where S3 is, and its keys, come from a ConfigMap and a Secret by reference.
 """
@@ -11,20 +11,22 @@ import copy
 import math
 import re
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import tac
-from tac import names, settings
+from tac import names
 from tac.errors import ConfigError
-from tac.kubernetes.manifests.defaults import KEPT_SECONDS, leave_lost_nodes
+from tac.kubernetes.manifests.defaults import build_job
+from tac.kubernetes.manifests.pod_spec_job import copy_pod, described, labels_of, set_memory
 from tac.quantities import format_cpu, format_memory
 from tac.redaction import redacted, without_credentials
 from tac.step_environment import passed_on
 
 if TYPE_CHECKING:
     from tac.kubernetes.manifests.pod_patch import PodPatch
+    from tac.request import RunRequest
 
 CONTAINER = "step"
 """The container that runs the command; a pod patch may put others beside it."""
@@ -38,27 +40,8 @@ _USER = 65532  # the image's own: see USER in the Dockerfile
 
 
 @dataclass(frozen=True)
-class Work:
-    """What one Job is to do."""
-
-    name: str
-    """Its name without the attempt's number: a slug for people and a digest of what it does, of
-    where its output goes and of the image."""
-
-    argv: Sequence[str]
-    """The command; a first word `python` is the image's."""
-
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The environment of the command here; the pod gets what `passed_on` leaves of it."""
-
-    output: str = ""
-    memory: str = ""
-    cpu: str = ""
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What is the same for all steps of a driver."""
+class PodSettings:
+    """What settings say of the pods of all steps."""
 
     image: str
     config_map: str = ""
@@ -73,96 +56,87 @@ class Terms:
     """The build of tac that a step must be of; nothing: any."""
 
 
-def terms_of(chosen: settings.Settings, pod_patch: PodPatch | None, build: str) -> Terms:
-    """Return the terms that the settings set; the file of the patch has been read.
-
-    `build` is the driver's.
-    """
-    return Terms(
-        image=chosen.image,
-        config_map=chosen.kubernetes_config_map,
-        secret=chosen.kubernetes_secret,
-        service_account=chosen.kubernetes_service_account,
-        s3_endpoint_url=chosen.container_s3_endpoint_url,
-        memory=chosen.memory_of(),
-        cpu=chosen.cpu_of(),
-        stop_grace_seconds=chosen.stop_grace_seconds,
-        pod_patch=pod_patch,
-        build=build if chosen.checks_build else "",
-    )
-
-
-def work_digest(work: Work, terms: Terms) -> str:
+def work_digest(request: RunRequest, pods: PodSettings) -> str:
     """Tell work apart from other work: what runs, in which image, and where its output goes."""
-    where = terms.s3_endpoint_url or terms.config_map
-    return names.digest(terms.image, where, work.output, *map(without_credentials, work.argv))
+    where = pods.s3_endpoint_url or pods.config_map
+    own = pods.image if request.pod is None else described(copy_pod(request))
+    return names.digest(own, where, request.output, *map(without_credentials, request.argv))
 
 
-def build_job(work: Work, terms: Terms) -> dict[str, Any]:
-    """Build the Job of a command, without its attempt's number and its namespace.
+def build_step_job(request: RunRequest, pods: PodSettings) -> dict[str, Any]:
+    """Build the Job of a step, without its attempt's number and its namespace.
 
     Raises:
-        ConfigError: a limit is no amount, or the pod patch does not fit.
+        ConfigError: a limit is no amount, the pod patch does not fit, or the task describes a pod
+            or labels that cannot be.
     """
-    labels = {
-        **_LABELS,
-        names.STEP: names.slug(names.step_of(work.name)),
-        names.WORK: work_digest(work, terms),
-    }
-    job: dict[str, Any] = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {
-            "name": work.name,
-            "labels": labels,
-            "annotations": {
-                names.OUTPUT: work.output,
-                names.COMMAND: shlex.join(map(redacted, work.argv)),
-                names.VERSION: tac.__version__,
-            },
+    step, work = names.step_of(request.name), work_digest(request, pods)
+    ours = {**names.MANAGED, names.STEP: names.slug(step), names.WORK: work}
+    labels = {**_LABELS, **labels_of(request), **ours}
+    template = _template(request, pods, labels)
+    if request.pod is not None:
+        template["spec"] = _own_pod(request)
+    job = build_job(
+        f"{step}-{work}",
+        request,
+        labels=labels,
+        annotations={
+            names.OUTPUT: request.output,
+            names.COMMAND: shlex.join(map(redacted, request.argv)),
+            names.VERSION: tac.__version__,
         },
-        "spec": {
-            "completions": 1,
-            "parallelism": 1,
-            # With a podFailurePolicy beside it a Job on a lost node waits for ever (tried).
-            "backoffLimit": 0,
-            "ttlSecondsAfterFinished": KEPT_SECONDS,
-            "template": {"metadata": {"labels": dict(labels)}, "spec": _pod(work, terms)},
-        },
-    }
-    if terms.pod_patch is not None:
-        job = apply_patch(job, terms.pod_patch)
-    leave_lost_nodes(job["spec"]["template"]["spec"])
+        template=template,
+    )
+    job["spec"] |= {"completions": 1, "parallelism": 1}
     return job
 
 
-def numbered(manifest: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """Return the manifest of one attempt: its number is in its name and in its labels."""
-    job = copy.deepcopy(dict(manifest))
-    job["metadata"]["name"] += f"-{number}"
-    for metadata in (job["metadata"], job["spec"]["template"]["metadata"]):
-        metadata["labels"] = {**metadata.get("labels", {}), names.ATTEMPT: str(number)}
-    return job
+def build_pod(request: RunRequest, pods: PodSettings) -> dict[str, Any]:
+    """Build the spec of a step's pod, as the settings and their patch describe it.
+
+    Raises:
+        ConfigError: as `build_step_job`.
+    """
+    spec: dict[str, Any] = _template(request, pods, _LABELS)["spec"]
+    return spec
 
 
-def apply_patch(manifest: Mapping[str, Any], patch: PodPatch) -> dict[str, Any]:
-    """Return the Job with its pod template changed as a person wants it.
+def _template(request: RunRequest, pods: PodSettings, labels: Mapping[str, str]) -> dict[str, Any]:
+    template = {"metadata": {"labels": dict(labels)}, "spec": _pod(request, pods)}
+    return template if pods.pod_patch is None else apply_patch(template, pods.pod_patch)
+
+
+def _own_pod(request: RunRequest) -> dict[str, Any]:
+    """Return the pod that the task describes, with the memory that this attempt is given."""
+    pod = copy_pod(request)
+    if pod.setdefault("restartPolicy", "Never") != "Never":
+        raise ConfigError(
+            f"{request.name}: spec_schema.restartPolicy: is {pod['restartPolicy']!r}, and tac "
+            "counts pods",
+            hint="leave it out: tac itself tries a step again",
+        )
+    if request.memory:
+        set_memory(pod, format_memory(request.memory))
+    return pod
+
+
+def apply_patch(template: Mapping[str, Any], patch: PodPatch) -> dict[str, Any]:
+    """Return a pod template as a person wants it changed; the one given stays as it is.
 
     Raises:
         ConfigError: the patch does not fit, or takes away what tac needs.
     """
-    template = manifest["spec"]["template"]
-    patched = patch.apply(copy.deepcopy(template))
+    patched = patch.apply(copy.deepcopy(dict(template)))
     _check(template, patched, patch.source)
-    return {**manifest, "spec": {**manifest["spec"], "template": patched}}
+    return patched
 
 
-def _pod(work: Work, terms: Terms) -> dict[str, Any]:
+def _pod(request: RunRequest, pods: PodSettings) -> dict[str, Any]:
     return {
         "restartPolicy": "Never",
         # With 0 a pod that is deleted is gone from the API before its end can be read.
-        "terminationGracePeriodSeconds": max(1, math.ceil(terms.stop_grace_seconds)),
-        **({"serviceAccountName": terms.service_account} if terms.service_account else {}),
+        "terminationGracePeriodSeconds": max(1, math.ceil(pods.stop_grace_seconds)),
+        **({"serviceAccountName": pods.service_account} if pods.service_account else {}),
         # A step asks S3, not the API server; its environment need not list a namespace's services.
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -172,25 +146,25 @@ def _pod(work: Work, terms: Terms) -> dict[str, Any]:
             "runAsGroup": _USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(work, terms)],
+        "containers": [_container(request, pods)],
         "volumes": [{"name": "tmp", "emptyDir": {}}],
         "tolerations": [],  # a JSON patch may add to what is there, and to nothing else
     }
 
 
-def _container(work: Work, terms: Terms) -> dict[str, Any]:
+def _container(request: RunRequest, pods: PodSettings) -> dict[str, Any]:
     references = [
-        *([{"configMapRef": {"name": terms.config_map}}] if terms.config_map else []),
-        *([{"secretRef": {"name": terms.secret}}] if terms.secret else []),
+        *([{"configMapRef": {"name": pods.config_map}}] if pods.config_map else []),
+        *([{"secretRef": {"name": pods.secret}}] if pods.secret else []),
     ]
     return {
         "name": CONTAINER,
-        "image": terms.image,
+        "image": pods.image,
         "imagePullPolicy": "IfNotPresent",
-        "command": [_literal(word) for word in work.argv],
-        "env": _environment(work, terms),
+        "command": [_literal(word) for word in request.argv],
+        "env": _environment(request, pods),
         **({"envFrom": references} if references else {}),
-        "resources": _resources(memory=work.memory or terms.memory, cpu=work.cpu or terms.cpu),
+        "resources": _resources(memory=request.memory or pods.memory, cpu=request.cpu or pods.cpu),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -202,13 +176,13 @@ def _container(work: Work, terms: Terms) -> dict[str, Any]:
     }
 
 
-def _environment(work: Work, terms: Terms) -> list[dict[str, str]]:
-    endpoint = {"AWS_ENDPOINT_URL_S3": terms.s3_endpoint_url} if terms.s3_endpoint_url else {}
+def _environment(request: RunRequest, pods: PodSettings) -> list[dict[str, str]]:
+    endpoint = {"AWS_ENDPOINT_URL_S3": pods.s3_endpoint_url} if pods.s3_endpoint_url else {}
     whole = {
-        **passed_on(work.environment, elsewhere=True),
+        **passed_on(request.environment, elsewhere=True),
         **endpoint,
         "HOME": _HOME,
-        **({names.DRIVER_VERSION: terms.build} if terms.build else {}),
+        **({names.DRIVER_VERSION: pods.build} if pods.build else {}),
     }
     return [{"name": name, "value": _literal(value)} for name, value in sorted(whole.items())]
 

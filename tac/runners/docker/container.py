@@ -121,16 +121,18 @@ def build_container(
     Raises:
         ConfigError: a limit is not a number.
     """
-    work = names.digest(defaults.image, defaults.s3_endpoint_url, *map(without_credentials, argv))
+    image = request.image or defaults.image
+    work = names.digest(image, defaults.s3_endpoint_url, *map(without_credentials, argv))
     memory = request.memory or defaults.memory
     manifest = {
-        "Image": defaults.image,
+        "Image": image,
         "Entrypoint": [argv[0]],
         "Cmd": list(argv[1:]),
-        "Env": _environment(request.environment, defaults, inputs),
+        "Env": _environment(request, defaults, inputs),
         "User": defaults.user,
         "StopSignal": "SIGTERM",
         "Labels": {
+            **{str(name): str(value) for name, value in request.labels.items()},
             **MANAGED,
             STEP: request.name,
             WORK: work,
@@ -176,10 +178,10 @@ def _output(address: str, defaults: ContainerDefaults) -> dict[str, str]:
 
 
 def _environment(
-    given: Mapping[str, str], defaults: ContainerDefaults, inputs: ContainerInputs
+    request: RunRequest, defaults: ContainerDefaults, inputs: ContainerInputs
 ) -> list[str]:
     endpoint = {"AWS_ENDPOINT_URL_S3": defaults.s3_endpoint_url} if defaults.s3_endpoint_url else {}
-    passed = passed_on(given)
+    passed = {**passed_on(request.environment), **request.variables}
     own = {"HOME": HOME, **({names.DRIVER_VERSION: defaults.build} if defaults.build else {})}
     whole = {**passed, **_no_proxy(passed, defaults), **endpoint, **own, **inputs.variables}
     return sorted(f"{name}={value}" for name, value in whole.items())

@@ -2,7 +2,6 @@
 
 import pickle
 from pathlib import Path
-from typing import Any
 
 import luigi
 import pytest
@@ -13,7 +12,6 @@ import tac.kubernetes
 from tac import settings
 from tac.errors import ConfigError
 from tac.kubernetes import KubernetesJobTask
-from tac.kubernetes.attempt.session_pool import SessionKey
 
 CONTAINERS = [{"name": "pi", "image": "perl", "command": ["true"]}]
 
@@ -70,14 +68,13 @@ def task(kind=Pi, **properties):
     return type(kind.__name__, (kind,), properties)()
 
 
-def order_of(found):
-    """What it would order; whom it asks then does not matter."""
-    nobody: Any = None
-    return found._order(nobody)
+def job_of(found):
+    """The Job that it would create."""
+    return found._describe()[1]
 
 
 def spec(**properties):
-    return order_of(task(**properties)).manifest["spec"]
+    return job_of(task(**properties))["spec"]
 
 
 def test_the_package_shows_the_class_to_who_asks_for_it():
@@ -139,25 +136,25 @@ def test_a_deadline_is_the_jobs():
 
 def test_a_pod_in_a_parameter_is_sent_as_it_was_given():
     assert isinstance(Pi().spec_schema, FrozenOrderedDict)
-    pod = order_of(Pi()).manifest["spec"]["template"]["spec"]
+    pod = job_of(Pi())["spec"]["template"]["spec"]
     assert pod["containers"] == CONTAINERS
     assert pod["restartPolicy"] == "Never"
 
 
 def test_names_of_the_identity_are_there_before_the_pod_is_read():
     first, second = task(NamesItself), task(NamesItself)
-    order = order_of(first)
+    job = job_of(first)
 
-    assert order.name == order_of(second).name
-    [container] = order.manifest["spec"]["template"]["spec"]["containers"]
+    assert job["metadata"]["name"] == job_of(second)["metadata"]["name"] == first.uu_name
+    [container] = job["spec"]["template"]["spec"]["containers"]
     assert container["args"][0].startswith("pi-")
-    assert (first.uu_name, first.job_uuid) == (order.name, order.work)
-    assert order.manifest["metadata"]["labels"]["luigi_task_id"] == first.job_uuid
+    assert job["metadata"]["labels"]["luigi_task_id"] == first.job_uuid
 
 
 def test_its_log_is_where_logs_are():
     found = task()
-    assert order_of(found).log == str(Path.cwd() / "_tac" / "logs" / f"{found.uu_name}.log")
+    request, _ = found._describe()
+    assert request.log == Path.cwd() / "_tac" / "logs" / f"{found.uu_name}.log"
 
 
 def test_an_output_without_a_path_is_told_apart_by_its_kind():
@@ -165,30 +162,14 @@ def test_an_output_without_a_path_is_told_apart_by_its_kind():
         def exists(self):
             return False
 
-    names = {order_of(task(output=lambda _: Row())).name for _ in range(2)}
+    names = {job_of(task(output=lambda _: Row()))["metadata"]["name"] for _ in range(2)}
 
     assert len(names) == 1
 
 
-@pytest.mark.parametrize(
-    ("properties", "door"),
-    [
-        ({}, SessionKey()),
-        ({"kubernetes_namespace": "ns"}, SessionKey("ns")),
-        ({"kubeconfig_path": "~/other"}, SessionKey(kubeconfig="~/other")),
-        (
-            {"auth_method": "service-account", "kubernetes_namespace": "a"},
-            SessionKey("a", in_pod=True),
-        ),
-    ],
-)
-def test_the_way_to_the_api_server_is_as_luigis_properties_say(properties, door):
-    assert task(**properties)._session_key() == door
-
-
 def test_another_way_to_the_api_server_is_refused():
     with pytest.raises(ConfigError) as caught:
-        task(auth_method="password")._session_key()
+        task(auth_method="password")._describe()
 
     assert caught.value.message == (
         "pi: auth_method 'password' is neither kubeconfig nor service-account"

@@ -1,44 +1,34 @@
 """What is tried again of a task that describes its own Job: what the platform did, each its own."""
 
-from typing import Any, ClassVar
+from pathlib import Path
 
 import pytest
 
 from tac.errors import StepFailed
 from tac.kubernetes import KubernetesJobTask
-from tac.kubernetes.attempt.context import Order
+from tac.request import RunRequest
 from tac.retry import job_budgets, step_budgets
 from tac.verdict import Reason
 from tests.support.retries import Stop, backoff, end, in_turn
 
-ORDER = Order("x", "w", {}, "/logs/x.log")
-NOT_ASKED: Any = None
-"""What attempts share: those that have ended already ask nobody."""
+REQUEST = RunRequest("x", (), {}, Path("/logs/x.log"))
 PLATFORM = tuple(sorted(job_budgets()))
-
-
-class Retried(KubernetesJobTask):
-    """A task whose attempts have ended already."""
-
-    name = "x"
-    spec_schema: ClassVar[dict[str, Any]] = {}
-    ends: ClassVar[list[Reason]] = []
-    numbers: ClassVar[list[int]] = []
-
-    def _attempt(self, session, order, number, stop):
-        self.numbers.append(number)
-        return end(self.ends.pop(0))
 
 
 def run(*reasons):
     """Let attempts end so; return how long was waited."""
-    task, stop = Retried(), Stop()
-    Retried.ends, Retried.numbers = list(reasons), []
+    ends, numbers, stop = list(reasons), [], Stop()
+
+    def attempt(request, follow):
+        numbers.append(request.attempt)
+        return end(ends.pop(0))
+
     try:
-        assert task._until_success(NOT_ASKED, ORDER, stop).reason is Reason.DONE
+        ended = KubernetesJobTask()._until_success(REQUEST, attempt, job_budgets(), stop)
+        assert ended.reason is Reason.DONE
     finally:
-        assert Retried.ends == [], "it gave up too early"
-        assert Retried.numbers == list(range(1, 1 + len(reasons)))
+        assert ends == [], "it gave up too early"
+        assert numbers == list(range(1, 1 + len(reasons)))
     return stop.waited
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from luigi.freezing import recursively_freeze
 
 import tac
 from tac.errors import ConfigError
-from tac.kubernetes.manifests.pod_spec_job import PodSpecJob, build_pod_spec_job
-from tac.kubernetes.manifests.step_job import numbered
+from tac.kubernetes.manifests.defaults import numbered
+from tac.kubernetes.manifests.pod_spec_job import build_pod_spec_job, set_memory
+from tac.request import RunRequest
 
 MANIFESTS = Path(__file__).parent / "pod_spec_job"
 
@@ -33,12 +35,20 @@ ALL_OF_A_POD = {
     "terminationGracePeriodSeconds": 5,
     "hostNetwork": False,
 }
-LEAST = PodSpecJob("pi", ("Pi_3_f4fe3360f0", "/out/pi"), POD)
-ALL = PodSpecJob(
-    "Pi of_3",
-    ("Pi_3_f4fe3360f0", "/out/pi"),
-    ALL_OF_A_POD,
-    {"team": "flights", "example.com/day": date(2023, 3, 1), "run": 7, "empty": ""},
+LEAST = RunRequest(
+    "pi",
+    (),
+    {},
+    Path("/logs/pi.log"),
+    identity=("Pi_3_f4fe3360f0", "/out/pi"),
+    pod=POD,
+    backoff_limit=6,
+)
+ALL = replace(
+    LEAST,
+    name="Pi of_3",
+    pod=ALL_OF_A_POD,
+    labels={"team": "flights", "example.com/day": date(2023, 3, 1), "run": 7, "empty": ""},
     backoff_limit=2,
     active_deadline_seconds=3600,
 )
@@ -54,7 +64,7 @@ def manifest(name):
 
 
 def changed(**more):
-    return PodSpecJob(**{**LEAST.__dict__, **more})
+    return replace(LEAST, **more)
 
 
 def name_of(asked):
@@ -75,7 +85,7 @@ def test_a_pod_becomes_a_job_that_is_found_again(name, asked):
 def test_what_was_given_stays_as_it_is():
     pod, labels = copy.deepcopy(ALL_OF_A_POD), dict(ALL.labels)
 
-    job = build_pod_spec_job(PodSpecJob("pi", (), pod, labels))
+    job = build_pod_spec_job(changed(pod=pod, labels=labels))
     job["spec"]["template"]["spec"]["containers"][0]["command"].append("more")
 
     assert (pod, labels) == (ALL_OF_A_POD, dict(ALL.labels))
@@ -173,3 +183,29 @@ def test_a_password_in_a_pod_that_is_described_tells_no_job_apart():
         for url in ("http://me:a@host/x?sig=a", "http://me:b@host/x?sig=b", "http://me:a@host/y")
     ]
     assert names[0] == names[1] != names[2]
+
+
+@pytest.mark.parametrize(
+    ("resources", "grown"),
+    [
+        (None, {"limits": {"memory": "2Gi"}}),
+        ({"limits": {"memory": "1Gi"}}, {"limits": {"memory": "2Gi"}}),
+        (
+            {"limits": {"memory": "1Gi", "nvidia.com/gpu": 1}, "requests": {"memory": "1Gi"}},
+            {"limits": {"memory": "2Gi", "nvidia.com/gpu": 1}, "requests": {"memory": "2Gi"}},
+        ),
+        (
+            {"limits": {"memory": "1Gi"}, "requests": {"memory": "512Mi", "cpu": "1"}},
+            {"limits": {"memory": "2Gi"}, "requests": {"memory": "512Mi", "cpu": "1"}},
+        ),
+    ],
+)
+def test_more_memory_is_the_first_containers_limit_and_a_request_that_was_as_large(
+    resources, grown
+):
+    first = {"name": "a"} if resources is None else {"name": "a", "resources": resources}
+    pod = {"containers": [first, {"name": "b"}]}
+
+    set_memory(pod, "2Gi")
+
+    assert pod == {"containers": [{"name": "a", "resources": grown}, {"name": "b"}]}
