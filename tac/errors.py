@@ -1,23 +1,32 @@
 """The errors of tac, grouped by what the person or the runner who meets one does next.
 
-    TacError                     1   a bug, until a subclass says otherwise
-    ├── ConfigError              2   mend a setting or a command line
-    ├── StorageError             2   mend an address or a right
-    │   ├── InputMissing         2   make the input first
-    │   ├── BucketMissing        2   create the bucket
-    │   └── AccessDenied         2   ask for the right
-    ├── ApiError                 1   read what the API server of Kubernetes said
-    │   ├── Forbidden            1   ask for the right, or log in again
-    │   ├── NotFound             1   look for the name, or the namespace
-    │   ├── Conflict             1   look at what is there already
-    │   ├── Invalid              1   mend the manifest
-    │   └── Expired              1   list again
-    ├── DataError               65   mend the data
-    ├── TemporaryError          75   try again
-    │   ├── StorageUnavailable  75   wait for the store to come back
-    │   ├── StorageFull         75   free space
-    │   └── ApiUnavailable      75   wait for the API server to come back
-    └── StepFailed               1   read the step's verdict
+    TacError                       1   a bug, until a subclass says otherwise
+    ├── ConfigError                2   mend a setting or a command line
+    ├── StorageError               2   mend an address or a right
+    │   ├── InputMissing           2   make the input first
+    │   ├── BucketMissing          2   create the bucket
+    │   ├── CredentialsRejected    2   log in again, or set other keys
+    │   └── AccessDenied           2   ask for the right
+    ├── ApiError                   1   read what the API server of Kubernetes said
+    │   ├── Unauthorized           2   log in again
+    │   ├── Forbidden              2   ask for the right
+    │   ├── NotFound               1   look for the name, or the namespace
+    │   ├── Conflict               1   look at the object that has the name
+    │   ├── Invalid                1   mend the manifest
+    │   └── Expired                1   list again
+    ├── EngineError                1   read what the Docker engine said
+    │   ├── EngineUnavailable      1   start the engine
+    │   ├── ImageNotFound          1   build the image, or name another
+    │   ├── ContainerNotFound      1   create the container
+    │   ├── ContainerConflict      1   look at the container that has the name
+    │   ├── ContainerNotStarted    1   mend the command, or the image
+    │   └── EngineRefused          1   mend what it names
+    ├── DataError                 65   mend the data
+    ├── TemporaryError            75   try again
+    │   ├── StorageUnavailable    75   wait until the store answers again
+    │   ├── StorageFull           75   free space in the store
+    │   └── ApiUnavailable        75   wait until the API server answers again
+    └── StepFailed                 1   read the step's verdict
 
 The numbers are exit codes: the contract between a step and its runner.
 Nothing here imports a library, so catching one of these costs nothing.
@@ -26,7 +35,7 @@ Nothing here imports a library, so catching one of these costs nothing.
 from tac.plain import plain
 
 SERVER_TEXT_LIMIT = 500
-"""Characters of somebody else's error text that a message of ours may hold."""
+"""Characters of a server's or a library's error text that a message may hold."""
 
 
 class TacError(Exception):
@@ -66,8 +75,12 @@ class BucketMissing(StorageError):
     """The bucket does not exist; trying again cannot help."""
 
 
+class CredentialsRejected(StorageError):
+    """The store does not know the credentials, or they have expired (401, and codes of S3)."""
+
+
 class AccessDenied(StorageError):
-    """The credentials, or the rights of the user, do not allow it."""
+    """The store knows the user, who has no right to it (403)."""
 
 
 class ApiError(TacError):
@@ -84,8 +97,16 @@ class ApiError(TacError):
         self.reason = reason
 
 
+class Unauthorized(ApiError):
+    """It rejected the credentials (401)."""
+
+    exit_code = 2
+
+
 class Forbidden(ApiError):
-    """It does not know us (401), or does not let us (403): a right, a quota, a policy."""
+    """It knows the user, and does not allow it (403): a right, a quota, a policy."""
+
+    exit_code = 2
 
 
 class NotFound(ApiError):
@@ -93,7 +114,7 @@ class NotFound(ApiError):
 
 
 class Conflict(ApiError):
-    """There is one of that name already, or it is not the one that was meant (409)."""
+    """An object of that name exists, or it is not the one that was meant (409)."""
 
 
 class Invalid(ApiError):
@@ -102,6 +123,41 @@ class Invalid(ApiError):
 
 class Expired(ApiError):
     """It has forgotten the version that was asked for (410): list, and go on from there."""
+
+
+class EngineError(TacError):
+    """The Docker engine did not do what was asked."""
+
+
+class EngineUnavailable(EngineError):
+    """It did not answer, or its socket may not be used."""
+
+
+class ImageNotFound(EngineError):
+    """The image is not here, or its registry does not give it."""
+
+
+class ContainerNotFound(EngineError):
+    """There is no such container, or not any more."""
+
+
+class ContainerConflict(EngineError):
+    """The name belongs to another container, or this one is being removed."""
+
+
+class EngineRefused(EngineError):
+    """The engine answered that it cannot."""
+
+
+class ContainerNotStarted(EngineError):
+    """The engine created the container, and could not start its program.
+
+    `code` is the exit code that the engine gives it, as a shell would.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class DataError(TacError):
@@ -128,7 +184,7 @@ class ApiUnavailable(TemporaryError):
     """The API server of Kubernetes did not answer, or asked us to come back later.
 
     `retry_after_seconds` is how much later, if it said so.
-    Of a change nobody knows whether it was made: read before making it again.
+    A change may have been made all the same: read before making it again.
     """
 
     def __init__(

@@ -27,6 +27,7 @@ from tac import __version__, settings
 from tac.errors import (
     AccessDenied,
     ConfigError,
+    CredentialsRejected,
     InputMissing,
     StorageError,
     StorageUnavailable,
@@ -50,7 +51,7 @@ _AT_LEAST = "sends at least"
 _EXAMPLE = "write it like --source 'https://host/{date:%Y-%m-%d}.parquet', or --source bundled"
 _CHUNK = 1 << 20
 _MOVED = (301, 302, 303, 307, 308)
-_DENIED = (401, 403, 407)
+_UNAUTHENTICATED, _DENIED = (401, 407), 403
 _GONE = (404, 410)
 _LATER = (408, 425, 429)
 _SERVER_ERRORS = 500
@@ -327,12 +328,14 @@ def _translate(name: str, status: int, reason: str) -> Exception:
             f"{name}: no such file: {said}",
             hint="a day may be published later; `--date` and `--source` name what is requested",
         )
-    if status in _DENIED:
-        return AccessDenied(
-            f"{name}: no permission: {said}",
-            hint=f"if it wants a password or a token, set {settings.AUTHORIZATION}, such as "
-            "'Bearer …'; on Kubernetes it is a key of the Secret tac-s3",
-        )
+    hint = (
+        f"if it wants a password or a token, set {settings.AUTHORIZATION}, such as "
+        "'Bearer …'; on Kubernetes it is a key of the Secret tac-s3"
+    )
+    if status in _UNAUTHENTICATED:
+        return CredentialsRejected(f"{name}: not authenticated: {said}", hint=hint)
+    if status == _DENIED:
+        return AccessDenied(f"{name}: no permission: {said}", hint=hint)
     if status in _LATER or status >= _SERVER_ERRORS:
         return StorageUnavailable(f"{name}: cannot be read now: {said}")
     return StorageError(f"{name}: cannot be read: {said}")

@@ -25,6 +25,7 @@ from tac.errors import (
     AccessDenied,
     BucketMissing,
     ConfigError,
+    CredentialsRejected,
     InputMissing,
     StorageError,
     StorageFull,
@@ -237,7 +238,9 @@ class _Cause:
 
 _KEYS = "boto3 finds them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 _SLOW = _Cause(StorageUnavailable, "S3 asks to slow down", "try again later, or with fewer workers")
-_EXPIRED = _Cause(AccessDenied, "the credentials have expired", "`aws sso login`, or renew them")
+_EXPIRED = _Cause(
+    CredentialsRejected, "the credentials have expired", "`aws sso login`, or renew them"
+)
 _REGION = _Cause(
     ConfigError,
     "the bucket is in another region",
@@ -249,13 +252,13 @@ _MISSING = _Cause(InputMissing, "no such object", "make it first; `aws s3 ls {fo
 _BY_CODE = {
     "NoSuchBucket": _Cause(BucketMissing, "the bucket does not exist", "`aws s3 mb s3://{bucket}`"),
     "NoSuchKey": _MISSING,
-    "InvalidAccessKeyId": _Cause(AccessDenied, "S3 does not know this access key", _KEYS),
+    "InvalidAccessKeyId": _Cause(CredentialsRejected, "S3 does not know this access key", _KEYS),
     "SignatureDoesNotMatch": _Cause(
-        AccessDenied, "the secret key does not fit the access key", _KEYS
+        CredentialsRejected, "the secret key does not fit the access key", _KEYS
     ),
     "ExpiredToken": _EXPIRED,
     "InvalidToken": _Cause(
-        AccessDenied,
+        CredentialsRejected,
         "S3 does not know this session token",
         "renew the credentials; unset AWS_SESSION_TOKEN if they have none",
     ),
@@ -294,7 +297,11 @@ def _answered(error: botocore_errors.ClientError, location: S3Location) -> TacEr
         return cause.kind(f"{location}: {cause.text}{_fact(cause, status, code)}", hint=hint)
     said = cut(str(error.response.get("Error", {}).get("Message", "")))
     fact = f"{status}" if code == str(status) else f"{status} {code}"
-    if status in {401, 403}:
+    if status == HTTPStatus.UNAUTHORIZED:
+        return CredentialsRejected(
+            f"{location}: S3 rejected the credentials ({fact}): {said}", hint=_KEYS
+        )
+    if status == HTTPStatus.FORBIDDEN:
         return AccessDenied(
             f"{location}: access denied ({fact}): {said}",
             hint="the user needs s3:ListBucket on the bucket, without a condition on a prefix, "

@@ -5,19 +5,19 @@ import logging
 import traceback
 
 from tac import __version__
-from tac.errors import ApiError, ApiUnavailable, ConfigError, Forbidden
+from tac.errors import ApiError, ApiUnavailable, ConfigError, Unauthorized
 from tests.support.cluster import refused
 from tests.support.faults import Answer, running_proxy, server_context
 
 
 def test_a_server_that_does_not_know_us(cluster, use, client_of):
     use(user={"token": "not-a-token"})
-    error = refused(lambda: client_of(namespace="x").list("Job"), Forbidden)
+    error = refused(lambda: client_of(namespace="x").list("Job"), Unauthorized)
 
     assert (error.status, error.reason) == (401, "Unauthorized")
     assert error.message == (
         f"jobs.batch in namespace x: not listed: the API server {cluster.server} of context 't' "
-        "does not accept who we are: Unauthorized"
+        "rejected the credentials (401 Unauthorized)"
     )
     assert error.hint == (
         "log in again, or mend the context's user: `kubectl --context t auth whoami`"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tac.errors import Forbidden
+from tac.errors import Unauthorized
 from tests.support.cluster import who
 from tests.support.wire import Wire
 
@@ -34,7 +34,7 @@ def test_a_token_file_is_read_again_when_its_token_is_refused(as_user, tmp_path,
     path = tmp_path / "token"
     path.write_text("bad")
     client = as_user({"tokenFile": str(path)})
-    with pytest.raises(Forbidden):
+    with pytest.raises(Unauthorized):
         client.list("Pod")
     path.write_text(token_of("default"))
 

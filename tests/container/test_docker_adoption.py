@@ -209,7 +209,7 @@ def test_a_driver_that_is_stopped_is_no_fault_of_a_step_that_it_shares(at):
         f"step/x: lost after T s: another driver stopped container/{name}\n"
         f"Hint: TAC_ON_STOP=leave lets go on what drivers share; log: {logs[1]}",
         f"step/x: lost after T s: container/{name} was removed before its result was read\n"
-        f"Hint: another driver, or somebody by hand, removed it; log: {logs[1]}",
+        f"Hint: another driver or a person removed it; log: {logs[1]}",
     }
 
 

@@ -2,11 +2,14 @@
 
 import gc
 import socket
+import threading
+from http.server import ThreadingHTTPServer
 
 import pytest
 
 from tac.verdict import Phase, Reason
 from tests.support.docker_place import at, message, silent_registry
+from tests.support.refusing_registry import Registry
 
 __all__ = ["at", "silent_registry"]
 
@@ -99,6 +102,35 @@ def test_a_missing_image_is_named_with_the_registrys_error(at):
     assert "connection refused" in first
     assert hint == (
         "Hint: `docker build --tag 127.0.0.1:1/nobody/tac:none .` makes it from a checkout; "
+        "`--image` names another"
+    )
+
+
+@pytest.fixture
+def refusing_registry():
+    """The address of a registry that refuses every image as its name says."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_credentials_that_a_registry_rejects_are_not_a_missing_right(at, refusing_registry):
+    failures = {}
+    for status in (401, 403):
+        at.set(TAC_IMAGE=f"{refusing_registry}/{status}/x:y")
+        failures[status] = message(at.run("true"))
+
+    assert failures[401] == (
+        f"step/x: could not be started: there is no image '{refusing_registry}/401/x:y' here, "
+        f"and pulling it failed: {refusing_registry} rejected the credentials (401 Unauthorized): "
+        f"unauthorized: unauthorized\nHint: `docker login {refusing_registry}`"
+    )
+    assert failures[403] == (
+        f"step/x: could not be started: there is no image '{refusing_registry}/403/x:y' here, "
+        f"and pulling it failed: pull access denied for {refusing_registry}/403/x, "
+        "repository does not exist or may require 'docker login': denied: denied\n"
+        f"Hint: `docker build --tag {refusing_registry}/403/x:y .` makes it from a checkout; "
         "`--image` names another"
     )
 

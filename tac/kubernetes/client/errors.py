@@ -1,6 +1,6 @@
-"""What the API server said, or did not, as errors of ours: the object, the facts, and a remedy.
+"""The API server's reply, or the lack of one, as an error of tac: object, facts, and a hint.
 
-Pure: judges replies and exceptions, asks nobody. A reply counts as the API server's own only if it
+Asks nothing. A reply counts as the API server's own only if it
 is a `Status`: something else in between that says 404 does not mean that there is no such Job.
 """
 
@@ -30,6 +30,7 @@ from tac.errors import (
     Invalid,
     NotFound,
     TacError,
+    Unauthorized,
     cut,
 )
 from tac.kubernetes.place import IN_CLUSTER
@@ -48,6 +49,14 @@ _NOT_DONE = {
     "delete": "not deleted",
     "log": "its log was not read",
 }
+
+# What the API server writes for people, as tac.kubernetes.diagnosis.server_words has of events.
+
+_QUOTA_EXCEEDED = re.compile(r"exceeded quota")
+"""staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go"""
+
+_NO_RIGHT = re.compile(r"\bcannot \w+")
+"""staging/src/k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go"""
 
 _LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
@@ -78,6 +87,8 @@ class Status:
     reason: str = ""
     about: str = ""
     """The resource that the server speaks of."""
+    causes: frozenset[str] = frozenset()
+    """Its machine-readable reasons, where it gives some."""
     by_kubernetes: bool = True
     retry_after_seconds: float | None = None
 
@@ -85,23 +96,24 @@ class Status:
 def read_status(code: int, body: bytes, retry_after: str | None = None) -> Status:
     """Read a reply that is no success."""
     with contextlib.suppress(ValueError):
-        told = json.loads(body)
-        if isinstance(told, dict) and told.get("kind") == "Status":
-            return status_of(told, code, retry_after)
+        reply = json.loads(body)
+        if isinstance(reply, dict) and reply.get("kind") == "Status":
+            return status_of(reply, code, retry_after)
     text = f"HTTP {code}: {body.decode(errors='replace')}"
     return Status(code, text, by_kubernetes=False, retry_after_seconds=_seconds(retry_after))
 
 
-def status_of(told: dict[str, Any], code: int = 0, retry_after: str | None = None) -> Status:
+def status_of(reply: dict[str, Any], code: int = 0, retry_after: str | None = None) -> Status:
     """Read a `Status`, which comes as a reply, or as an event of a watch."""
-    code = code or int(told.get("code") or 0)
-    details = told.get("details") or {}
+    code = code or int(reply.get("code") or 0)
+    details = reply.get("details") or {}
     wait = details.get("retryAfterSeconds") or retry_after
     return Status(
         code=code,
-        text=str(told.get("message") or f"HTTP {code}"),
-        reason=str(told.get("reason") or ""),
+        text=str(reply.get("message") or f"HTTP {code}"),
+        reason=str(reply.get("reason") or ""),
         about=str(details.get("kind") or ""),
+        causes=frozenset(str(each.get("reason")) for each in details.get("causes") or ()),
         retry_after_seconds=_seconds(wait),
     )
 
@@ -109,22 +121,22 @@ def status_of(told: dict[str, Any], code: int = 0, retry_after: str | None = Non
 def _seconds(text: object) -> float | None:
     try:
         return float(str(text))
-    except ValueError:  # nothing, or a date: then the caller's own patience counts
+    except ValueError:  # nothing, or a date: then the caller's own backoff counts
         return None
 
 
 def error_of(asked: Asked, status: Status) -> TacError:
-    """Say what an answer means for the one who asked."""
-    text = cut(status.text)
+    """Return the error that a reply means."""
+    text, not_done = cut(status.text), f"{asked.subject}: {_NOT_DONE[asked.verb]}"
     if _later(status):
         return ApiUnavailable(
-            f"{asked.subject}: {_NOT_DONE[asked.verb]}: {_server(asked.place)} cannot now: {text}",
+            f"{not_done}: {_server(asked.place)} cannot now: {text}",
             retry_after_seconds=status.retry_after_seconds,
         )
     if status.code == HTTPStatus.UNAUTHORIZED:
-        return Forbidden(
-            f"{asked.subject}: {_NOT_DONE[asked.verb]}: "
-            f"{_server(asked.place)} does not accept who we are: {text}",
+        more = "" if text == HTTPStatus.UNAUTHORIZED.phrase else f": {text}"
+        return Unauthorized(
+            f"{not_done}: {_server(asked.place)} rejected the credentials (401 Unauthorized){more}",
             status=status.code,
             reason=status.reason,
             hint=f"log in again, or mend the context's user: `{asked.place.kubectl} auth whoami`",
@@ -137,7 +149,7 @@ def error_of(asked: Asked, status: Status) -> TacError:
     if kind is NotFound:
         text = f"there is no such {_missing(asked)}: {text}"
     return kind(
-        f"{asked.subject}: {_NOT_DONE[asked.verb]}: {text}",
+        f"{not_done}: {text}",
         status=status.code,
         reason=status.reason,
         hint=hint,
@@ -176,11 +188,11 @@ def _hint(asked: Asked, status: Status) -> str | None:
         return f"`{place.kubectl} create namespace {place.namespace}`, or name another"
     if status.code != HTTPStatus.FORBIDDEN:
         return None
-    if "being terminated" in status.text:
+    if "NamespaceTerminating" in status.causes:
         return "wait until the namespace is gone and make it again, or name another"
-    if "exceeded quota" in status.text:
+    if _QUOTA_EXCEEDED.search(status.text):
         return f"`{place.kubectl_here} describe quota`"
-    if "cannot" not in status.text:  # a policy's answer speaks for itself
+    if not _NO_RIGHT.search(status.text):  # a policy's answer speaks for itself
         return None
     verb, what = (
         ("get", "pods --subresource=log") if asked.verb == "log" else (asked.verb, asked.resource)
@@ -189,7 +201,7 @@ def _hint(asked: Asked, status: Status) -> str | None:
 
 
 def no_answer(asked: Asked, error: BaseException, within_seconds: float) -> TacError:
-    """Say why nothing came back, from the system's error somewhere below."""
+    """Return the error that no reply means, from the system's error somewhere below."""
     server = _server(asked.place)
     for below in _chain(error):
         if isinstance(below, ssl.SSLCertVerificationError):

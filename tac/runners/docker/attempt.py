@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tac import exits, verdict
 from tac.backoff import Backoff, retry_on
-from tac.errors import TacError, TemporaryError, cut
-from tac.names import MANAGED, WORK
-from tac.runners.docker.engine import (
-    Engine,
-    EngineAway,
+from tac.errors import (
+    ContainerConflict,
+    ContainerNotFound,
+    ContainerNotStarted,
     EngineError,
-    Gone,
-    NoImage,
-    Refused,
-    State,
-    Taken,
+    EngineRefused,
+    EngineUnavailable,
+    ImageNotFound,
+    TacError,
+    TemporaryError,
+    cut,
 )
+from tac.names import MANAGED, WORK
+from tac.runners.docker import engine_words
+from tac.runners.docker.engine import Engine, State
 from tac.runners.docker.image import ImagePuller
 from tac.runners.docker.keys import PREFIX
 from tac.runners.docker.log import LiveLog, LogCopy, read_log
@@ -118,7 +121,7 @@ class ContainerAttempt:
             return verdict.stopped_before_start()
         try:
             state = self._follow(container)
-        except Gone:
+        except ContainerNotFound:
             return conclude_without_it(self._watched())
         except EngineError as error:
             return conclude_unseen(self._watched(), error)
@@ -165,14 +168,14 @@ class ContainerAttempt:
         """Start it, unless another driver has; False: it was removed, it could not start."""
         try:
             self._start(container)
-        except Gone:
+        except ContainerNotFound:
             return False
-        except (Refused, Taken) as error:
+        except (EngineRefused, ContainerConflict) as error:
             state = self._state_or_none(container)
             self._remove(container, self._name)
             if ours:
                 code = state.exit_code if state is not None else 0
-                raise _CannotStart(error.message, code) from error
+                raise ContainerNotStarted(error.message, code) from error
             return False
         return True
 
@@ -185,9 +188,9 @@ class ContainerAttempt:
             container = self._retry_unavailable(
                 lambda: create(self._container.name, self._container.manifest)
             )
-        except Taken:
+        except ContainerConflict:
             return None, False
-        except NoImage:
+        except ImageNotFound:
             self._pull()
             return None, False
         self._name = self._container.name
@@ -196,10 +199,7 @@ class ContainerAttempt:
 
     def _pull(self) -> None:
         session = self._session
-        try:
-            session.images.pull(session.engine, session.image, self._stop_requested)
-        except Refused as error:
-            raise NoImage(error.message, hint=error.hint) from error
+        session.images.pull(session.engine, session.image, self._stop_requested)
 
     def _find(self) -> str | None:
         """Find a container of the same work, of any attempt, to adopt."""
@@ -244,10 +244,10 @@ class ContainerAttempt:
             self._retry_unavailable(lambda: self._engine.start(container))
 
     def _not_started(self, error: TacError) -> Verdict:
-        if isinstance(error, NoImage):
+        if isinstance(error, ImageNotFound):
             none = verdict.no_image(self._session.image, error.message)
             return replace(none, remedy=error.hint or none.remedy)
-        if isinstance(error, _CannotStart) and error.code in {126, 127}:
+        if isinstance(error, ContainerNotStarted) and error.code in {126, 127}:
             ending = exits.Ending(exit_code=error.code, image=self._session.image)
             return exits.judge(ending, [error.message], log=str(self._request.log))
         return conclude_not_started(error, self._request)
@@ -297,7 +297,7 @@ class ContainerAttempt:
         self._stopped = True
         grace = math.ceil(self._session.grace_seconds)
         # Without the mark it is stopped all the same, but drivers that share it see a failure.
-        with contextlib.suppress(Refused, Taken):
+        with contextlib.suppress(EngineRefused, ContainerConflict):
             self._retry_unavailable(
                 lambda: self._engine.rename(container, self._name_when_stopped())
             )
@@ -329,7 +329,7 @@ class ContainerAttempt:
     def _abandon(self, container: str) -> None:
         """Stop and remove the container, which no driver follows any more."""
         with contextlib.suppress(EngineError):
-            with contextlib.suppress(Refused, Taken):
+            with contextlib.suppress(EngineRefused, ContainerConflict):
                 self._engine.rename(container, self._name_when_stopped())
             self._engine.stop(container, math.ceil(self._session.grace_seconds))
             self._engine.remove(container)
@@ -337,19 +337,19 @@ class ContainerAttempt:
     def _state_or_none(self, container: str) -> State | None:
         try:
             return self._retry_unavailable(lambda: self._engine.inspect(container))
-        except Gone:
+        except ContainerNotFound:
             return None
 
     def _retry_unavailable(self, ask: Callable[[], T]) -> T:
         """Repeat a request while the engine is unavailable, up to the timeout."""
         return retry_on(
-            EngineAway, ask, self._unavailable_timeout_seconds, on_failure=self._note_outage
+            EngineUnavailable, ask, self._unavailable_timeout_seconds, on_failure=self._note_outage
         )
 
     def _unavailable_timeout_seconds(self) -> float:
         return self._session.grace_seconds if self._stop_requested() else OUTAGE_SECONDS
 
-    def _note_outage(self, error: EngineAway, number: int) -> None:
+    def _note_outage(self, error: EngineUnavailable, number: int) -> None:
         self._outages += 1
         if number == 1:
             _log.warning("%s; waiting for it", error.message)
@@ -363,9 +363,9 @@ def conclude_not_started(error: TacError | OSError, request: RunRequest) -> Verd
     log = str(request.log)
     if isinstance(error, OSError):
         return not_started(error, log)
-    if isinstance(error, EngineAway):
+    if isinstance(error, EngineUnavailable):
         return verdict.no_engine(error.message, error.hint or "")
-    if "max-buffer-size" in error.message:
+    if engine_words.LOG_BUFFER_OPTION.search(error.message):
         return verdict.cannot_start(error.message, log=log, remedy=_BUFFERS)
     if isinstance(error, TemporaryError):
         return verdict.never_began(
@@ -378,7 +378,7 @@ def conclude_not_started(error: TacError | OSError, request: RunRequest) -> Verd
 
 def _unseen(message: str) -> str | None:
     """Return the remedy for a path of this machine that the engine does not see."""
-    if "bind source path does not exist" not in message:
+    if not engine_words.NO_BIND_SOURCE.search(message):
         return None
     if f"/{PREFIX}" in message:
         return (
@@ -390,11 +390,3 @@ def _unseen(message: str) -> str | None:
         "the engine may not see all of this machine's files: keep the store where it does, or on "
         "S3 (`--store s3://bucket/prefix`); for an engine on another machine run tac there"
     )
-
-
-class _CannotStart(TacError):
-    """The engine created the container, and could not start its program."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code

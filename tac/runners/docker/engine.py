@@ -1,6 +1,6 @@
 """The one door to the Docker engine: requests by id or label, and errors that say what to do.
 
-Nothing here waits for an engine that is away, or tries anything again.
+Nothing here waits for an engine that does not answer, or tries anything again.
 """
 
 from __future__ import annotations
@@ -9,16 +9,28 @@ import contextlib
 import datetime as dt
 import errno
 import os
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import docker
+import docker.auth
 import docker.credentials
 import docker.errors
 import docker.utils
 
 from tac import settings
-from tac.errors import ConfigError, TacError, cut
+from tac.errors import (
+    ConfigError,
+    ContainerConflict,
+    ContainerNotFound,
+    EngineError,
+    EngineRefused,
+    EngineUnavailable,
+    ImageNotFound,
+    cut,
+)
+from tac.runners.docker import engine_words
 
 if TYPE_CHECKING:
     import threading
@@ -30,30 +42,6 @@ _ANSWER_SECONDS = 30
 _MOST_CONNECTIONS = 256
 _CONFLICT = 409
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
-
-
-class EngineError(TacError):
-    """The engine did not do what it was asked."""
-
-
-class EngineAway(EngineError):
-    """It did not answer, or not to us."""
-
-
-class Gone(EngineError):
-    """There is no such container, or no more."""
-
-
-class Taken(EngineError):
-    """The name belongs to another container, or somebody else is removing this one."""
-
-
-class NoImage(EngineError):
-    """There is no such image."""
-
-
-class Refused(EngineError):
-    """The engine answered that it cannot."""
 
 
 class Stream(Protocol):
@@ -123,8 +111,8 @@ class Engine:
         """Create a container and return its id.
 
         Raises:
-            Taken: there is one of that name.
-            NoImage: its image is not here.
+            ContainerConflict: there is one of that name.
+            ImageNotFound: its image is not here.
         """
         with self._asked():
             reply = self._api.create_container_from_config(dict(manifest), name)
@@ -144,8 +132,8 @@ class Engine:
         """Give it another name.
 
         Raises:
-            Taken: there is one of that name.
-            Refused: it is its own.
+            ContainerConflict: there is one of that name.
+            EngineRefused: it is its own.
         """
         with self._asked():
             self._api.rename(container, name)
@@ -156,8 +144,8 @@ class Engine:
             self._api.stop(container, timeout=grace_seconds)
 
     def remove(self, container: str) -> None:
-        """Remove one that has ended; that somebody else does is as good."""
-        with contextlib.suppress(Gone, Taken), self._asked():
+        """Remove one that has ended, unless it is removed already."""
+        with contextlib.suppress(ContainerNotFound, ContainerConflict), self._asked():
             self._api.remove_container(container, v=True)
 
     def logs(
@@ -193,9 +181,10 @@ class Engine:
         """Fetch an image from its registry, until it is here or given up.
 
         Raises:
-            Refused: the registry has none for us, or cannot be reached.
+            ImageNotFound: the registry does not have it or does not give it, or cannot be reached.
         """
         with (
+            _pulling(image),
             self._asked(),
             _credentials_read(),
             contextlib.closing(self._api.pull(image, stream=True, decode=True)) as stream,
@@ -203,7 +192,7 @@ class Engine:
             # What goes wrong after the first byte stands in the stream, behind a status of 200.
             for news in stream:
                 if "error" in news:
-                    raise Refused(cut(str(news["error"])))
+                    raise EngineRefused(cut(str(news["error"])))
                 if given_up.is_set():
                     return
 
@@ -214,7 +203,7 @@ class Engine:
         except docker.errors.APIError as error:
             raise _answered(error) from error
         except (docker.errors.DockerException, OSError) as error:  # requests' errors are OSErrors
-            raise away(self.host, error) from error
+            raise unavailable(self.host, error) from error
 
 
 def _host() -> str:
@@ -226,7 +215,7 @@ def _host() -> str:
 
 
 def _check(host: str) -> None:
-    """Refuse an address that leads to no engine, before it looks like one that is away."""
+    """Refuse an address that leads to no engine, before it looks like one that does not answer."""
     if host.startswith("ssh://"):
         raise ConfigError(
             f"docker engine at {host}: cannot be asked through ssh",
@@ -244,14 +233,27 @@ def _check(host: str) -> None:
 
 
 @contextlib.contextmanager
+def _pulling(image: str) -> Iterator[None]:
+    try:
+        yield
+    except EngineRefused as error:
+        message, hint = error.message, error.hint
+        if engine_words.REGISTRY_UNAUTHORIZED.match(message):
+            registry, _ = docker.auth.resolve_repository_name(image)
+            message = f"{registry} rejected the credentials (401 Unauthorized): {message}"
+            hint = f"`docker login {shlex.quote(registry)}`"
+        raise ImageNotFound(message, hint=hint) from error
+
+
+@contextlib.contextmanager
 def _credentials_read() -> Iterator[None]:
-    """Tell keys to a registry that cannot be read from an engine that is away."""
+    """Tell keys to a registry that cannot be read from an engine that does not answer."""
     try:
         yield
     except docker.errors.DockerException as error:
         if not isinstance(error.__cause__, docker.credentials.StoreError):
             raise
-        raise Refused(
+        raise EngineRefused(
             f"the registry's credentials cannot be read: {cut(str(error.__cause__))}",
             hint="install the program that it names, or take `credsStore` and `credHelpers` "
             "out of ~/.docker/config.json",
@@ -261,29 +263,29 @@ def _credentials_read() -> Iterator[None]:
 def _answered(error: docker.errors.APIError) -> EngineError:
     text = cut(str(error.explanation or error))
     if isinstance(error, docker.errors.ImageNotFound):
-        return NoImage(text)
+        return ImageNotFound(text)
     if error.status_code == _CONFLICT:
-        return Taken(text)
+        return ContainerConflict(text)
     # A program or a file that is not there is a 404 too, when a container is started.
-    if isinstance(error, docker.errors.NotFound) and "no such container" in text.lower():
-        return Gone(text)
-    return Refused(text)
+    if isinstance(error, docker.errors.NotFound) and engine_words.NO_CONTAINER.search(text):
+        return ContainerNotFound(text)
+    return EngineRefused(text)
 
 
-def away(host: str, error: BaseException) -> EngineAway:
+def unavailable(host: str, error: BaseException) -> EngineUnavailable:
     """Say of an engine why it cannot be asked, from the system's error somewhere below."""
     cause = _system_error(error)
     if cause is None:
-        return EngineAway(
+        return EngineUnavailable(
             f"docker engine at {host}: does not answer: {cut(str(error))}", hint=_START
         )
     said = os.strerror(cause.errno or 0)
     if cause.errno in {errno.EACCES, errno.EPERM}:
-        return EngineAway(
+        return EngineUnavailable(
             f"docker engine at {host}: user {os.geteuid()} may not use it: {said}",
             hint="`sudo usermod -aG docker $USER`, then log in again",
         )
-    return EngineAway(f"docker engine at {host}: does not answer: {said}", hint=_START)
+    return EngineUnavailable(f"docker engine at {host}: does not answer: {said}", hint=_START)
 
 
 _START = (

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tac.runners.docker.engine import NoImage
+from tac.errors import ImageNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,15 +29,15 @@ class ImagePuller:
         """Pull the image unless the engine has it; return without it on a request to stop.
 
         Raises:
-            Refused: the registry does not have it, denied access or could not be reached.
-            EngineAway: the engine does not answer.
+            ImageNotFound: the registry does not have it, denied access or could not be reached.
+            EngineUnavailable: the engine does not answer.
         """
         while not self._lock.acquire(timeout=_LOOK_SECONDS):
             if stop_requested():
                 return
         try:
             engine.image_id(image)
-        except NoImage:
+        except ImageNotFound:
             _log.info("image/%s: pulling", image)
             _fetch(engine, image, stop_requested)
         finally:

@@ -1,4 +1,4 @@
-"""What it means that a step's container has ended, or is there no more.
+"""Verdicts on a step's container that has ended, or is not there any more.
 
 Asks the engine nothing; asks the store only whether the output is there.
 """
@@ -6,13 +6,13 @@ Asks the engine nothing; asks the store only whether the output is there.
 from __future__ import annotations
 
 import posixpath
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tac import exits, verdict
 from tac.errors import TacError, TemporaryError
 from tac.quantities import format_bytes, parse_memory
+from tac.runners.docker import engine_words
 from tac.runners.docker.keys import HOME
 from tac.store import store_of
 from tac.verdict import Reason
@@ -40,17 +40,10 @@ _BY_ITSELF = {
     Reason.TRY_AGAIN,
     Reason.UNKNOWN_EXIT,
 }
-_NO_SPACE = "No space left on device"  # strerror(ENOSPC)
-_NO_PROCESS = re.compile(
-    r"Resource temporarily unavailable"  # strerror(EAGAIN), as fork(2) and clone(2) fail
-    r"|can't start new thread"  # Python
-    r"|pthread_create"  # OpenBLAS, and whoever else names the call
-    r"|Cannot fork"  # dash
-)
 _KILLED, _TERMINATED = 137, 143
 _ENDED_UNSEEN = 255
-"""What the engine says of a container whose end nobody saw: the machine, or all that watched over
-it, ended at once (moby's `daemon/monitor.go`)."""
+"""What the engine says of a container whose end it has not seen: the machine, or all that watched
+over it, ended at once (moby's `daemon/monitor.go`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +58,12 @@ class Watched:
     stopped: bool
     """This driver told it to stop."""
     cut_off: bool
-    """The engine was away meanwhile."""
+    """The engine did not answer for a while."""
     seconds: float
 
 
 def conclude(watched: Watched, state: State, tail: Sequence[str]) -> Verdict:
-    """Conclude from the state of a container that has ended, and from its last words."""
+    """Conclude from the state of a container that has ended, and from the end of its log."""
     if _ended_for_another_driver(watched, state):
         return _by_its_output(
             watched,
@@ -108,13 +101,13 @@ def _limit_met(judged: Verdict, request: RunRequest, state: State, words: exits.
     if judged.reason not in _BY_ITSELF:
         return ""
     in_tmp = HOME in words.text and not _names_a_file_of(request, words.text)
-    if state.tmp_bytes and _NO_SPACE in words.text and (in_tmp or not words.hint):
+    if state.tmp_bytes and engine_words.NO_SPACE.search(words.text) and (in_tmp or not words.hint):
         elsewhere = "" if in_tmp else "unless the disk of its output is full (`df -h`): "
         return (
             f"{elsewhere}its {HOME} holds {format_bytes(state.tmp_bytes)}, "
             "which count as its memory; TAC_DOCKER_TMP_SIZE sets how much"
         )
-    if state.pids and _NO_PROCESS.search(words.text):
+    if state.pids and engine_words.NO_PROCESS.search(words.text):
         return (
             f"it may have {state.pids} processes and threads at once; "
             "TAC_DOCKER_PIDS_LIMIT sets how many"
@@ -129,16 +122,16 @@ def _names_a_file_of(request: RunRequest, text: str) -> bool:
 
 
 def conclude_without_it(watched: Watched) -> Verdict:
-    """Conclude about a container that somebody removed: another driver that has read it."""
+    """Conclude about a container that was removed: another driver has read it."""
     return _by_its_output(
         watched,
         f"container/{watched.name} was removed before its result was read",
-        "another driver, or somebody by hand, removed it",
+        "another driver or a person removed it",
     )
 
 
 def conclude_unseen(watched: Watched, error: TacError) -> Verdict:
-    """Conclude about a container of which the engine told no end: it was away for too long."""
+    """Conclude about a container whose end the engine did not report: it did not answer in time."""
     place = f"container/{watched.name}"
     if watched.stopped:
         ends = f"`docker stop {watched.name}` ends it"
@@ -162,7 +155,7 @@ def _ended_with_the_engine(watched: Watched, state: State) -> bool:
 
 
 def _by_its_output(watched: Watched, what: str, remedy: str) -> Verdict:
-    """Believe the output if it is there; without it nobody knows how the step would have ended."""
+    """Believe the output if it is there; without it the end of the step is not known."""
     output, log, seconds = watched.request.output, str(watched.request.log), watched.seconds
     try:
         if output and store_of(output).exists(output, fresh=True):

@@ -117,6 +117,13 @@ HTTP_REFUSALS = [
         "a day may be published later; `--date` and `--source` name what is requested",
     ),
     (
+        Reply(status=401),
+        2,
+        "not authenticated: the server answered 401 Unauthorized",
+        "if it wants a password or a token, set TAC_SOURCE_AUTHORIZATION, such as 'Bearer …';"
+        " on Kubernetes it is a key of the Secret tac-s3",
+    ),
+    (
         Reply(status=403),
         2,
         "no permission: the server answered 403 Forbidden",

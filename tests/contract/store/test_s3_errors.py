@@ -11,6 +11,7 @@ from tac.errors import (
     AccessDenied,
     BucketMissing,
     ConfigError,
+    CredentialsRejected,
     InputMissing,
     StorageError,
     StorageUnavailable,
@@ -99,16 +100,16 @@ def test_a_wrong_secret_is_named_and_is_not_absence(
 
     error = error_of(ask, bucket.address("d/a"))
 
-    assert type(error) is AccessDenied
+    assert type(error) is CredentialsRejected
     assert error.message.endswith(": the secret key does not fit the access key")
     assert error.hint == KEYS
 
 
 REFUSALS = [
-    (400, "ExpiredToken", AccessDenied, "the credentials have expired", EXPIRED),
-    (400, "TokenRefreshRequired", AccessDenied, "the credentials have expired", EXPIRED),
-    (400, "InvalidToken", AccessDenied, "S3 does not know this session token", TOKEN),
-    (403, "InvalidAccessKeyId", AccessDenied, "S3 does not know this access key", KEYS),
+    (400, "ExpiredToken", CredentialsRejected, "the credentials have expired", EXPIRED),
+    (400, "TokenRefreshRequired", CredentialsRejected, "the credentials have expired", EXPIRED),
+    (400, "InvalidToken", CredentialsRejected, "S3 does not know this session token", TOKEN),
+    (403, "InvalidAccessKeyId", CredentialsRejected, "S3 does not know this access key", KEYS),
     (
         403,
         "RequestTimeTooSkewed",
@@ -117,6 +118,7 @@ REFUSALS = [
         "set the clock: `timedatectl`",
     ),
     (400, "AuthorizationHeaderMalformed", ConfigError, "the bucket is in another region", REGION),
+    (401, "401", CredentialsRejected, "S3 rejected the credentials (401): Words", KEYS),
     (403, "AccessDenied", AccessDenied, "access denied (403 AccessDenied): Words", RIGHTS),
     (
         400,
@@ -180,7 +182,7 @@ def test_an_unknown_key_is_named(bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 
     error = error_of(read, bucket.address("d/a"))
 
-    assert type(error) is AccessDenied
+    assert type(error) is CredentialsRejected
     assert error.message == f"s3://{bucket.name}/d/a: S3 does not know this access key"
     assert error.hint == KEYS
 

@@ -12,6 +12,7 @@ from tac.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    Unauthorized,
 )
 from tac.kubernetes.client.errors import Asked, error_of, read_status, status_of
 from tac.kubernetes.place import Place
@@ -60,6 +61,50 @@ NO_POD = {
 }
 
 
+UNAUTHORIZED = {
+    "kind": "Status",
+    "apiVersion": "v1",
+    "metadata": {},
+    "status": "Failure",
+    "message": "Unauthorized",
+    "reason": "Unauthorized",
+    "code": 401,
+}
+NO_RIGHT = {
+    "kind": "Status",
+    "apiVersion": "v1",
+    "metadata": {},
+    "status": "Failure",
+    "message": 'pods is forbidden: User "u" cannot list resource "pods" in API group "" in the '
+    'namespace "ns"',
+    "reason": "Forbidden",
+    "details": {"kind": "pods"},
+    "code": 403,
+}
+TERMINATING = {
+    "kind": "Status",
+    "apiVersion": "v1",
+    "metadata": {},
+    "status": "Failure",
+    "message": 'jobs.batch "x" is forbidden: unable to create new content in namespace ns because '
+    "it is being terminated",
+    "reason": "Forbidden",
+    "details": {
+        "name": "x",
+        "group": "batch",
+        "kind": "jobs",
+        "causes": [
+            {
+                "reason": "NamespaceTerminating",
+                "message": "namespace ns is being terminated",
+                "field": "metadata.namespace",
+            }
+        ],
+    },
+    "code": 403,
+}
+
+
 def answered(asked, told):
     return error_of(asked, read_status(told["code"], json.dumps(told).encode()))
 
@@ -92,8 +137,8 @@ def test_a_kubelet_that_has_not_heard_of_a_pod_does_not_mean_that_there_is_none(
     ("code", "kind", "exit_code"),
     [
         (400, Invalid, 1),
-        (401, Forbidden, 1),
-        (403, Forbidden, 1),
+        (401, Unauthorized, 2),
+        (403, Forbidden, 2),
         (404, NotFound, 1),
         (405, ApiError, 1),
         (408, ApiUnavailable, 75),
@@ -110,6 +155,36 @@ def test_each_number_is_an_error_of_its_kind(code, kind, exit_code):
     error = answered(LIST, {"kind": "Status", "message": "m", "code": code})
 
     assert (type(error), error.exit_code) == (kind, exit_code)
+
+
+@pytest.mark.parametrize(
+    ("reply", "message", "hint"),
+    [
+        (
+            UNAUTHORIZED,
+            "pods in namespace ns: not listed: the API server https://one.example of context "
+            "'one' rejected the credentials (401 Unauthorized)",
+            "log in again, or mend the context's user: `kubectl --context one auth whoami`",
+        ),
+        (
+            {**UNAUTHORIZED, "message": "token expired"},
+            "pods in namespace ns: not listed: the API server https://one.example of context "
+            "'one' rejected the credentials (401 Unauthorized): token expired",
+            "log in again, or mend the context's user: `kubectl --context one auth whoami`",
+        ),
+        (
+            NO_RIGHT,
+            'pods in namespace ns: not listed: pods is forbidden: User "u" cannot list resource '
+            '"pods" in API group "" in the namespace "ns"',
+            "ask for the right: `kubectl --context one --namespace ns auth can-i list pods`",
+        ),
+    ],
+    ids=["unauthorized", "unauthorized-with-a-reason", "forbidden"],
+)
+def test_rejected_credentials_are_not_a_missing_right(reply, message, hint):
+    error = answered(LIST, reply)
+
+    assert (error.message, error.hint) == (message, hint)
 
 
 @pytest.mark.parametrize("code", [400, 403, 404, 409, 410, 422])
@@ -139,22 +214,25 @@ def test_a_long_answer_is_cut():
 
 
 @pytest.mark.parametrize(
-    ("said", "hint"),
+    ("reply", "hint"),
     [
         (
-            'pods is forbidden: User "u" cannot list resource "pods"',
+            NO_RIGHT,
             "ask for the right: `kubectl --context one --namespace ns auth can-i list pods`",
         ),
         (
-            "unable to create new content in namespace ns because it is being terminated",
+            TERMINATING,
             "wait until the namespace is gone and make it again, or name another",
         ),
-        ("exceeded quota: q", "`kubectl --context one --namespace ns describe quota`"),
-        ('violates PodSecurity "restricted:latest": …', None),
+        (
+            {**NO_RIGHT, "message": "exceeded quota: q"},
+            "`kubectl --context one --namespace ns describe quota`",
+        ),
+        ({**NO_RIGHT, "message": 'violates PodSecurity "restricted:latest": …'}, None),
     ],
 )
-def test_a_refusal_says_whom_to_ask(said, hint):
-    assert answered(LIST, {"kind": "Status", "message": said, "code": 403}).hint == hint
+def test_a_refusal_says_whom_to_ask(reply, hint):
+    assert answered(LIST, reply).hint == hint
 
 
 def test_inside_a_pod_no_context_is_named():

@@ -4,13 +4,17 @@ import ast
 import inspect
 import re
 from itertools import pairwise
+from types import ModuleType
+from typing import Any
 
 import pytest
 
+from tac.kubernetes.client import errors as client_errors
 from tac.kubernetes.diagnosis import server_words
+from tac.runners.docker import engine_words
 from tests.support import recordings
 
-SOURCE = re.compile(r"\b[\w./-]+\.go\b")
+SOURCE = re.compile(r"\b[\w./-]+\.(?:go|c)\b")
 
 NO_QUOTA_NUMBERS = "exceeded quota: memory"
 AUTOSCALED = "pod didn't trigger scale-up: {}"  # as in written/autoscaler-cannot.json
@@ -133,7 +137,53 @@ DIAGNOSIS = {
         ["The node was low on resource: ephemeral-storage. Threshold quantity: 1, available: 0."],
     ),
 }
-ROWS = [(server_words, name, *texts) for name, texts in DIAGNOSIS.items()]
+CLIENT = {
+    "_QUOTA_EXCEEDED": ("quota-used-up", "quota-wants-requests"),
+    "_NO_RIGHT": (
+        ['pods is forbidden: User "u" cannot list resource "pods" in API group ""'],
+        "pod-security",
+    ),
+}
+PULL_DENIED = (
+    "pull access denied for 127.0.0.1:5999/403/x, repository does not exist or may require "
+    "'docker login': denied: denied"
+)
+DOCKER = {
+    "NO_CONTAINER": (["No such container: x-1"], ["No such image: tac:none"]),
+    "REGISTRY_UNAUTHORIZED": (
+        [
+            "unauthorized: authentication required",
+            "failed to resolve reference: unexpected status from HEAD request to "
+            "http://127.0.0.1:5999/v2/401/x/manifests/y: 401 Unauthorized",
+        ],
+        [PULL_DENIED],
+    ),
+    "NO_BIND_SOURCE": (
+        ['invalid mount config for type "bind": bind source path does not exist: /x'],
+        ['invalid mount config for type "bind": field Target must not be empty'],
+    ),
+    "LOG_BUFFER_OPTION": (
+        ["logger: max-buffer-size option is only supported with 'mode=non-blocking'"],
+        ["unknown log opt 'max-size' for none log driver"],
+    ),
+    "NO_SPACE": (["OSError: [Errno 28] No space left on device"], ["[Errno 13] Permission denied"]),
+    "NO_PROCESS": (
+        [
+            "BlockingIOError: [Errno 11] Resource temporarily unavailable",
+            "RuntimeError: can't start new thread",
+            "OpenBLAS blas_thread_init: pthread_create failed for thread 3 of 4",
+            "sh: 1: Cannot fork",
+        ],
+        ["OSError: [Errno 28] No space left on device"],
+    ),
+}
+TABLES: dict[ModuleType, dict[str, tuple[Any, Any]]] = {
+    server_words: DIAGNOSIS,
+    client_errors: CLIENT,
+    engine_words: DOCKER,
+}
+ROWS = [(module, name, *texts) for module, table in TABLES.items() for name, texts in table.items()]
+MODULES = pytest.mark.parametrize("module", TABLES, ids=["diagnosis", "client", "docker"])
 
 
 def replies(named):
@@ -149,7 +199,7 @@ def matches(words, text):
 
 
 def names_in(module):
-    kinds = (re.Pattern, frozenset, str, tuple)
+    kinds = (re.Pattern,) if module is client_errors else (re.Pattern, frozenset, str, tuple)
     return {
         name
         for name, value in vars(module).items()
@@ -169,11 +219,12 @@ def test_a_pattern_matches_what_the_server_said_and_nothing_else(module, name, y
         assert not [text for text in replies(named) if matches(words, text)], named
 
 
-def test_every_pattern_has_a_row():
-    assert names_in(server_words) == DIAGNOSIS.keys()
+@MODULES
+def test_every_pattern_has_a_row(module):
+    assert names_in(module) == TABLES[module].keys()
 
 
-@pytest.mark.parametrize("module", [server_words], ids=["diagnosis"])
+@MODULES
 def test_every_pattern_names_the_file_that_it_was_read_in(module):
     body = ast.parse(inspect.getsource(module)).body
     told = {

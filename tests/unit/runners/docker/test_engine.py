@@ -4,7 +4,7 @@ import os
 import pytest
 
 from tac.errors import ConfigError
-from tac.runners.docker.engine import Engine, State, _state, away
+from tac.runners.docker.engine import Engine, State, _state, unavailable
 
 HOST = "unix:///var/run/docker.sock"
 START = (
@@ -48,7 +48,7 @@ def raised(*chain):
     ],
 )
 def test_an_engine_that_cannot_be_asked_is_named_with_the_reason(error, message, hint):
-    found = away(HOST, error)
+    found = unavailable(HOST, error)
 
     assert (found.message, found.hint) == (message, hint)
 

@@ -187,7 +187,7 @@ def test_a_removed_container_has_succeeded_if_its_output_exists(output):
     assert (gone.reason, ours.reason, done.reason) == (Reason.LOST, Reason.STOPPED, Reason.DONE)
     assert message(gone, output) == (
         "step/x: lost after 3.0 s: container/x-1 was removed before its result was read\n"
-        "Hint: another driver, or somebody by hand, removed it; log: /s/x.log"
+        "Hint: another driver or a person removed it; log: /s/x.log"
     )
     assert message(ours, output) == (
         "step/x: stopped as asked after 3.0 s\n"
