@@ -1,7 +1,6 @@
-"""How a program ended, and what that means for the step that it was.
+"""The verdict on a program that has exited: from its exit code or signal, and the end of its log.
 
-Pure: it is told how the program ended and the last lines of its log, and asks nobody.
-So every way in which a step can end is a row in tests/unit/test_exits.py.
+Pure, so every way in which a step can exit is a row in tests/unit/test_exits.py.
 The exit codes are the contract between step and runner.
 """
 
@@ -31,43 +30,43 @@ if TYPE_CHECKING:
 
 
 class Stop(StrEnum):
-    """Whether we told the program to stop, and how far that had to go."""
+    """Whether tac stopped the program, and how."""
 
-    NOT_ASKED = "not_asked"
-    ASKED = "asked"  # SIGTERM
-    FORCED = "forced"  # SIGTERM, the grace, SIGKILL
+    NOT_REQUESTED = "not_requested"
+    REQUESTED = "requested"  # SIGTERM
+    FORCED = "forced"  # SIGTERM, the grace period, SIGKILL
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """How a program ended, as the system saw it: an exit code, or the signal that ended it."""
+    """How a program exited, as the system reports it: an exit code, or a signal."""
 
     exit_code: int | None = None
     signal: int | None = None
-    stop: Stop = Stop.NOT_ASKED
+    stop: Stop = Stop.NOT_REQUESTED
     oom_killed: bool = False
-    """The kernel killed something here for lack of memory while the program ran."""
+    """The kernel's OOM killer killed a process here while the program ran."""
     peak_memory_mib: int | None = None
     seconds: float = 0.0
     image: str = ""
-    """The container image that it ran in; without one it was a process of this machine."""
+    """The image of its container; "" for a process of this machine."""
     memory_limit: str = ""
-    """How much memory its container was given, if that was limited."""
+    """The memory limit of its container, if it has one."""
     place: str = ""
-    """What a person can look at to see where it ran, such as `job/NAME`."""
+    """The object that it ran in, such as `job/NAME`."""
     own_exit_codes: bool = False
-    """It is no step of tac: its exit code 0 is success, and all others are failure."""
+    """It is not a step of tac: exit code 0 is success, and all others are failure."""
 
 
 @dataclass(frozen=True)
-class Words:
-    """What a program said last: its error, and its own hint if it gave one."""
+class LastError:
+    """The error that a log ends with, and the program's own hint if it printed one."""
 
     text: str
     hint: str | None = None
 
 
-_OF_OURS = re.compile(r"^Error: (?P<text>.+)$")
+_ERROR = re.compile(r"^Error: (?P<text>.+)$")
 _HINT = re.compile(r"^Hint: (?P<text>.+)$")
 _TRACEBACK = "Traceback (most recent call last):"
 _FATAL = "Fatal Python error: "
@@ -75,8 +74,8 @@ _MEMORY_ERROR = re.compile(r"^[\w.]*MemoryError\b")
 _NO_MODULE = re.compile(r"^\S*python\S*: (?P<text>(?:No module named|Error while finding) .+)$")
 
 
-def last_words(tail: Sequence[str]) -> Words:
-    """Find in the last lines of a log what its program died of.
+def last_error(tail: Sequence[str]) -> LastError:
+    """Find the error in the last lines of a log.
 
     That is the `Error:` and `Hint:` of a step, else the last traceback's exception, else the last
     line.
@@ -84,10 +83,10 @@ def last_words(tail: Sequence[str]) -> Words:
     lines = [line.rstrip() for line in tail if line.strip()]
     hint = _HINT.match(lines[-1]) if lines else None
     rest = lines[:-1] if hint else lines
-    if rest and (found := _OF_OURS.match(rest[-1])):
-        return Words(cut(found["text"]), cut(hint["text"]) if hint else None)
+    if rest and (found := _ERROR.match(rest[-1])):
+        return LastError(cut(found["text"]), cut(hint["text"]) if hint else None)
     exception = _exception(lines)
-    return Words(cut(exception or (lines[-1] if lines else "")))
+    return LastError(cut(exception or (lines[-1] if lines else "")))
 
 
 def _exception(lines: Sequence[str]) -> str | None:
@@ -123,34 +122,34 @@ _SHELL_SIGNAL_BASE = 128  # a shell, and a container, report signal N as exit co
 
 
 def signal_of(exit_code: int | None) -> int | None:
-    """Return the signal that an exit code of 129 and more stands for, if it stands for one."""
+    """Return the signal that an exit code above 128 stands for, if there is such a signal."""
     number = (exit_code or 0) - _SHELL_SIGNAL_BASE
     return number if number in set(signal.Signals) else None
 
 
 def signal_name(number: int) -> str:
-    """Return `SIGKILL` for 9, and `signal 40` for one without a name here."""
+    """Return `SIGKILL` for 9, and `signal 40` where the platform has no name for it."""
     try:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
 
 
-def _reason(ending: Ending, words: Words) -> Reason:
-    if ending.stop is not Stop.NOT_ASKED:
-        # Whatever its exit code: many a program answers SIGTERM with 0 and half its work done.
+def _reason(ending: Ending, error: LastError) -> Reason:
+    if ending.stop is not Stop.NOT_REQUESTED:
+        # Whatever its exit code: many programs exit with 0 after SIGTERM, their work unfinished.
         return Reason.STOPPED
     number = ending.signal or signal_of(ending.exit_code)
     if number is not None:
         reason = _BY_SIGNAL.get(number, Reason.SIGNALLED)
         return _killed(ending) if reason is Reason.KILLED else reason
     reason = _BY_EXIT_CODE.get(ending.exit_code or 0, Reason.UNKNOWN_EXIT)
-    return _bug_or_worse(ending, words) if reason is Reason.BUG else reason
+    return _reason_of_exit_code_1(ending, error) if reason is Reason.BUG else reason
 
 
 def _own_reason(ending: Ending) -> Reason:
-    """Tell of a program that knows nothing of our exit codes: 0 is success, nothing else is."""
-    if ending.stop is not Stop.NOT_ASKED:
+    """Return the reason for a program without our exit codes: only 0 is success."""
+    if ending.stop is not Stop.NOT_REQUESTED:
         return Reason.STOPPED
     if not ending.exit_code and not ending.signal:
         return Reason.DONE
@@ -161,64 +160,64 @@ def _own_reason(ending: Ending) -> Reason:
 
 
 def _killed(ending: Ending) -> Reason:
-    """Tell what a SIGKILL was for that neither tac nor the platform has owned up to.
+    """Return the reason for a SIGKILL that neither tac nor the platform reports as its own.
 
-    Both of containerd and Docker hear of a kill for lack of memory beside the end of the container,
-    and may tell the end first, and never the reason (containerd issues 8180 and 12260).
+    containerd and Docker receive an OOM kill apart from the exit of the container, and may report
+    the exit first, and the OOM kill never (containerd issues 8180 and 12260).
     """
     if ending.oom_killed:
         return Reason.OUT_OF_MEMORY
     return Reason.PERHAPS_OUT_OF_MEMORY if ending.memory_limit else Reason.KILLED
 
 
-def _bug_or_worse(ending: Ending, words: Words) -> Reason:
-    # Python has one exit code for all of these. In a container the kernel's kill was of something
-    # that the program had started; on a whole machine it may have been anybody's.
-    if _MEMORY_ERROR.match(words.text) or (ending.oom_killed and ending.image):
+def _reason_of_exit_code_1(ending: Ending, error: LastError) -> Reason:
+    # Python exits with 1 for all of these. In a container the OOM killer killed a child of the
+    # program; on a whole machine it may have been any process.
+    if _MEMORY_ERROR.match(error.text) or (ending.oom_killed and ending.image):
         return Reason.OUT_OF_MEMORY
-    return Reason.CANNOT_START if _NO_MODULE.match(words.text) else Reason.BUG
+    return Reason.CANNOT_START if _NO_MODULE.match(error.text) else Reason.BUG
 
 
 _DETAILS: Mapping[Reason, str] = {
     Reason.DONE: "done {after}",
-    Reason.FAILED: "failed with {how} {after}: {words}",
-    Reason.BUG: "failed with {how} {after}: {words}",
-    Reason.USAGE: "cannot be done as asked, {how}: {words}",
-    Reason.BAD_DATA: "was given data that cannot be used, {how}: {words}",
-    Reason.TRY_AGAIN: "could not be done just now, {how} {after}: {words}",
-    Reason.STOPPED: "stopped by {how}, which did not come from tac, {after}: {words}",
-    Reason.OUT_OF_MEMORY: "ran out of memory, {how} {after}: {words}",
+    Reason.FAILED: "failed with {how} {after}: {error}",
+    Reason.BUG: "failed with {how} {after}: {error}",
+    Reason.USAGE: "cannot be done as asked, {how}: {error}",
+    Reason.BAD_DATA: "cannot use its input data, {how}: {error}",
+    Reason.TRY_AGAIN: "failed temporarily, {how} {after}: {error}",
+    Reason.STOPPED: "stopped by {how}, which did not come from tac, {after}: {error}",
+    Reason.OUT_OF_MEMORY: "ran out of memory, {how} {after}: {error}",
     Reason.PERHAPS_OUT_OF_MEMORY: (
         "killed by {how} {after}, under a memory limit of {limit} and for no reason that is given, "
-        "perhaps out of memory: {words}"
+        "perhaps out of memory: {error}"
     ),
-    Reason.KILLED: "killed by {how} {after}, by whom is not known: {words}",
-    Reason.CRASHED: "crashed in native code, {how} {after}: {words}",
-    Reason.SIGNALLED: "ended by {how} {after}: {words}",
-    Reason.UNKNOWN_EXIT: "ended with {how}, which has no meaning here, {after}: {words}",
-    Reason.CANNOT_START: "could not be started, {how}: {words}",
+    Reason.KILLED: "killed by {how} {after}, sender unknown: {error}",
+    Reason.CRASHED: "crashed in native code, {how} {after}: {error}",
+    Reason.SIGNALLED: "ended by {how} {after}: {error}",
+    Reason.UNKNOWN_EXIT: "ended with {how}, which has no meaning here, {after}: {error}",
+    Reason.CANNOT_START: "could not be started, {how}: {error}",
 }
 _STOP_DETAILS: Mapping[Stop, str] = {
-    Stop.ASKED: "stopped as asked {after}",
-    Stop.FORCED: "stopped as asked {after}, by SIGKILL because SIGTERM did not end it",
+    Stop.REQUESTED: "stopped on request {after}",
+    Stop.FORCED: "stopped on request {after}, by SIGKILL because SIGTERM did not end it",
 }
 _MORE_MEMORY = "give it more memory, {in_its_memory} (now {limit})"
 _REMEDIES: Mapping[Reason, str] = {
     Reason.DONE: "",
-    Reason.FAILED: "everything it said is in {log}",
-    Reason.BUG: "a bug of the step; everything it said is in {log}",
-    Reason.USAGE: "mend the setting, the command or the input it names; log: {log}",
-    Reason.BAD_DATA: "mend the data it names, the same data fail again; log: {log}",
+    Reason.FAILED: "log: {log}",
+    Reason.BUG: "a bug of the step; log: {log}",
+    Reason.USAGE: "fix the setting, the command or the input it names; log: {log}",
+    Reason.BAD_DATA: "fix the data it names, the same data fail again; log: {log}",
     Reason.TRY_AGAIN: "run the same command again a little later; log: {log}",
     Reason.STOPPED: FINISHED_IS_KEPT,
     Reason.OUT_OF_MEMORY: f"{FEWER_STEPS}; log: {{log}}",
     Reason.PERHAPS_OUT_OF_MEMORY: f"if it ran out, {_MORE_MEMORY}; log: {{log}}",
     Reason.KILLED: f"{PERHAPS_MEMORY}; log: {{log}}",
     Reason.CRASHED: "run the command at the top of {log} with PYTHONFAULTHANDLER=1 to see where",
-    Reason.SIGNALLED: "somebody sent that signal; log: {log}",
+    Reason.SIGNALLED: "a signal from outside; log: {log}",
     Reason.UNKNOWN_EXIT: "steps end with 0, 1, 2, 65, 75 or 143; log: {log}",
     Reason.CANNOT_START: "install the program or module, name its folder in PATH or PYTHONPATH, "
-    "or mend the command at the top of {log}",
+    "or fix the command at the top of {log}",
 }
 
 _WITH_OWN_HINT = {Reason.BUG, Reason.USAGE, Reason.BAD_DATA, Reason.TRY_AGAIN, Reason.UNKNOWN_EXIT}
@@ -227,18 +226,18 @@ _WITH_OWN_HINT = {Reason.BUG, Reason.USAGE, Reason.BAD_DATA, Reason.TRY_AGAIN, R
 def judge(
     ending: Ending, tail: Sequence[str], *, log: str, audience: Audience = Audience.STEP
 ) -> Verdict:
-    """Conclude from how a program ended and from the last lines of its log, which is at `log`."""
-    words = last_words(tail)
-    reason = _own_reason(ending) if ending.own_exit_codes else _reason(ending, words)
+    """Conclude from how a program exited and from the last lines of its log, which is at `log`."""
+    error = last_error(tail)
+    reason = _own_reason(ending) if ending.own_exit_codes else _reason(ending, error)
     detail = _STOP_DETAILS.get(ending.stop, _DETAILS[reason])
     number = ending.signal or signal_of(ending.exit_code)
     facts = {
         "how": _how(ending, number),
         "after": _after(ending),
         "limit": ending.memory_limit,
-        "words": words.text or "it said nothing",
+        "error": error.text or "no output",
     }
-    own_hint = words.hint if reason in _WITH_OWN_HINT else None
+    own_hint = error.hint if reason in _WITH_OWN_HINT else None
     facts |= {**WHERE_IT_IS_SET[audience], "image": ending.image, "log": log}
     remedy = _remedy(reason, ending).format_map(facts)
     return Verdict(
@@ -259,7 +258,7 @@ def _remedy(reason: Reason, ending: Ending) -> str:
     if reason is Reason.CANNOT_START and ending.image:
         return (
             "build the program or module into the image {image!r}, name another {by_image}, "
-            "or mend the command at the top of {log}"
+            "or fix the command at the top of {log}"
         )
     return _REMEDIES[reason]
 

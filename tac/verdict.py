@@ -1,7 +1,7 @@
-"""What an attempt to run a step came to, and what a person can do about it.
+"""The verdict on one attempt to run a step: phase, reason, detail, and a remedy for a person.
 
-Here are also the verdicts on what ended without a program's doing; `tac.exits` concludes from how a
-program ended, and `tac.retry` says what is tried again.
+The verdicts on attempts without an exit code are here, those on exit codes in `tac.exits`, and what
+is tried again in `tac.retry`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 class Phase(StrEnum):
     """How far an attempt came."""
 
-    PENDING = "pending"  # the program never began
-    RUNNING = "running"  # it was ended from outside
-    FINISHED = "finished"  # it ended by itself
+    PENDING = "pending"  # the program never started
+    RUNNING = "running"  # it was killed, or it may still run
+    FINISHED = "finished"  # it exited by itself
 
 
 class Reason(StrEnum):
     """Why an attempt ended as it did. The values are stable: dashboards count by them."""
 
     DONE = "done"
-    FAILED = "failed"  # where exit codes have no meaning of ours
+    FAILED = "failed"  # of a task that describes its own Job: its exit codes are not tac's
     BUG = "bug"
     USAGE = "usage"
     BAD_DATA = "bad_data"
@@ -79,20 +79,20 @@ class Verdict:
 
     @property
     def succeeded(self) -> bool:
-        """Whether what was to be done is done."""
+        """Whether the work is done."""
         return self.reason is Reason.DONE
 
     def sentence(self, name: str) -> str:
-        """Say it in one sentence about the step of that name."""
+        """Return one sentence about the step of that name."""
         return f"step/{name}: {self.detail}"
 
     def message(self, name: str) -> str:
-        """Say it with the hint on a line of its own, if there is one."""
+        """Return the sentence, and the hint on a line of its own if there is one."""
         hint = f"\nHint: {self.remedy}" if self.remedy else ""
         return self.sentence(name) + hint
 
     def error(self, name: str) -> StepFailed:
-        """Build the error to raise for a verdict that is not accepted."""
+        """Build the error to raise for an attempt that did not succeed."""
         return StepFailed(self.sentence(name), hint=self.remedy)
 
 
@@ -129,22 +129,22 @@ PERHAPS_MEMORY = f"perhaps for lack of memory (`dmesg | grep -i oom` tells): {FE
 
 
 def after_seconds(seconds: float) -> str:
-    """Say after how long something happened."""
+    """Return `after 3.0 s`."""
     return f"after {seconds:.1f} s"
 
 
 def cannot_start(why: str, *, log: str, remedy: str | None = None) -> Verdict:
-    """Conclude that the system refused to begin an attempt, so nothing ran."""
+    """Conclude that the program could not be started."""
     return Verdict(
         phase=Phase.PENDING,
         reason=Reason.CANNOT_START,
         detail=f"could not be started: {cut(why)}",
-        remedy=remedy or f"mend what it names and run the same command again; log: {log}",
+        remedy=remedy or f"fix what it names and run the same command again; log: {log}",
     )
 
 
 def no_engine(why: str, remedy: str) -> Verdict:
-    """Conclude that there is nobody who could run a container."""
+    """Conclude that no container engine can be reached."""
     return Verdict(
         phase=Phase.PENDING,
         reason=Reason.NO_ENGINE,
@@ -154,7 +154,7 @@ def no_engine(why: str, remedy: str) -> Verdict:
 
 
 def no_image(image: str, why: str) -> Verdict:
-    """Conclude that there is no such image here, and that none could be pulled."""
+    """Conclude that the image does not exist here, and cannot be pulled."""
     return Verdict(
         phase=Phase.PENDING,
         reason=Reason.NO_IMAGE,
@@ -166,7 +166,7 @@ def no_image(image: str, why: str) -> Verdict:
 
 
 def no_cluster(why: str, remedy: str) -> Verdict:
-    """Conclude that no API server of Kubernetes answers, or lets us make Jobs."""
+    """Conclude that no API server of Kubernetes answers, or none that lets us create Jobs."""
     return Verdict(
         phase=Phase.PENDING,
         reason=Reason.NO_CLUSTER,
@@ -176,12 +176,12 @@ def no_cluster(why: str, remedy: str) -> Verdict:
 
 
 def never_began(reason: Reason, what: str, *, remedy: str) -> Verdict:
-    """Conclude that what has to come before the program did not come, and will not."""
+    """Conclude that the attempt was given up while pending, before its program started."""
     return Verdict(phase=Phase.PENDING, reason=reason, detail=what, remedy=remedy)
 
 
 def cut_short(reason: Reason, how: str, what: str, *, seconds: float, remedy: str) -> Verdict:
-    """Conclude that neither the program nor tac ended it: `how` it came to that, and by `what`."""
+    """Conclude that the platform ended the attempt: `how`, such as evicted, and by `what`."""
     return Verdict(
         phase=Phase.RUNNING,
         reason=reason,
@@ -192,9 +192,9 @@ def cut_short(reason: Reason, how: str, what: str, *, seconds: float, remedy: st
 
 
 def left_running(place: str, stop_command: str, *, seconds: float) -> Verdict:
-    """Conclude that we stopped following what goes on without us, as configured.
+    """Conclude that the driver was stopped and left the attempt running, as configured.
 
-    `place` is where, such as `container/NAME` or `job/NAME`, and `stop_command` ends it.
+    `place` is the object, such as `container/NAME` or `job/NAME`, and `stop_command` ends it.
     """
     return Verdict(
         phase=Phase.RUNNING,
@@ -206,18 +206,18 @@ def left_running(place: str, stop_command: str, *, seconds: float) -> Verdict:
 
 
 def may_still_run(place: str, why: str, remedy: str, *, seconds: float) -> Verdict:
-    """Conclude that we told it to stop, and cannot tell that it did: `why` not."""
+    """Conclude that a stop was requested, and that it is not known whether it took effect."""
     return Verdict(
         phase=Phase.RUNNING,
         reason=Reason.STOPPED,
-        detail=f"told to stop {after_seconds(seconds)}, and {place} may still run: {cut(why)}",
+        detail=f"stop requested {after_seconds(seconds)}, and {place} may still run: {cut(why)}",
         remedy=remedy,
         seconds=seconds,
     )
 
 
 def refused(why: str, *, log: str) -> Verdict:
-    """Conclude that the system had no room to begin an attempt, which may change."""
+    """Conclude that a limit of the system (processes, memory) was met when it was started."""
     return Verdict(
         phase=Phase.PENDING,
         reason=Reason.TRY_AGAIN,
@@ -228,17 +228,17 @@ def refused(why: str, *, log: str) -> Verdict:
 
 
 def stopped_before_start() -> Verdict:
-    """Conclude that the stop came first."""
+    """Conclude that a stop was requested before the attempt began."""
     return Verdict(
         phase=Phase.PENDING,
         reason=Reason.STOPPED,
-        detail="stopped as asked before it began",
+        detail="stopped on request before it began",
         remedy=FINISHED_IS_KEPT,
     )
 
 
 def lost(what: str, *, seconds: float, log: str, remedy: str = PERHAPS_MEMORY) -> Verdict:
-    """Conclude that nobody can tell how the attempt ended: `what` happened to who could have."""
+    """Conclude that it cannot be known how the attempt ended, because of `what`."""
     return Verdict(
         phase=Phase.RUNNING,
         reason=Reason.LOST,
@@ -249,12 +249,12 @@ def lost(what: str, *, seconds: float, log: str, remedy: str = PERHAPS_MEMORY) -
 
 
 def output_missing(verdict: Verdict, address: str) -> Verdict:
-    """Turn a success that left nothing at `address` into what it is."""
+    """Conclude that the program succeeded without an output at `address`."""
     return Verdict(
         phase=Phase.FINISHED,
         reason=Reason.NO_OUTPUT,
         detail=f"ended with exit code 0 {after_seconds(verdict.seconds)}, "
-        f"but left nothing at {address}",
+        f"but there is no output at {address}",
         remedy="a step writes its output to the address that is its first argument",
         exit_code=verdict.exit_code,
         peak_memory_mib=verdict.peak_memory_mib,

@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tac.exits import last_words, signal_name
+from tac.exits import last_error, signal_name
 from tac.runners import step_server
 
 if TYPE_CHECKING:
@@ -164,5 +164,5 @@ class ServerProcess:
         how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
         with self._stderr:
             self._stderr.seek(0)
-            end = last_words(self._stderr.read().decode(errors="replace").splitlines()).text
+            end = last_error(self._stderr.read().decode(errors="replace").splitlines()).text
         return f"the step server {how}" + (f": {end}" if end else "")

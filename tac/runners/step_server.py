@@ -82,7 +82,7 @@ class _Step:
         self.grace_seconds = grace_seconds
         self.began = time.monotonic()
         self.oom_kills = oom_kills()
-        self.stop = "not_asked"
+        self.stop = "not_requested"
         self.kill_at: float | None = None
 
 
@@ -195,7 +195,7 @@ class Server:
 
     def _stop(self, step: _Step | None) -> None:
         if step is not None and step.kill_at is None:
-            step.stop = "asked"
+            step.stop = "requested"
             step.kill_at = time.monotonic() + step.grace_seconds
             _signal_group(step.pid, signal.SIGTERM)
 

@@ -123,7 +123,7 @@ def test_an_output_that_nobody_made_is_a_failure_that_does_not_stay(at):
     done = luigi.LocalTarget(at.shared / "done")
 
     assert at.failure(at.task("true", output=lambda _: done)) == (
-        "task/x: ended with exit code 0 after T s, but left nothing at HOME/at/done\n"
+        "task/x: ended with exit code 0 after T s, but there is no output at HOME/at/done\n"
         "Hint: its containers, or signal_complete(), have to make what output() names; "
         "log: HOME/store/_tac/logs/x.log"
     )

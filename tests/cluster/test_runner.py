@@ -95,7 +95,7 @@ def test_a_stopped_driver_stops_its_job_and_gives_it_its_grace(
 
     assert (verdicts[0].phase, verdicts[0].reason) == (Phase.RUNNING, Reason.STOPPED)
     assert message(verdicts[0]) == (
-        f"step/x: stopped as asked after T s{how}\n"
+        f"step/x: stopped on request after T s{how}\n"
         "Hint: run the same command again: what is finished is kept"
     )
     assert at.words == words
@@ -118,7 +118,7 @@ def test_a_job_that_may_not_be_deleted_may_still_run(at):
 
     assert verdicts[0].reason is Reason.STOPPED
     assert message(verdicts[0]) == (
-        "step/x: told to stop after T s, and job/x-1 may still run: job/x-1 in namespace NS: "
+        "step/x: stop requested after T s, and job/x-1 may still run: job/x-1 in namespace NS: "
         f'not deleted: jobs.batch "x-1" is forbidden: User "system:serviceaccount:{user}" cannot '
         f'delete resource "jobs" in API group "batch" in the namespace "{at.namespace}"\n'
         "Hint: ask for the right: `kubectl --context C --namespace NS auth can-i delete "
@@ -139,7 +139,7 @@ def test_a_pod_that_does_not_end_in_its_grace_may_still_run(at):
 
     assert verdicts[0].reason is Reason.STOPPED
     assert message(verdicts[0]).replace(pod["spec"]["nodeName"], "NODE") == (
-        "step/x: told to stop after T s, and pod/x-1-POD may still run: job/x-1 was deleted, and "
+        "step/x: stop requested after T s, and pod/x-1-POD may still run: job/x-1 was deleted, and "
         "node/NODE does not say that its container ended\n"
         "Hint: `kubectl --context C --namespace NS get pod x-1-POD` shows whether it does"
     )
@@ -200,7 +200,7 @@ def test_a_job_that_has_no_pod_yet_is_stopped_too(at):
         at.stop.set()
 
     assert message(verdicts[0]) == (
-        "step/x: stopped as asked after T s\n"
+        "step/x: stopped on request after T s\n"
         "Hint: run the same command again: what is finished is kept"
     )
     at.until_empty()

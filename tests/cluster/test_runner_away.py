@@ -206,7 +206,7 @@ def test_a_server_that_is_away_when_a_step_is_stopped_is_not_waited_for_longer_t
 
     assert verdicts[0].reason is Reason.STOPPED
     first, hint = message(verdicts[0]).splitlines()
-    assert first.startswith("step/x: told to stop after T s, and job/x-1 may still run: ")
+    assert first.startswith("step/x: stop requested after T s, and job/x-1 may still run: ")
     assert hint.endswith("`kubectl --context C --namespace NS delete job x-1` ends it")
     assert took < 15
     at.kubectl("delete", "job", "--all")

@@ -38,8 +38,7 @@ def told(at, verdict):
     [
         (
             "echo so >&2; exit 1",
-            "failed with exit code 1 in job/x-1 after T s: so\n"
-            "Hint: a bug of the step; everything it said is in LOG",
+            "failed with exit code 1 in job/x-1 after T s: so\nHint: a bug of the step; log: LOG",
         ),
         (
             "echo 'Error: no'; echo 'Hint: yes'; exit 2",
@@ -47,30 +46,30 @@ def told(at, verdict):
         ),
         (
             "echo 'Error: bad'; exit 65",
-            "was given data that cannot be used, exit code 65 in job/x-1: bad\n"
-            f"Hint: mend the data it names, the same data fail again; {LOG}",
+            "cannot use its input data, exit code 65 in job/x-1: bad\n"
+            f"Hint: fix the data it names, the same data fail again; {LOG}",
         ),
         (
             "echo 'Error: away'; exit 75",
-            "could not be done just now, exit code 75 in job/x-1 after T s: away\n"
+            "failed temporarily, exit code 75 in job/x-1 after T s: away\n"
             f"Hint: run the same command again a little later; {LOG}",
         ),
         (
             "exit 143",
             "stopped by exit code 143 (SIGTERM) in job/x-1, which did not come from tac, "
-            "after T s: it said nothing\n"
+            "after T s: no output\n"
             "Hint: run the same command again: what is finished is kept",
         ),
         (
             "exit 3",
             "ended with exit code 3 in job/x-1, which has no meaning here, "
-            "after T s: it said nothing\n"
+            "after T s: no output\n"
             f"Hint: steps end with 0, 1, 2, 65, 75 or 143; {LOG}",
         ),
         (
             "exit 137",
-            "killed by exit code 137 (SIGKILL) in job/x-1 after T s, by whom is not known: "
-            "it said nothing\n"
+            "killed by exit code 137 (SIGKILL) in job/x-1 after T s, sender unknown: "
+            "no output\n"
             "Hint: its node or a person killed it: "
             f"`kubectl --context C --namespace NS events --for pod/x-1-POD`; {LOG}",
         ),
@@ -79,7 +78,7 @@ def told(at, verdict):
             "could not be started, exit code 127 in job/x-1: "
             "sh: 1: no-such-program: not found\n"
             "Hint: build the program or module into the image 'IMAGE', name another (`--image`), "
-            "or mend the command at the top of LOG",
+            "or fix the command at the top of LOG",
         ),
     ],
 )
@@ -154,7 +153,7 @@ def test_a_program_that_the_image_has_not_is_named_with_the_image(at, step_image
     assert '"no-python": executable file not found in $PATH' in first
     assert hint == (
         f"Hint: build the program into the image '{step_image}', name another (`--image`), "
-        "or mend the command at the top of LOG"
+        "or fix the command at the top of LOG"
     )
     assert at.boxes()[0]["verdict"]["reason"] == "cannot_start"
 

@@ -175,8 +175,9 @@ def test_drivers_that_want_the_same_share_one_container(at):
 
 
 STOPS = "trap 'exit 143' TERM; echo begun; while :; do sleep 0.1; done"
-AS_ASKED = (
-    "step/x: stopped as asked after T s\nHint: run the same command again: what is finished is kept"
+ON_REQUEST = (
+    "step/x: stopped on request after T s\n"
+    "Hint: run the same command again: what is finished is kept"
 )
 
 
@@ -202,7 +203,7 @@ def test_a_driver_that_is_stopped_is_no_fault_of_a_step_that_it_shares(at):
     for runner in runners:
         runner.close()
 
-    assert message(verdicts[0]) == AS_ASKED
+    assert message(verdicts[0]) == ON_REQUEST
     assert verdicts[1].reason is Reason.LOST
     # Whoever reads it first removes it.
     assert message(verdicts[1]) in {

@@ -208,12 +208,12 @@ def test_no_line_is_lost_where_the_engine_keeps_the_last_ones_only(own, tmp_path
         (
             "trap 'exit 143' TERM; echo on; while :; do sleep 0.1; done",
             15.0,
-            "stopped as asked after T s",
+            "stopped on request after T s",
         ),
         (
             "trap '' TERM; echo on; while :; do sleep 0.1; done",
             GRACE_SECONDS,
-            "stopped as asked after T s, by SIGKILL because SIGTERM did not end it",
+            "stopped on request after T s, by SIGKILL because SIGTERM did not end it",
         ),
     ],
 )

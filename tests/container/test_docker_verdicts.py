@@ -14,7 +14,7 @@ from tests.support.refusing_registry import Registry
 __all__ = ["at", "silent_registry"]
 
 NOT_BEGUN = (
-    "step/x: stopped as asked before it began\n"
+    "step/x: stopped on request before it began\n"
     "Hint: run the same command again: what is finished is kept"
 )
 
@@ -62,7 +62,7 @@ def test_a_program_that_the_image_has_not_is_named_with_the_image(at, image):
     assert '"no-python": executable file not found in $PATH' in first
     assert hint == (
         f"Hint: build the program or module into the image '{image}', name another (`--image`), "
-        f"or mend the command at the top of {at.path}/x.log"
+        f"or fix the command at the top of {at.path}/x.log"
     )
 
 

@@ -36,13 +36,13 @@ ROWS = [
         (Phase.FINISHED, Reason.BUG),
         "step/x: failed with exit code 1 after 3.0 s, peak memory 182 MiB: "
         "ZeroDivisionError: division by zero\n"
-        "Hint: a bug of the step; everything it said is in /logs/x.log",
+        "Hint: a bug of the step; log: /logs/x.log",
     ),
     (
         exited(1),
         (Phase.FINISHED, Reason.BUG),
-        "step/x: failed with exit code 1 after 3.0 s: it said nothing\n"
-        "Hint: a bug of the step; everything it said is in /logs/x.log",
+        "step/x: failed with exit code 1 after 3.0 s: no output\n"
+        "Hint: a bug of the step; log: /logs/x.log",
     ),
     (
         exited(2, "Error: in.parquet: not there", "Hint: make it first"),
@@ -53,18 +53,18 @@ ROWS = [
         exited(2, "Usage: tac.fetch OUT", "", "Error: No such option: --dat"),
         (Phase.FINISHED, Reason.USAGE),
         "step/x: cannot be done as asked, exit code 2: No such option: --dat\n"
-        "Hint: mend the setting, the command or the input it names; log: /logs/x.log",
+        "Hint: fix the setting, the command or the input it names; log: /logs/x.log",
     ),
     (
         exited(65, "Error: day.csv: no column 'hour'"),
         (Phase.FINISHED, Reason.BAD_DATA),
-        "step/x: was given data that cannot be used, exit code 65: day.csv: no column 'hour'\n"
-        "Hint: mend the data it names, the same data fail again; log: /logs/x.log",
+        "step/x: cannot use its input data, exit code 65: day.csv: no column 'hour'\n"
+        "Hint: fix the data it names, the same data fail again; log: /logs/x.log",
     ),
     (
         exited(75, "Error: s3: slow down"),
         (Phase.FINISHED, Reason.TRY_AGAIN),
-        "step/x: could not be done just now, exit code 75 after 3.0 s: s3: slow down\n"
+        "step/x: failed temporarily, exit code 75 after 3.0 s: s3: slow down\n"
         "Hint: run the same command again a little later; log: /logs/x.log",
     ),
     (
@@ -77,37 +77,37 @@ ROWS = [
     (
         signalled(signal.SIGTERM),
         (Phase.RUNNING, Reason.STOPPED),
-        "step/x: stopped by SIGTERM, which did not come from tac, after 3.0 s: it said nothing\n"
+        "step/x: stopped by SIGTERM, which did not come from tac, after 3.0 s: no output\n"
         "Hint: run the same command again: what is finished is kept",
     ),
     (
-        exited(143, "Error: stopped", "Hint: of the step", stop=Stop.ASKED),
+        exited(143, "Error: stopped", "Hint: of the step", stop=Stop.REQUESTED),
         (Phase.RUNNING, Reason.STOPPED),
-        "step/x: stopped as asked after 3.0 s\n"
+        "step/x: stopped on request after 3.0 s\n"
         "Hint: run the same command again: what is finished is kept",
     ),
     (
-        exited(0, stop=Stop.ASKED),
+        exited(0, stop=Stop.REQUESTED),
         (Phase.RUNNING, Reason.STOPPED),
-        "step/x: stopped as asked after 3.0 s\n"
+        "step/x: stopped on request after 3.0 s\n"
         "Hint: run the same command again: what is finished is kept",
     ),
     (
         signalled(signal.SIGKILL, stop=Stop.FORCED),
         (Phase.RUNNING, Reason.STOPPED),
-        "step/x: stopped as asked after 3.0 s, by SIGKILL because SIGTERM did not end it\n"
+        "step/x: stopped on request after 3.0 s, by SIGKILL because SIGTERM did not end it\n"
         "Hint: run the same command again: what is finished is kept",
     ),
     (
         signalled(signal.SIGKILL, "[ 40 %] fitting", peak_memory_mib=7812),
         (Phase.RUNNING, Reason.KILLED),
-        "step/x: killed by SIGKILL after 3.0 s, peak memory 7812 MiB, by whom is not known: "
+        "step/x: killed by SIGKILL after 3.0 s, peak memory 7812 MiB, sender unknown: "
         f"[ 40 %] fitting\nHint: {PERHAPS}; log: /logs/x.log",
     ),
     (
         exited(137, "Killed"),
         (Phase.RUNNING, Reason.KILLED),
-        "step/x: killed by exit code 137 (SIGKILL) after 3.0 s, by whom is not known: Killed\n"
+        "step/x: killed by exit code 137 (SIGKILL) after 3.0 s, sender unknown: Killed\n"
         f"Hint: {PERHAPS}; log: /logs/x.log",
     ),
     (
@@ -122,14 +122,14 @@ ROWS = [
         signalled(signal.SIGKILL, memory_limit="1Gi", image="tac", place="job/x-1"),
         (Phase.RUNNING, Reason.PERHAPS_OUT_OF_MEMORY),
         "step/x: killed by SIGKILL in job/x-1 after 3.0 s, under a memory limit of 1Gi and "
-        "for no reason that is given, perhaps out of memory: it said nothing\n"
+        "for no reason that is given, perhaps out of memory: no output\n"
         "Hint: if it ran out, give it more memory, in its task or by TAC_MEMORY (now 1Gi); "
         "log: /logs/x.log",
     ),
     (
         exited(137, memory_limit="1Gi", image="tac", stop=Stop.FORCED),
         (Phase.RUNNING, Reason.STOPPED),
-        "step/x: stopped as asked after 3.0 s, by SIGKILL because SIGTERM did not end it\n"
+        "step/x: stopped on request after 3.0 s, by SIGKILL because SIGTERM did not end it\n"
         "Hint: run the same command again: what is finished is kept",
     ),
     (
@@ -155,14 +155,14 @@ ROWS = [
     (
         exited(139),
         (Phase.RUNNING, Reason.CRASHED),
-        "step/x: crashed in native code, exit code 139 (SIGSEGV) after 3.0 s: it said nothing\n"
+        "step/x: crashed in native code, exit code 139 (SIGSEGV) after 3.0 s: no output\n"
         "Hint: run the command at the top of /logs/x.log with PYTHONFAULTHANDLER=1 to see where",
     ),
     (
         signalled(signal.SIGUSR1, "waiting"),
         (Phase.RUNNING, Reason.SIGNALLED),
         "step/x: ended by SIGUSR1 after 3.0 s: waiting\n"
-        "Hint: somebody sent that signal; log: /logs/x.log",
+        "Hint: a signal from outside; log: /logs/x.log",
     ),
     (
         exited(7, "what now"),
@@ -174,14 +174,14 @@ ROWS = [
         exited(255),
         (Phase.FINISHED, Reason.UNKNOWN_EXIT),
         "step/x: ended with exit code 255, which has no meaning here, after 3.0 s: "
-        "it said nothing\nHint: steps end with 0, 1, 2, 65, 75 or 143; log: /logs/x.log",
+        "no output\nHint: steps end with 0, 1, 2, 65, 75 or 143; log: /logs/x.log",
     ),
     (
         exited(127, "tac-fetch: No such file or directory"),
         (Phase.PENDING, Reason.CANNOT_START),
         "step/x: could not be started, exit code 127: tac-fetch: No such file or directory\n"
         "Hint: install the program or module, name its folder in PATH or PYTHONPATH, "
-        "or mend the command at the top of /logs/x.log",
+        "or fix the command at the top of /logs/x.log",
     ),
     (
         exited(1, "/usr/bin/python3.11: No module named my_pipeline.sum"),
@@ -189,13 +189,13 @@ ROWS = [
         "step/x: could not be started, exit code 1: "
         "/usr/bin/python3.11: No module named my_pipeline.sum\n"
         "Hint: install the program or module, name its folder in PATH or PYTHONPATH, "
-        "or mend the command at the top of /logs/x.log",
+        "or fix the command at the top of /logs/x.log",
     ),
     (
         verdict.cannot_start("[Errno 13] Permission denied: '/logs'", log=LOG),
         (Phase.PENDING, Reason.CANNOT_START),
         "step/x: could not be started: [Errno 13] Permission denied: '/logs'\n"
-        "Hint: mend what it names and run the same command again; log: /logs/x.log",
+        "Hint: fix what it names and run the same command again; log: /logs/x.log",
     ),
     (
         verdict.refused("[Errno 11] Resource temporarily unavailable", log=LOG),
@@ -216,7 +216,7 @@ ROWS = [
         "step/x: could not be started, exit code 127: "
         'exec: "no-python": executable file not found in $PATH\n'
         "Hint: build the program or module into the image 'tac:1', name another (`--image`), "
-        "or mend the command at the top of /logs/x.log",
+        "or fix the command at the top of /logs/x.log",
     ),
     (
         verdict.cannot_start("no such network", log=LOG, remedy="make it"),
@@ -258,13 +258,12 @@ ROWS = [
         exited(1, *TRACEBACK, oom_killed=True),  # of the whole machine: perhaps another step's
         (Phase.FINISHED, Reason.BUG),
         "step/x: failed with exit code 1 after 3.0 s: ZeroDivisionError: division by zero\n"
-        "Hint: a bug of the step; everything it said is in /logs/x.log",
+        "Hint: a bug of the step; log: /logs/x.log",
     ),
     (
         exited(7, "what now", own_exit_codes=True, place="job/x-1"),
         (Phase.FINISHED, Reason.FAILED),
-        "step/x: failed with exit code 7 in job/x-1 after 3.0 s: what now\n"
-        "Hint: everything it said is in /logs/x.log",
+        "step/x: failed with exit code 7 in job/x-1 after 3.0 s: what now\nHint: log: /logs/x.log",
     ),
     (
         exited(0, own_exit_codes=True),
@@ -272,9 +271,9 @@ ROWS = [
         "step/x: done after 3.0 s",
     ),
     (
-        exited(2, own_exit_codes=True, stop=Stop.ASKED),
+        exited(2, own_exit_codes=True, stop=Stop.REQUESTED),
         (Phase.RUNNING, Reason.STOPPED),
-        "step/x: stopped as asked after 3.0 s\n"
+        "step/x: stopped on request after 3.0 s\n"
         "Hint: run the same command again: what is finished is kept",
     ),
     (
@@ -323,7 +322,7 @@ ROWS = [
     (
         verdict.stopped_before_start(),
         (Phase.PENDING, Reason.STOPPED),
-        "step/x: stopped as asked before it began\n"
+        "step/x: stopped on request before it began\n"
         "Hint: run the same command again: what is finished is kept",
     ),
     (
@@ -335,7 +334,7 @@ ROWS = [
     (
         verdict.output_missing(exited(0), "store/flights/2023-03-01.parquet"),
         (Phase.FINISHED, Reason.NO_OUTPUT),
-        "step/x: ended with exit code 0 after 3.0 s, but left nothing at "
+        "step/x: ended with exit code 0 after 3.0 s, but there is no output at "
         "store/flights/2023-03-01.parquet\n"
         "Hint: a step writes its output to the address that is its first argument",
     ),
@@ -355,29 +354,29 @@ def test_every_reason_is_a_row():
 @pytest.mark.parametrize(
     ("tail", "words"),
     [
-        ((), exits.Words("")),
-        (("", "  "), exits.Words("")),
-        (("Hint: alone",), exits.Words("Hint: alone")),
-        (("Error: old", "then this"), exits.Words("then this")),
-        (("Error: a", "Error: b", "Hint: c", ""), exits.Words("b", "c")),
-        ((*TRACEBACK, "sys:1: ResourceWarning"), exits.Words(TRACEBACK[-1])),
+        ((), exits.LastError("")),
+        (("", "  "), exits.LastError("")),
+        (("Hint: alone",), exits.LastError("Hint: alone")),
+        (("Error: old", "then this"), exits.LastError("then this")),
+        (("Error: a", "Error: b", "Hint: c", ""), exits.LastError("b", "c")),
+        ((*TRACEBACK, "sys:1: ResourceWarning"), exits.LastError(TRACEBACK[-1])),
         (
             (*TRACEBACK, "", *TRACEBACK[:3], "OSError: the second"),
-            exits.Words("OSError: the second"),
+            exits.LastError("OSError: the second"),
         ),
-        (("Traceback (most recent call last):", "  cut"), exits.Words("  cut".strip())),
-        (("x" * 600,), exits.Words("x" * 499 + "…")),
+        (("Traceback (most recent call last):", "  cut"), exits.LastError("  cut".strip())),
+        (("x" * 600,), exits.LastError("x" * 499 + "…")),
     ],
 )
 def test_last_words_are_the_error_of_a_step_else_an_exception_else_the_last_line(tail, words):
-    assert exits.last_words(tail) == words
+    assert exits.last_error(tail) == words
 
 
 def test_a_verdict_is_raised_with_its_hint():
     error = exited(75, "Error: s3: away").error("x")
 
     assert (error.message, error.hint) == (
-        "step/x: could not be done just now, exit code 75 after 3.0 s: s3: away",
+        "step/x: failed temporarily, exit code 75 after 3.0 s: s3: away",
         "run the same command again a little later; log: /logs/x.log",
     )
 

@@ -94,7 +94,7 @@ def test_a_stop_in_a_pause_is_a_verdict_of_its_own():
     )
 
     assert (ended.reason, numbers) == (Reason.STOPPED, [1])
-    assert ended.detail == "stopped as asked before it began"
+    assert ended.detail == "stopped on request before it began"
 
 
 def test_each_retry_is_announced_with_its_pause():

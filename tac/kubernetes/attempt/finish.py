@@ -109,7 +109,7 @@ def _judge(context: AttemptContext, diagnosis: Diagnosis, *, we_stopped_it: bool
         context.log.tail(),
         place=context.session.client.place,
         log=str(context.request.log),
-        stop=_how_stopped(diagnosis) if we_stopped_it else exits.Stop.NOT_ASKED,
+        stop=_how_stopped(diagnosis) if we_stopped_it else exits.Stop.NOT_REQUESTED,
         audience=context.request.audience,
     )
 
@@ -117,7 +117,7 @@ def _judge(context: AttemptContext, diagnosis: Diagnosis, *, we_stopped_it: bool
 def _how_stopped(diagnosis: Diagnosis) -> exits.Stop:
     # What we deleted we told to stop; exit code 137 is what the kubelet does after the grace.
     code = diagnosis.ending.exit_code if diagnosis.ending is not None else None
-    return exits.Stop.FORCED if code == _KILLED else exits.Stop.ASKED
+    return exits.Stop.FORCED if code == _KILLED else exits.Stop.REQUESTED
 
 
 def _was_published_all_the_same(context: AttemptContext, diagnosis: Diagnosis) -> bool:

@@ -206,9 +206,9 @@ _NO_MEMORY = (
 )
 _NOT_IN_IMAGE: Mapping[Audience, str] = {
     Audience.STEP: "build the program into the image {image!r}, name another {by_image}, "
-    "or mend the command at the top of {log}",
+    "or fix the command at the top of {log}",
     Audience.JOB_TASK: "build the program into the image {image!r}, name another {by_image}, "
-    "or mend the command in spec_schema",
+    "or fix the command in spec_schema",
 }
 
 
@@ -218,7 +218,7 @@ def conclude(
     *,
     place: Place,
     log: str,
-    stop: Stop = Stop.NOT_ASKED,
+    stop: Stop = Stop.NOT_REQUESTED,
     audience: Audience = Audience.STEP,
 ) -> Verdict:
     """Conclude about a Job that is over, from the last lines of its log, which is at `log`.
@@ -246,7 +246,7 @@ def conclude(
             place_of_it = f"container/{diagnosis.container} of {place_of_it}"
         ended = exits.judge(replace(ending, place=place_of_it), tail, log=log, audience=audience)
         return _with_remedy_of_kubernetes(ended, ending, facts)
-    if stop is not Stop.NOT_ASKED:
+    if stop is not Stop.NOT_REQUESTED:
         return exits.judge(replace(ending, stop=stop), tail, log=log)
     return _not_by_itself(diagnosis, ending.seconds, audience, facts)
 

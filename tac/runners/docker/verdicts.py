@@ -89,11 +89,11 @@ def conclude(watched: Watched, state: State, tail: Sequence[str]) -> Verdict:
             log=str(watched.request.log),
             remedy=f"made anew it gets {watched.memory}",
         )
-    met = _limit_met(judged, watched.request, state, exits.last_words(tail))
+    met = _limit_met(judged, watched.request, state, exits.last_error(tail))
     return replace(judged, remedy=f"{met}; log: {watched.request.log}") if met else judged
 
 
-def _limit_met(judged: Verdict, request: RunRequest, state: State, words: exits.Words) -> str:
+def _limit_met(judged: Verdict, request: RunRequest, state: State, words: exits.LastError) -> str:
     """Say which limit of its container a step has met, and what raises it; nothing: none.
 
     No engine tells it: what the system answers is all that the step's last words can hold.
@@ -170,16 +170,16 @@ def _by_its_output(watched: Watched, what: str, remedy: str) -> Verdict:
             remedy=f"{error.hint or remedy}; log: {log}",
         )
     if watched.stopped:
-        ending = exits.Ending(stop=exits.Stop.ASKED, seconds=seconds)
+        ending = exits.Ending(stop=exits.Stop.REQUESTED, seconds=seconds)
         return exits.judge(ending, (), log=log)
     return verdict.lost(what, seconds=seconds, log=log, remedy=remedy)
 
 
 def _ending(watched: Watched, state: State) -> exits.Ending:
-    stop = exits.Stop.NOT_ASKED
+    stop = exits.Stop.NOT_REQUESTED
     if watched.stopped:
         forced = state.exit_code == _KILLED
-        stop = exits.Stop.FORCED if forced else exits.Stop.ASKED
+        stop = exits.Stop.FORCED if forced else exits.Stop.REQUESTED
     return exits.Ending(
         exit_code=state.exit_code,
         stop=stop,

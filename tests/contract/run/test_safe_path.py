@@ -100,5 +100,5 @@ def test_a_step_that_nobody_named_is_not_found_and_the_hint_says_where_to_name_i
 
     assert ended.returncode == 30
     assert "No module named 'words'" in ended.stderr
-    hint = "install the program or module, name its folder in PATH or PYTHONPATH, or mend the"
+    hint = "install the program or module, name its folder in PATH or PYTHONPATH, or fix the"
     assert hint in ended.stderr

@@ -116,8 +116,8 @@ def server_of(pid):
 @pytest.mark.parametrize(
     ("step", "detail"),
     [
-        ("polite", "stopped as asked after "),
-        ("careless", "stopped as asked after "),
+        ("polite", "stopped on request after "),
+        ("careless", "stopped on request after "),
         ("stubborn", ", by SIGKILL because SIGTERM did not end it"),
     ],
 )
@@ -140,7 +140,7 @@ def test_a_step_is_stopped_within_the_grace(at, step, detail):
 def test_a_stop_that_comes_first_starts_nothing(at):
     at.stop.set()
 
-    assert at.a_step("exit", "0").detail == "stopped as asked before it began"
+    assert at.a_step("exit", "0").detail == "stopped on request before it began"
     assert not at.log.exists()
 
 

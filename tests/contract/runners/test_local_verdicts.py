@@ -23,7 +23,7 @@ from tests.support.processes import A_STEP, REPOSITORY, ended, ignore, pids_in, 
         (["exit", 7], Reason.UNKNOWN_EXIT, 7, None, "exit code 7, which has no meaning"),
         (["exit", 137], Reason.KILLED, 137, 9, "killed by exit code 137 (SIGKILL)"),
         (["die", "SIGTERM"], Reason.STOPPED, None, 15, "stopped by SIGTERM, which did not come"),
-        (["die", "SIGKILL"], Reason.KILLED, None, 9, ", by whom is not known: last words"),
+        (["die", "SIGKILL"], Reason.KILLED, None, 9, ", sender unknown: last words"),
         (["die", "SIGSEGV"], Reason.CRASHED, None, 11, "crashed in native code, SIGSEGV after"),
         (["die", "SIGABRT"], Reason.CRASHED, None, 6, ": last words"),
         (["die", "SIGUSR1"], Reason.SIGNALLED, None, 10, "ended by SIGUSR1 after"),
@@ -163,4 +163,4 @@ def test_a_closed_runner_starts_nothing(at):
     at.runner.close()
     at.runner.close()
 
-    assert at.run(*A_STEP, "exit", "0").detail == "stopped as asked before it began"
+    assert at.run(*A_STEP, "exit", "0").detail == "stopped on request before it began"

@@ -52,12 +52,12 @@ def test_a_closed_runner_starts_nothing(runner, tmp_path):
 
     verdict = run(runner, tmp_path / "x.log")
 
-    assert verdict.detail == "stopped as asked before it began"
+    assert verdict.detail == "stopped on request before it began"
     assert not (tmp_path / "x.log").exists()
 
 
 def test_what_was_told_to_stop_before_it_began_is_not_started(runner, tmp_path):
     verdict = run(runner, tmp_path / "x.log", stopped=True)
 
-    assert verdict.detail == "stopped as asked before it began"
+    assert verdict.detail == "stopped on request before it began"
     assert not (tmp_path / "x.log").exists()

@@ -49,7 +49,7 @@ def concluded(diagnosis):
             137,
             False,
             Reason.KILLED,
-            "killed by exit code 137 (SIGKILL) after 1.0 s, by whom is not known: so",
+            "killed by exit code 137 (SIGKILL) after 1.0 s, sender unknown: so",
         ),
         (
             137,
@@ -87,7 +87,7 @@ def test_a_program_of_others_that_was_killed_under_a_limit_perhaps_ran_out_of_me
 
 
 def test_whoever_was_told_to_stop_has_not_succeeded():
-    ending = Ending(exit_code=0, stop=Stop.ASKED, seconds=1, own_exit_codes=True)
+    ending = Ending(exit_code=0, stop=Stop.REQUESTED, seconds=1, own_exit_codes=True)
 
     assert judge(ending, [], log=LOG).reason is Reason.STOPPED
 
@@ -222,7 +222,7 @@ def test_a_job_task_that_does_not_start_is_mended_in_its_description(story, reme
         (
             "missing-program",
             "build the program into the image 'docker.io/library/actor:tac', name another "
-            "in spec_schema, or mend the command in spec_schema",
+            "in spec_schema, or fix the command in spec_schema",
         ),
         ("evicted-disk", "raise its limit in spec_schema, or let it write less; log: /logs/x.log"),
         (

@@ -30,12 +30,12 @@ OVER = {
         Phase.FINISHED,
         Reason.BUG,
         "step/x: failed with exit code 1 in job/story-1 after T s: this\n"
-        "Hint: a bug of the step; everything it said is in /logs/x.log",
+        "Hint: a bug of the step; log: /logs/x.log",
     ),
     "exit-75": (
         Phase.FINISHED,
         Reason.TRY_AGAIN,
-        "step/x: could not be done just now, exit code 75 in job/story-1 after T s: this\n"
+        "step/x: failed temporarily, exit code 75 in job/story-1 after T s: this\n"
         "Hint: run the same command again a little later; log: /logs/x.log",
     ),
     "exit-143": (
@@ -47,8 +47,8 @@ OVER = {
     "exit-137": (
         Phase.RUNNING,
         Reason.KILLED,
-        "step/x: killed by exit code 137 (SIGKILL) in job/story-1 after T s, by whom is not "
-        f"known: this\nHint: its node or a person killed it: {EVENTS} pod/POD`; log: {LOG}",
+        "step/x: killed by exit code 137 (SIGKILL) in job/story-1 after T s, sender unknown: "
+        f"this\nHint: its node or a person killed it: {EVENTS} pod/POD`; log: {LOG}",
     ),
     "oom-killed": (
         Phase.RUNNING,
@@ -74,7 +74,7 @@ OVER = {
         Reason.CANNOT_START,
         'step/x: could not be started in job/story-1: exec: "/nothing": stat /nothing: no such '
         f"file or directory\nHint: build the program into the image '{ACTOR}', name another "
-        "(`--image`), or mend the command at the top of /logs/x.log",
+        "(`--image`), or fix the command at the top of /logs/x.log",
     ),
     "refused-by-node": (
         Phase.RUNNING,
@@ -192,13 +192,13 @@ def test_a_job_whose_exit_codes_mean_what_its_author_says_has_only_failed():
 @pytest.mark.parametrize(
     ("story", "stop", "message"),
     [
-        ("job-deleted-foreground", Stop.ASKED, "stopped as asked after T s"),
-        ("running", Stop.ASKED, "stopped as asked after T s"),
-        ("cancelled", Stop.ASKED, "stopped as asked after T s"),
+        ("job-deleted-foreground", Stop.REQUESTED, "stopped on request after T s"),
+        ("running", Stop.REQUESTED, "stopped on request after T s"),
+        ("cancelled", Stop.REQUESTED, "stopped on request after T s"),
         (
             "pod-deleted-deaf",
             Stop.FORCED,
-            "stopped as asked after T s, by SIGKILL because SIGTERM did not end it",
+            "stopped on request after T s, by SIGKILL because SIGTERM did not end it",
         ),
     ],
 )
@@ -210,7 +210,7 @@ def test_what_we_stopped_was_stopped_as_asked_by_whatever_it_ended(story, stop, 
 
 
 def test_what_had_ended_before_we_could_stop_it_keeps_its_end():
-    verdict = conclusion(recordings.read("succeeded-just-deleted").diagnose(), stop=Stop.ASKED)
+    verdict = conclusion(recordings.read("succeeded-just-deleted").diagnose(), stop=Stop.REQUESTED)
 
     assert verdict.succeeded
 

@@ -54,7 +54,7 @@ def test_a_container_that_another_driver_stopped_ended_for_no_reason_of_its_own(
     [
         (
             True,
-            "step/x: told to stop after 3.0 s, and container/x-1 may still run: it is away\n"
+            "step/x: stop requested after 3.0 s, and container/x-1 may still run: it is away\n"
             "Hint: `docker stop x-1` ends it",
         ),
         (
@@ -85,7 +85,7 @@ def test_what_another_driver_stopped_too_late_is_done(output):
         (
             {"stopped": True},
             state(143, name="x-1-stopped"),
-            "stopped as asked after 2.5 s",
+            "stopped on request after 2.5 s",
         ),
         (
             {},
@@ -190,7 +190,7 @@ def test_a_removed_container_has_succeeded_if_its_output_exists(output):
         "Hint: another driver or a person removed it; log: /s/x.log"
     )
     assert message(ours, output) == (
-        "step/x: stopped as asked after 3.0 s\n"
+        "step/x: stopped on request after 3.0 s\n"
         "Hint: run the same command again: what is finished is kept"
     )
 
