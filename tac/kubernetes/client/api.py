@@ -1,10 +1,9 @@
-"""The one door to the Kubernetes API: objects of one namespace, as plain dicts in API spelling.
+"""A client of the Kubernetes API: objects of one namespace, as plain dicts in API spelling.
 
-Nothing here waits for a server that is away, or tries anything again: only a credential that is
-refused (401) is asked for anew, once. Every request has a deadline. Underneath is pykube, which is
-given connections, credentials and configuration of ours, because its own come to grief: watches end
-after ten silent seconds, tokens are read once, plugins run with every request, and keys are written
-where everybody can read them.
+Nothing here waits for an unreachable server or retries: only a rejected credential (401) is
+renewed, once. Every request has a deadline. Underneath is pykube, with connections, credentials and
+configuration of tac, because its own do not suffice: watches end after ten silent seconds, tokens
+are read once, plugins run with every request, and keys are written to files that everyone can read.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Client", "LogStream", "Place", "Watch"]
 
 _LOG_SECONDS = 600.0
-"""How long reading a whole log may take."""
+"""The deadline for reading a whole log."""
 
 _WATCH_MARGIN_SECONDS = 30.0
-"""How much longer than its time a watch may be silent; by default it would be cut long before."""
+"""How much longer than timeoutSeconds a watch may be silent; pykube's default is far shorter."""
 
 _FOLLOW_SILENT_SECONDS = 900.0
-"""How long a container may say nothing before it is asked anew; a connection that is dead is
-noticed sooner, by its probes."""
+"""How long a log may be silent before it is requested again; TCP keepalive notices a dead
+connection sooner."""
 
 _PAGE = 500  # objects, as kubectl's own --chunk-size
 
@@ -56,13 +55,13 @@ KINDS: dict[str, Resource] = {
 
 
 class Client:
-    """One namespace of one Kubernetes cluster. Any number of threads may use it, no forked process.
+    """One namespace of one Kubernetes cluster. Safe for many threads, not for a forked process.
 
-    What is not chosen is as kubectl chooses it. `path` is a kubeconfig to use in the place of the
-    usual ones; `in_pod`, the service account of the pod that this runs in and nothing else.
+    Defaults are kubectl's. `path` is a kubeconfig in place of the usual ones; `in_pod` means the
+    service account of the pod that this runs in and nothing else.
 
     Raises:
-        ConfigError: no API server is configured, or not so that it can be asked.
+        ConfigError: no API server is configured, or its configuration is not valid.
     """
 
     def __init__(
@@ -84,28 +83,28 @@ class Client:
         return f"Client({self.place!r})"
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._sender.close()
 
     def reaches_the_same_as(self, other: Client) -> bool:
-        """Tell whether both ask the same namespace of the same API server, as the same user."""
+        """Tell whether both are for the same namespace, API server and user."""
         return self._access.identity == other._access.identity
 
     def now(self) -> datetime:
-        """Return the time as the API server has it, give or take a second; asks nothing."""
+        """Return the API server's time, to a second or so, without a request."""
         return self._sender.now()
 
     def create(self, kind: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Create an object and return it; a field that the API does not know is refused.
 
         Raises:
-            Invalid: the server does not take it, such as a misspelt field.
-            Conflict: there is one of that name (its reason is `AlreadyExists`), or a quota changed
-                under the server's hands (`Conflict`): the same again may work.
+            Invalid: the server rejected it, for example a misspelt field.
+            Conflict: it exists (reason `AlreadyExists`), or a quota was changed at the same time
+                (`Conflict`): a retry may succeed.
         """
         metadata = manifest.get("metadata") or {}
         name = str(metadata.get("name") or metadata.get("generateName") or "")
-        # Otherwise what a person's patch misspells would be dropped without a word.
+        # Otherwise a misspelt field of a user's patch would be dropped silently.
         strict = {"fieldValidation": "Strict"}
         request = self._request(
             "create", "POST", kind, name, path="", parameters=strict, body=manifest
@@ -116,7 +115,7 @@ class Client:
         """Return an object.
 
         Raises:
-            NotFound: there is none, or no such namespace: the server does not tell which.
+            NotFound: it does not exist, or its namespace does not: the answer is the same.
         """
         return self._sender.ask(self._request("get", "GET", kind, name))
 
@@ -128,13 +127,13 @@ class Client:
         A namespace that does not exist has none.
 
         Raises:
-            Expired: it took so long that the server forgot where it was: list again.
+            Expired: the continue token has expired: list again.
         """
         wanted = {**_selected(labels, fields, resource_version), "limit": _PAGE}
         whole = self._sender.ask(self._request("list", "GET", kind, parameters=wanted))
         metadata = whole["metadata"]
         while token := metadata.pop("continue", ""):
-            # A page after the first is of the first one's version, and may not name it again.
+            # Later pages have the version of the first, and must not request one.
             wanted = {**_selected(labels, fields, ""), "limit": _PAGE, "continue": token}
             page = self._sender.ask(self._request("list", "GET", kind, parameters=wanted))
             whole["items"] += page["items"]
@@ -151,7 +150,7 @@ class Client:
         fields: str = "",
         timeout_seconds: float,
     ) -> Watch:
-        """Return the events since a version, for so long; the server has accepted it by then.
+        """Return the events since a version, for so many seconds, once the server has accepted.
 
         Raises:
             Expired: the version is too old; it may also be raised where the events are iterated.
@@ -195,11 +194,11 @@ class Client:
         propagation: str = "Background",
         grace_seconds: int | None = None,
     ) -> None:
-        """Delete an object, and what belongs to it; it may take a while to be gone.
+        """Delete an object and its dependents, in the background.
 
         Raises:
-            NotFound: there is none (any more).
-            Conflict: the one of that name is not the one with this uid.
+            NotFound: it does not exist (any more).
+            Conflict: the object of that name has another uid.
         """
         options: dict[str, Any] = {
             "apiVersion": "v1",
@@ -222,7 +221,7 @@ class Client:
         timestamps: bool = False,
         limit_bytes: int | None = None,
     ) -> bytes:
-        """Return what a container has said; `since_time` counts in whole seconds.
+        """Return the log of a container; `since_time` has whole seconds.
 
         Raises:
             NotFound: there is no such pod.
@@ -241,10 +240,10 @@ class Client:
     def follow_log(
         self, pod: str, container: str, *, since_time: str = "", timestamps: bool = True
     ) -> LogStream:
-        """Return what a container has said and will say.
+        """Follow the log of a container.
 
-        The request is sent when the first piece is asked for: the kubelet does not answer before
-        the container says something, and until then it can be closed too.
+        The request is sent by the first iteration: the kubelet does not answer before the container
+        has written something, and until then the stream can be closed, too.
         """
         wanted = {
             "container": container,
@@ -255,7 +254,7 @@ class Client:
         return self._stream(self._log(pod, wanted), _FOLLOW_SILENT_SECONDS)
 
     def stream_log(self, pod: str, container: str, *, since_time: str = "") -> LogStream:
-        """Return what a container has said until now, with times, in pieces: it may be much."""
+        """Return the log of a container until now, with timestamps, in pieces: it may be large."""
         wanted = {"container": container, "sinceTime": since_time, "timestamps": "true"}
         return self._stream(self._log(pod, wanted), SILENT_SECONDS)
 
@@ -279,10 +278,10 @@ class Client:
         return Request(asked, resource, method, path, **more)
 
     def _http(self, adapter: Adapter) -> pykube.HTTPClient:
-        # pykube knows of the server only: who we are is said with each request.
+        # pykube gets only the address: credentials are added to each request.
         config = pykube.KubeConfig.from_url(self.place.server)
         http = pykube.HTTPClient(config, timeout=SILENT_SECONDS, http_adapter=adapter)
-        http.session.trust_env = False  # a .netrc would say who we are, too
+        http.session.trust_env = False  # else a .netrc would add credentials
         http.session.proxies = self._proxies
         http.session.headers["User-Agent"] = f"tac/{__version__}"
         return http

@@ -1,6 +1,6 @@
-"""Who we are, as each request says it: read again when it may have changed, asked for when it ends.
+"""The credentials of each request: files are read again, plugins run again, before they expire.
 
-Any number of threads may ask at once; one of them reads or runs what is needed, the others wait.
+Safe for many threads: one of them reads or runs what is needed, the others wait.
 """
 
 from __future__ import annotations
@@ -34,35 +34,35 @@ _SKEW_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Credential:
-    """What one request carries."""
+    """The credential of one request: a token, a password or a client certificate."""
 
     token: str = field(default="", repr=False)
     basic: str = field(default="", repr=False)
     certificate: bytes = field(default=b"", repr=False)
     key: bytes = field(default=b"", repr=False)
     expires: float | None = None
-    """When it ends, in seconds since 1970; nobody knows: None."""
+    """When it expires, in seconds since 1970; None: unknown."""
 
     @property
     def headers(self) -> dict[str, str]:
-        """The header that shows it, if a header does."""
+        """The header `Authorization`, if it has one."""
         if self.token:
             return {"Authorization": f"Bearer {self.token}"}
         return {"Authorization": f"Basic {self.basic}"} if self.basic else {}
 
 
 class Credentials(Protocol):
-    """Where credentials come from."""
+    """A source of credentials."""
 
     def current(self) -> Credential:
-        """Return what to show now."""
+        """Return a valid credential."""
 
     def renewed(self, refused: Credential) -> Credential | None:
-        """Return another than the one that was refused, if there may be one."""
+        """Return another one than the rejected one; None: there is no other."""
 
 
 def credentials_of(access: ApiConfig) -> Credentials:
-    """Choose where credentials come from, as kubectl does: a token comes before a plugin."""
+    """Choose the source of credentials as kubectl does: a token wins over a plugin."""
     user = access.user
     if user.plugin is None or user.token or user.token_file:
         return FromFiles(user)
@@ -70,7 +70,7 @@ def credentials_of(access: ApiConfig) -> Credentials:
 
 
 class FromFiles:
-    """What stands in the kubeconfig, and in the files that it names."""
+    """The credentials in the kubeconfig, and in the files that it names."""
 
     def __init__(self, user: User, clock: Callable[[], float] = time.monotonic) -> None:
         self._user = user
@@ -88,7 +88,7 @@ class FromFiles:
             return held
 
     def renewed(self, refused: Credential) -> Credential | None:
-        """Read again; the same again is none."""
+        """Read the files again; None if nothing has changed."""
         with self._lock:
             held = self._read_again()
             return None if held == refused else held
@@ -97,7 +97,7 @@ class FromFiles:
         try:
             self._held = self._read()
         except ConfigError as error:
-            # A file that is being replaced is there again a moment later.
+            # A file that is being replaced exists again a moment later.
             if self._held is None:
                 raise
             _log.warning("%s: the credentials read before are used", error)
@@ -119,7 +119,7 @@ class FromFiles:
 
 
 class FromPlugin:
-    """What a program of the user's gives, kept until it ends or is refused."""
+    """The credential of an exec plugin, cached until it expires or is rejected."""
 
     def __init__(self, access: ApiConfig, clock: Callable[[], float] = time.time) -> None:
         self._access = access
@@ -128,12 +128,12 @@ class FromPlugin:
         self._held: Credential | None = None
 
     def current(self) -> Credential:
-        """Return what the plugin gave, and let it run when that has ended."""
+        """Return the cached credential, or run the plugin if it has expired."""
         with self._lock:
             return self._run() if self._held is None or self._ended(self._held) else self._held
 
     def renewed(self, refused: Credential) -> Credential | None:
-        """Run the plugin again, unless another thread has by now."""
+        """Run the plugin again, unless another thread has meanwhile."""
         with self._lock:
             return self._run() if self._held is None or self._held == refused else self._held
 
@@ -162,7 +162,7 @@ def _text(content: bytes, path: Path) -> str:
 
 
 def _checked(token: str, where: str) -> str:
-    """Return the token if a header can carry it: the library's own complaint would quote it."""
+    """Return the token if it is valid in a header: the library's own error would quote it."""
     if not all("!" <= each <= "~" for each in token):
         raise ConfigError(f"{where}: its token has characters that no token has")
     return token

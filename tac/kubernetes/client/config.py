@@ -1,6 +1,6 @@
-"""What it takes to talk to one API server: its place, its certificates, and who we are there.
+"""The configuration of a client: address, certificates, user, credentials.
 
-Only data, and how one piece of it is read; `repr` shows no credential.
+Plain data, and how a file of it is read; `repr` shows no credential.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plugin:
-    """A program that gives credentials when it is asked."""
+    """An exec plugin: a program that prints a credential."""
 
     command: str
     api_version: str
@@ -26,12 +26,12 @@ class Plugin:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     install_hint: str = ""
     cluster: Mapping[str, Any] | None = field(default=None, repr=False)
-    """What the kubeconfig says of the API server, if the plugin wants to be told."""
+    """The kubeconfig's cluster, if the plugin wants it (`provideClusterInfo`)."""
 
 
 @dataclass(frozen=True)
 class User:
-    """Who we are: what stands in the kubeconfig as bytes or text, a file of its own as its path."""
+    """A user of the kubeconfig: inline data as bytes or text, a file as its path."""
 
     token: str = field(default="", repr=False)
     token_file: Path | None = None
@@ -41,35 +41,35 @@ class User:
     key: bytes | Path | None = field(default=None, repr=False)
     plugin: Plugin | None = None
     impersonation: Mapping[str, str] = field(default_factory=dict)
-    """Headers that name whom to act as."""
+    """The headers of impersonation."""
 
     @property
     def has_secret(self) -> bool:
-        """Whether a request says what lets in whoever reads it; a certificate does not."""
+        """Whether a request contains a reusable secret; a certificate is none."""
         return bool(self.token or self.token_file or self.username or self.plugin)
 
 
 @dataclass(frozen=True)
 class ApiConfig:
-    """All that it takes to talk to one API server."""
+    """The configuration of a client of one API server."""
 
     place: Place
     user: User
     authority: bytes | Path | None = field(default=None, repr=False)
-    """The certificates that the server's is checked against; without, the system's."""
+    """The certificate authorities; None: the system's."""
     verify: bool = True
     server_name: str = ""
-    """The name that the server's certificate must be for, where that is not its address."""
+    """The server name in the certificate, if it is not that of the address (`tls-server-name`)."""
     proxy: str = field(default="", repr=False)
 
     @property
     def identity(self) -> ApiConfig:
-        """All of it but how the kubeconfig calls it, and which file that is."""
+        """All of it but the names in the kubeconfig and the path of that file."""
         return replace(self, place=Place("", self.place.namespace, self.place.server))
 
 
 def read_material(material: bytes | Path) -> bytes:
-    """Return a certificate, a key or a token, wherever it stands.
+    """Return a certificate, a key or a token, inline or from its file.
 
     Raises:
         ConfigError: its file cannot be read.

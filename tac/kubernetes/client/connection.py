@@ -1,7 +1,7 @@
-"""Connections to one API server, with one identity: TLS, proxies, and how long silence may last.
+"""Connections to one API server, with one identity: TLS, proxies, read timeouts.
 
-Keys are in memory. OpenSSL takes a client's key from a file only, so it has one of its own, in a
-private folder, for the moment of reading it.
+Keys are in memory. OpenSSL reads a client's key from a file only, so it gets one in a private
+directory, which is removed right after.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from tac.kubernetes.client.config import ApiConfig
 
 MOST_CONNECTIONS = 300
-"""How many are kept for the next request; a driver has about as many threads."""
+"""How many idle connections are kept; a driver has about as many threads."""
 
 _IDLE_SECONDS, _PROBE_SECONDS, _PROBES = 30, 10, 3
-"""A connection that carries nothing is probed: a server that is gone without a word is noticed
-after a minute, and a load balancer (AWS: 350 s) does not forget the connection."""
+"""TCP keepalive: a server that vanished is noticed after a minute, and a load balancer (AWS: 350 s)
+does not drop an idle connection."""
 
 
 class Adapter(requests.adapters.HTTPAdapter):
-    """Connections that know this server's certificate and show ours.
+    """Connections that check this server's certificate and present the client's.
 
-    The files and environment variables that the libraries below would look for count for nothing.
+    Certificate files and variables that requests and urllib3 would read are ignored.
     """
 
     def __init__(self, access: ApiConfig, context: ssl.SSLContext | None) -> None:
@@ -55,7 +55,7 @@ class Adapter(requests.adapters.HTTPAdapter):
         block: bool = False,  # noqa: FBT001, FBT002 # the library's own signature
         **options: Any,
     ) -> None:
-        """Let every connection be made with ours."""
+        """Use the context for every connection."""
         super().init_poolmanager(connections, maxsize, block, **options, **self._options)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
@@ -74,47 +74,47 @@ class Adapter(requests.adapters.HTTPAdapter):
 
 
 class OwnConnection:
-    """One connection for one request, which another thread may cut at any moment."""
+    """One connection for one request, which another thread may close at any time."""
 
     def __init__(self) -> None:
         self._connection: urllib3.connection.HTTPConnection | None = None
         self._cut = False
-        # A signal's handler may cut it in the thread that makes it.
+        # Reentrant: a signal handler may close it in the thread that opens it.
         self._lock = threading.RLock()
 
     def adapter(self, access: ApiConfig, context: ssl.SSLContext | None) -> Adapter:
-        """Return what makes the connection, when the request is sent."""
+        """Return the adapter that opens the connection when the request is sent."""
         return _OwnAdapter(access, context, self)
 
     def made(self, connection: urllib3.connection.HTTPConnection) -> None:
-        """Take the connection, now that there is one."""
+        """Keep the connection, which was just opened."""
         with self._lock:
             self._connection = connection
             if self._cut:
                 self.cut()
 
     def allow_silence(self, seconds: float) -> None:
-        """From now on the server may say nothing for so long."""
+        """Set the read timeout."""
         if (found := self._socket()) is not None:
             found.settimeout(seconds)
 
     def cut(self) -> None:
-        """End what is being read or written; whoever does it gets an error, at once."""
+        """Break the connection: a thread that reads or writes gets an error at once."""
         with self._lock:
             self._cut = True
             if (found := self._socket()) is not None:
-                with contextlib.suppress(OSError):  # it is over already
-                    # Of the plain socket: that of TLS forgets its keys under the reader's hands.
+                with contextlib.suppress(OSError):  # it is closed already
+                    # On the plain socket: shutdown of the TLS one would race with the reader.
                     socket.socket.shutdown(found, socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Give it back, when nobody reads any more."""
+        """Close it, once no thread reads from it."""
         if self._connection is not None:
             self._connection.close()
 
     def _socket(self) -> socket.socket | None:
         found: Any = getattr(self._connection, "sock", None)
-        below = getattr(found, "socket", found)  # TLS inside the TLS of a proxy
+        below = getattr(found, "socket", found)  # TLS inside a proxy's TLS
         return below if isinstance(below, socket.socket) else None
 
 
@@ -129,8 +129,8 @@ class _OwnAdapter(Adapter):
         pool: Any = super().get_connection_with_tls_context(*arguments, **options)
         make = pool.ConnectionCls
 
-        def connection_of_ours(*words: Any, **more: Any) -> Any:
-            connection = make(*words, **more)
+        def connection_of_ours(*arguments: Any, **more: Any) -> Any:
+            connection = make(*arguments, **more)
             connect = connection.connect
 
             def connect_and_tell() -> None:
@@ -152,7 +152,7 @@ def proxies(access: ApiConfig) -> dict[str, str]:
 
 
 def tls(access: ApiConfig, credential: Credential) -> ssl.SSLContext | None:
-    """Build what a connection trusts, and what it shows; nothing for http://.
+    """Build the TLS context: trusted authorities and the client certificate; None for http://.
 
     Raises:
         ConfigError: a certificate or a key cannot be used.
@@ -167,7 +167,7 @@ def tls(access: ApiConfig, credential: Credential) -> ssl.SSLContext | None:
     if not access.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        # The kubeconfig says so, and kubectl does not warn of it with every request either.
+        # insecure-skip-tls-verify; kubectl does not warn of it with every request either.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     if credential.certificate:
         _show(context, credential, f"{about}: its client certificate")
@@ -184,7 +184,7 @@ def _trusting(access: ApiConfig, about: str) -> ssl.SSLContext:
 
 
 def _show(context: ssl.SSLContext, credential: Credential, about: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="tac-") as folder:  # which nobody else may enter
+    with tempfile.TemporaryDirectory(prefix="tac-") as folder:  # mode 0700
         certificate, key = Path(folder, "certificate"), Path(folder, "key")
         certificate.write_bytes(credential.certificate)
         key.touch(mode=0o600)

@@ -1,7 +1,7 @@
-"""Answers that do not end: the events of a watch, and what a container says while it says it.
+"""Answers that do not end: the events of a watch, and a container's log while it is written.
 
 Each has a connection of its own, so that one that is silent, or is closed by another thread,
-disturbs nobody.
+does not affect others.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ NO_ANSWER = (
     http.client.HTTPException,
     OSError,
 )
-"""What the libraries raise when a connection does not bring what it should."""
+"""The errors of the libraries for a connection that broke or timed out."""
 
 _PIECE_BYTES = 1 << 16
 _LONGEST_EVENT_BYTES = 1 << 24
-"""An object has 1.5 MiB at most (etcd's --max-request-bytes); what goes on is no event."""
+"""An object has 1.5 MiB at most (etcd's --max-request-bytes); a longer line is not an event."""
 
 
 class Stream:
@@ -56,7 +56,7 @@ class Stream:
         self._pieces: Iterator[bytes] = iter(())
         self._closed = threading.Event()
         self._over = False
-        # A signal's handler may close it in the thread that reads.
+        # Reentrant: a signal handler may close it in the thread that reads.
         self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
@@ -66,10 +66,10 @@ class Stream:
         self.close()
 
     def close(self) -> None:
-        """End it: a thread that waits for a piece goes on at once, and gets none."""
+        """Close it: a thread that waits for a piece returns at once, without one."""
         self._closed.set()
         self._own.cut()
-        # The reader has been woken; it lets the connection go itself if that takes it longer.
+        # The reader was woken; if it takes longer, it releases the connection itself.
         if self._lock.acquire(blocking=False):
             try:
                 self._release()
@@ -140,8 +140,8 @@ class Watch(Stream):
 
         Raises:
             Expired: the version is too old: list again.
-            ApiUnavailable: the connection was cut: go on from the last version seen.
-            ApiError: the server ended it with a refusal.
+            ApiUnavailable: the connection broke: continue from the last resourceVersion.
+            ApiError: the server ended it with an error.
         """
         rest = b""
         while (piece := self._piece()) is not None:
@@ -171,7 +171,7 @@ class Watch(Stream):
 
 
 class LogStream(Stream):
-    """What a container says, in pieces as they come, not in lines; sent for when it is iterated."""
+    """A container's log in pieces as they arrive, not in lines; requested when it is iterated."""
 
     def __iter__(self) -> Iterator[bytes]:
         """Iterate until the container has ended, or it is closed.
@@ -179,8 +179,8 @@ class LogStream(Stream):
         Raises:
             NotFound: there is no such pod.
             Invalid: it has no such container, or the container has not begun.
-            ApiUnavailable: the connection was cut, or nothing was said for long: follow it again
-                from the last time seen.
+            ApiUnavailable: the connection broke, or was silent for long: follow again from the
+                last timestamp.
         """
         while (piece := self._piece()) is not None:
             yield piece

@@ -1,6 +1,6 @@
-"""Requests to one API server: sent as who we are, answered whole, refused with errors of ours.
+"""Requests to one API server, with credentials, whole answers and errors of tac.
 
-Sends once. Only a credential that is refused (401) is asked for anew, and the request sent again.
+A request is sent once; only after 401 the credential is renewed, and the request sent again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tac.kubernetes.client.config import ApiConfig
 
 SILENT_SECONDS = 30.0
-"""How long the server may think: a webhook in between has ten seconds, by default."""
+"""The read timeout: an admission webhook has ten seconds, by default."""
 
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 60.0
@@ -41,21 +41,21 @@ _PIECE_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class Resource:
-    """Where the API keeps the objects of a kind."""
+    """The API resource of a kind."""
 
     version: str
     plural: str
 
     @property
     def full(self) -> str:
-        """Its name as rights and kubectl spell it, such as `jobs.batch`."""
+        """Its name as RBAC and kubectl spell it, such as `jobs.batch`."""
         group = self.version.rpartition("/")[0]
         return f"{self.plural}.{group}" if group else self.plural
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request; who asks is added when it is sent."""
+    """One request; the credential is added when it is sent."""
 
     asked: Asked
     resource: Resource
@@ -67,7 +67,7 @@ class Request:
 
 
 class Http(Protocol):
-    """What sends over given connections: pykube's client."""
+    """The part of pykube's client that is used: it sends over given connections."""
 
     session: requests.Session
 
@@ -77,7 +77,7 @@ class Http(Protocol):
 
 @dataclass(frozen=True)
 class _Line:
-    """Connections that show one client certificate, or none."""
+    """Connections with one client certificate, or none."""
 
     shown: tuple[bytes, bytes] = field(repr=False)
     context: ssl.SSLContext | None
@@ -100,14 +100,14 @@ class Sender:
         return datetime.now(UTC) + self._ahead
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         with self._lock:
             line, self._line = self._line, None
         if line is not None:
             line.http.session.close()
 
     def ask(self, request: Request) -> dict[str, Any]:
-        """Send a request that an object answers."""
+        """Send a request and return the object that is the answer."""
         content = self.ask_bytes(request)
         try:
             found = json.loads(content)
@@ -119,7 +119,7 @@ class Sender:
         raise error_of(request.asked, Status(HTTPStatus.OK, text, by_kubernetes=False))
 
     def ask_bytes(self, request: Request, within_seconds: float = _ANSWER_SECONDS) -> bytes:
-        """Send a request and return what answers it."""
+        """Send a request and return the body of the answer."""
         deadline = time.monotonic() + within_seconds
         pieces = []
         with self.send(request) as response:
@@ -142,7 +142,7 @@ class Sender:
         own: OwnConnection | None = None,
         silence_seconds: float = SILENT_SECONDS,
     ) -> requests.Response:
-        """Send a request and wait until an answer begins, whatever it is."""
+        """Send a request and wait for the head of the answer, whatever its status."""
         credential = self._credentials.current()
         response = self._send_as(credential, request, own, silence_seconds)
         if response.status_code != HTTPStatus.UNAUTHORIZED:
@@ -188,16 +188,16 @@ class Sender:
 
     def _take_time(self, date: str | None) -> None:
         try:
-            told = parsedate_to_datetime(date or "")
+            date_header = parsedate_to_datetime(date or "")
         except ValueError:  # it does not say, or not so that one could read it
             return
-        self._ahead = told.replace(tzinfo=told.tzinfo or UTC) - datetime.now(UTC)
+        self._ahead = date_header.replace(tzinfo=date_header.tzinfo or UTC) - datetime.now(UTC)
 
     def _line_of(self, credential: Credential) -> _Line:
         shown = (credential.certificate, credential.key)
         with self._lock:
             if self._line is None or self._line.shown != shown:
-                # What another thread is asking over the old connections goes on.
+                # Requests of other threads over the old connections are not interrupted.
                 context = tls(self._access, credential)
                 http = self._http_over(Adapter(self._access, context))
                 self._line = _Line(shown, context, http)

@@ -1,1 +1,1 @@
-"""What the API server tells while we wait: lists, watches and logs."""
+"""Following the API server: lists, watches and logs."""

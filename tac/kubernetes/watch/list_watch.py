@@ -1,6 +1,6 @@
-"""The list and then the watches of one kind of object, by a thread of its own.
+"""The list and then the watches of one kind of object, in a thread of its own.
 
-A watch that was cut goes on from the last version that it saw; one that is too old lists again.
+A broken watch continues from the last resourceVersion; one that has expired (410) lists again.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 60
-"""How long one watch lasts. A connection that died without a sign is found out when it ends, and
-going on with the next costs one request."""
+"""How long one watch lasts. A connection that broke without an error is noticed when it ends, and
+the next watch costs one request."""
 
 
 REFUSAL_SECONDS = 60.0
-"""How long a refusal in the middle may last before it is believed."""
+"""How long a refusal (401, 403) after a success may last before it is final."""
 
 
 class Listener(Protocol):
-    """Who is told; each by the feed's own thread."""
+    """Receives the objects, in the thread of the watch."""
 
     def replace(self, kind: str, items: Iterable[dict[str, Any]], version: str) -> None:
-        """Take in a whole list."""
+        """Replace all objects of a kind by those of a list."""
 
     def apply(self, event: Mapping[str, Any]) -> None:
-        """Take in one event of a watch."""
+        """Apply one event of a watch."""
 
     def wake(self) -> None:
-        """Let everybody who waits look again."""
+        """Wake all waiting threads."""
 
 
 class ListWatch:
-    """Tells a listener all objects of a kind, and then every change, until it is closed."""
+    """Passes all objects of a kind to a listener, and then every change, until it is closed."""
 
     def __init__(self, client: Client, kind: str, listener: Listener, *, labels: str = "") -> None:
         self._client, self._kind, self._labels = client, kind, labels
@@ -61,7 +61,7 @@ class ListWatch:
         self._last: TacError | None = None
 
     def start(self) -> None:
-        """Begin, unless it has begun."""
+        """Start the thread, unless it was started."""
         with self._lock:
             if self._thread is None and not self._closed.is_set():
                 self._thread = threading.Thread(
@@ -70,7 +70,7 @@ class ListWatch:
                 self._thread.start()
 
     def close(self) -> None:
-        """End it; a thread that waits for the server goes on to its end by itself."""
+        """Stop the watch; a thread that waits for the server ends by itself."""
         self._closed.set()
         with self._lock:
             watch, thread = self._watch, self._thread
@@ -85,11 +85,11 @@ class ListWatch:
         return 0.0 if since is None else time.monotonic() - since
 
     def wait_until_listed(self, seconds: float) -> None:
-        """Wait until the listener knows all that is there.
+        """Wait until the listener has the whole list.
 
         Raises:
-            ApiUnavailable: the API server did not tell it within so many seconds.
-            ApiError: it refuses to.
+            ApiUnavailable: the API server did not send it within so many seconds.
+            ApiError: it refused to.
         """
         if not self._listed.wait(max(0.0, seconds)):
             raise self._last or ApiUnavailable(
@@ -98,7 +98,7 @@ class ListWatch:
         self.raise_if_refused()
 
     def raise_if_refused(self) -> None:
-        """Raise what the API server said when it refused to go on telling."""
+        """Raise the error with which the API server finally refused the watch."""
         if self._refused is not None:
             raise self._refused
 
@@ -112,7 +112,7 @@ class ListWatch:
                 self._version = ""
             except TacError as error:
                 asked = getattr(error, "retry_after_seconds", None)
-                self._note_away(error)
+                self._note_outage(error)
                 if self._is_final(error):
                     self._refuse(error)
                     return
@@ -122,7 +122,7 @@ class ListWatch:
                 return
             if time.monotonic() - began > backoff.longest_seconds:
                 backoff.reset()
-            else:  # whatever ends every watch at once must not make us ask without end
+            else:  # a watch that ends at once must not become a busy loop
                 self._closed.wait(backoff.next(asked))
 
     def _list_and_follow(self) -> None:
@@ -153,12 +153,12 @@ class ListWatch:
             self._away_since = self._refuses_since = None
             self._watched = True
             try:
-                self._take_in(watch)
+                self._consume(watch)
             finally:
                 with self._lock:
                     self._watch = None
 
-    def _take_in(self, watch: Watch) -> None:
+    def _consume(self, watch: Watch) -> None:
         if self._closed.is_set():  # while it was opened
             return
         for event in watch:
@@ -172,10 +172,10 @@ class ListWatch:
                 self._version = version
 
     def _is_final(self, error: TacError) -> bool:
-        """Tell whether it is no use to ask again: rights that are not there, or a wrong kubeconfig.
+        """Tell whether a retry is useless: a missing right, or a wrong kubeconfig.
 
-        Who has answered before may refuse for a moment: an API server that starts anew does not
-        know its roles yet, and a load balancer before it knows nothing at all.
+        A server that has answered before may refuse for a moment: an API server that restarts has
+        not loaded its roles yet, and a load balancer in front of it has no backend.
         """
         if isinstance(error, ApiUnavailable):
             self._refuses_since = None
@@ -184,7 +184,7 @@ class ListWatch:
             self._refuses_since = time.monotonic()
         return not self._watched or time.monotonic() - self._refuses_since > REFUSAL_SECONDS
 
-    def _note_away(self, error: TacError) -> None:
+    def _note_outage(self, error: TacError) -> None:
         self._last = error
         if self._away_since is None and not self._closed.is_set():
             self._away_since = time.monotonic()

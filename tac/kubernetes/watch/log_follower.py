@@ -1,7 +1,7 @@
-"""What a container says, brought to its driver: every line once, while it is said.
+"""Following a container's log: every line once, while it is written.
 
-The kubelet puts a time before every line. After a connection that was cut, and when the container
-has ended, it is read from the last time on, and what was told already is passed over.
+The kubelet puts a timestamp before every line. After a broken connection, and when the container
+has ended, the log is read from the last timestamp on, and lines that were passed on are skipped.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from tac.kubernetes.client.api import Client, LogStream
 
 STREAMS = 100
-"""How many containers are listened to at once; a further one is read when it has ended, or when
-another has. A stream is a connection of its own, here, at the API server and at the kubelet."""
+"""How many containers are followed at once; a further one is read when it has ended, or followed
+when another has. A stream is one connection here, one at the API server and one at the kubelet."""
 
 LONGEST_LINE_BYTES = 1 << 20
-"""Of a longer line the beginning is copied: a container may write gigabytes without an end of a
-line, which has to be known for what is read again after a cut."""
+"""Of a longer line the beginning is copied: a container may write gigabytes without a newline,
+which must be counted for what is read again after a broken connection."""
 
 _QUIET_START_SECONDS = 0.3
-"""A container that is over sooner is read once, which costs a third of a stream."""
+"""A container that ends sooner is read once, which costs a third of a stream."""
 
 _FOR_A_SLOT_SECONDS = 1.0
 _TIME = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
-"""The kubelet writes nine digits behind the second always, so times compare as texts do."""
+"""The kubelet always writes nine digits of fractions, so timestamps compare as text."""
 _SECOND = len("2023-03-01T00:00:00")
 
 
 class Lines:
-    """Lines with their times in front, told once although they may be read again.
+    """Lines with their timestamps in front, passed on once although they may be read again.
 
-    A container writes to two streams, whose lines may be a little out of order by their times, but
-    come in the same order whenever they are read. So what was told is counted, from the last whole
-    second on: reading goes on from there, as the API takes no fractions, and passes over as many.
+    A container writes to stdout and stderr, whose lines may be a little out of order by their
+    timestamps, but always come in the same order. So the lines that were passed on are counted from
+    the last whole second: reading continues there (sinceTime has no fractions) and skips as many.
     """
 
     def __init__(self, tell: Callable[[bytes], None]) -> None:
@@ -50,13 +50,13 @@ class Lines:
         self._rest = BoundedLine(LONGEST_LINE_BYTES, "in the log of its pod")
         self._last = self._zone = b""
         self._told = 0
-        """How many lines of the last second, and later, were told."""
+        """How many lines of the last second, and later, were passed on."""
         self._again = 0
-        """How many of them are still to come again."""
+        """How many of them are still to be skipped."""
 
     @property
     def since(self) -> str:
-        """The time from which to go on; nothing before the first line."""
+        """The time to continue from; "" before the first line."""
         return (self._second + self._zone).decode()
 
     @property
@@ -64,12 +64,12 @@ class Lines:
         return self._last[:_SECOND]
 
     def begin(self) -> None:
-        """What comes next comes from `since` on."""
+        """Expect the log from `since` on."""
         self._rest.clear()
         self._again = self._told
 
     def add(self, piece: bytes) -> None:
-        """Tell the whole lines of a piece that were not told before."""
+        """Pass on the whole lines of a piece that are new."""
         *lines, rest = piece.split(b"\n")
         new = b"".join(self._new_lines(lines))
         self._rest.add(rest)
@@ -84,20 +84,20 @@ class Lines:
                 yield text + b"\n"
 
     def end(self) -> None:
-        """Tell the last line, which may have no end."""
+        """Pass on the last line, which may have no newline."""
         if self._rest:
             self.add(b"\n")
 
     def _new(self, line: bytes) -> bytes | None:
         time, _, text = line.partition(b" ")
         found = _TIME.fullmatch(time)
-        if found is None:  # the kubelet says itself why it cannot read on
+        if found is None:  # an error message of the kubelet itself
             return line
         if self._again and time <= self._last:
             self._again -= 1
             return None
-        # What is later than all that was told is new: what was told and is in a file that the
-        # kubelet has put away by now (10 MiB: containerLogMaxSize) does not come again.
+        # A later timestamp than all before is new: lines in a file that the kubelet has rotated
+        # away meanwhile (10 MiB: containerLogMaxSize) are not sent again.
         self._again = 0
         if time[:_SECOND] > self._second:
             self._told = 0
@@ -108,14 +108,14 @@ class Lines:
 
 
 class LogFollower:
-    """Listens to one container by a thread of its own, until it is told that it has ended."""
+    """Follows one container in a thread of its own, until finish() is called."""
 
     def __init__(
         self,
         client: Client,
         pod: str,
         container: str,
-        tell: Callable[[bytes], None],  # it may not raise: nobody would hear it
+        tell: Callable[[bytes], None],  # it must not raise: no caller would get it
         slots: threading.Semaphore,
     ) -> None:
         self._client, self._pod, self._container = client, pod, container
@@ -128,7 +128,7 @@ class LogFollower:
         self._thread.start()
 
     def finish(self, *, read_rest: bool) -> None:
-        """Stop to listen; with `read_rest` tell first what is missing of one that has ended.
+        """Stop following; with `read_rest` first pass on the rest of one that has ended.
 
         Raises:
             ApiError, ApiUnavailable: the rest could not be read.
@@ -138,8 +138,8 @@ class LogFollower:
             stream = self._stream
         if stream is not None:
             stream.close()
-        # The rest is not waited for: a kubelet notices up to five seconds late that a container has
-        # ended (kubelet's stateCheckPeriod). What the stream still hears is not told.
+        # The stream is not waited for: a kubelet notices up to five seconds late that a container
+        # has ended (kubelet's stateCheckPeriod). What the stream still receives is dropped.
         if read_rest:
             with self._client.stream_log(
                 self._pod, self._container, since_time=self._lines.since
@@ -162,7 +162,7 @@ class LogFollower:
             except NotFound:
                 return
             except TacError:
-                pass  # a kubelet that is away, a container that has not begun: it is tried again
+                pass  # an unreachable kubelet, a container that has not started: it is retried
             finally:
                 self._slots.release()
             if time.monotonic() - began > backoff.longest_seconds:
@@ -187,6 +187,6 @@ class LogFollower:
 
 
 def discard(follower: LogFollower | None) -> None:
-    """Stop to listen, whatever is missing."""
+    """Stop following, without the rest."""
     if follower is not None:
         follower.finish(read_rest=False)

@@ -1,7 +1,7 @@
-"""The Jobs of tac in one namespace and their pods, as the API server tells them: two watches.
+"""A cache of tac's Jobs in one namespace and of their pods, kept current by two watches.
 
-However many tasks wait, the server is asked once: one list and one watch for Jobs, one for pods,
-and one for events when somebody wants to know why a pod does not start. Nobody polls.
+However many tasks wait, there is one list and one watch for Jobs, one for pods, and one for events
+once a pod has been pending for a while. Nothing is polled.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OURS = ",".join(f"{name}={value}" for name, value in names.MANAGED.items())
 
 @dataclass
 class _Entry:
-    """What is known of one Job."""
+    """One Job in the cache, with its pods and events."""
 
     changed: threading.Condition
     job: Object | None = None
@@ -51,9 +51,9 @@ class _Entry:
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody needs it: its Job is gone, and no pod of it goes on.
+        """Whether it can be dropped: its Job was deleted, and no pod of it runs.
 
-        One that was never seen is about to be: its pods may be told first.
+        A Job that was never seen is kept: events of its pods may arrive first.
         """
         if self.job is not None or self.followers:
             return False
@@ -65,24 +65,24 @@ class _Entry:
 
 @dataclass(frozen=True)
 class View:
-    """One Job at one moment, and the pods that are there or had ended before they went."""
+    """A snapshot of one Job and its pods, deleted ones that had ended among them."""
 
     job: Object | None
-    """None when it does not exist any more."""
+    """None once it was deleted."""
     pods: tuple[Object, ...]
     revision: int
     was: Object | None = None
-    """What it was when it was deleted."""
+    """Its last state before it was deleted."""
 
     @property
     def uids(self) -> list[str]:
-        """The Job and its pods, as events name them."""
+        """The uids of the Job and its pods, by which events name them."""
         jobs = [job for job in (self.job or self.was,) if job is not None]
         return [thing["metadata"]["uid"] for thing in (*jobs, *self.pods)]
 
 
 class Reflector:
-    """A copy of our Jobs and pods that follows the API server's. Threads may ask it at any time."""
+    """A cache of tac's Jobs and pods that follows the API server. Safe for many threads."""
 
     def __init__(self, client: Client) -> None:
         self._lock = threading.RLock()
@@ -95,20 +95,20 @@ class Reflector:
         self._happened = ListWatch(client, "Event", self)
 
     def close(self) -> None:
-        """Stop to listen."""
+        """Stop the watches."""
         self._closed.set()
         for list_watch in (self._jobs, self._pods, self._happened):
             list_watch.close()
         self.wake()
 
     def wait_until_listed(self, seconds: float) -> None:
-        """Wait until everything that is there was told once; the first who does begins to listen.
+        """Wait for the first list; the first call starts the watches.
 
         Not sooner: a process without threads may fork, as the stock `luigi` does for each task.
 
         Raises:
-            ApiUnavailable: the API server did not tell it within so many seconds.
-            ApiError: it refuses to.
+            ApiUnavailable: the API server did not send it within so many seconds.
+            ApiError: it refused to.
         """
         deadline = time.monotonic() + seconds
         self._jobs.start()
@@ -121,19 +121,19 @@ class Reflector:
         return max(self._jobs.unreachable_seconds(), self._pods.unreachable_seconds())
 
     def expect(self, thing: Object) -> None:
-        """Take in a Job, or a pod of one, that the API server has just told us of."""
+        """Add a Job, or a pod of one, from the API server's answer to another request."""
         with self._lock:
-            self._take(thing)
+            self._store(thing)
 
     @contextlib.contextmanager
     def following(self, job: Object) -> Iterator[str]:
-        """Keep all that is told of a Job inside the block, whose value is its uid.
+        """Keep a Job in the cache during the block, whose value is its uid.
 
-        Nothing of it is forgotten before the block has ended, also when it is deleted.
+        It and its pods stay in the cache until the block ends, also if they are deleted.
         """
         uid: str = job["metadata"]["uid"]
         with self._lock:
-            self._take(job)
+            self._store(job)
             entry = self._entries.get(uid)
             if entry is None:
                 entry = self._entries[uid] = self._new_entry()
@@ -160,23 +160,23 @@ class Reflector:
             return tuple(entry.pods.values()) if entry is not None else ()
 
     def jobs(self) -> list[View]:
-        """Return every Job of ours in the namespace."""
+        """Return every Job of tac in the namespace."""
         with self._lock:
             return [entry.view() for entry in self._entries.values() if entry.job is not None]
 
     def see(self, uid: str) -> View:
-        """Return what is known of a Job that is followed."""
+        """Return a snapshot of a Job that is followed."""
         with self._lock:
             return self._entries[uid].view()
 
     def wait(self, uid: str, since: View, seconds: float) -> View:
-        """Return what is known of a Job that is followed: at once when that is newer than `since`.
+        """Return a snapshot of a Job that is followed, at once if it is newer than `since`.
 
-        Else when something happens to it, or after so many seconds.
+        Else after its next change, or after so many seconds.
 
         Raises:
-            ApiError: the API server refuses to tell.
-            ApiUnavailable: nobody listens any more.
+            ApiError: the API server refused the watch.
+            ApiUnavailable: the watches were closed.
         """
         with self._lock:
             entry = self._entries[uid]
@@ -191,51 +191,51 @@ class Reflector:
         return view
 
     def wake(self) -> None:
-        """Let everybody who waits look again."""
+        """Wake all waiting threads."""
         with self._lock:
             for entry in self._entries.values():
                 entry.changed.notify_all()
 
     def events(self, uids: Iterable[str]) -> list[Object]:
-        """Return what was said of these objects; the first who asks begins to listen for all."""
+        """Return the events of these objects; the first call starts the watch of events."""
         self._happened.start()
         with self._lock:
             return [event for uid in uids for event in self._events.get(uid, {}).values()]
 
-    # What the feeds tell.
+    # The listener of the watches.
 
     def replace(self, kind: str, items: Iterable[Object], version: str) -> None:
-        """Take in a whole list, which tells also what is not there any more."""
+        """Replace all objects of a kind by those of a list; others were deleted."""
         newest = version_of({"metadata": {"resourceVersion": version}})
         with self._lock:
             if kind == "Event":
                 self._events.clear()
-            told = {item["metadata"]["uid"]: item for item in items}
-            for item in told.values():
-                self._take(item)
+            listed = {item["metadata"]["uid"]: item for item in items}
+            for item in listed.values():
+                self._store(item)
             for uid, entry in list(self._entries.items()):
                 for known in entry.objects(kind):
-                    # What was made after this list was taken is not in it.
-                    if known["metadata"]["uid"] not in told and version_of(known) <= newest:
-                        self._forget(kind, known)
+                    # An object that was created after the list is not in it.
+                    if known["metadata"]["uid"] not in listed and version_of(known) <= newest:
+                        self._remove(kind, known)
                 self._drop_if_over(uid, entry)
 
     def apply(self, event: Mapping[str, Any]) -> None:
-        """Take in one event of a watch."""
+        """Apply one event of a watch."""
         thing = event["object"]
         with self._lock:
             if event["type"] == "DELETED":
-                self._forget(thing["kind"], thing)
+                self._remove(thing["kind"], thing)
             elif event["type"] in {"ADDED", "MODIFIED"}:
-                self._take(thing)
+                self._store(thing)
 
     def _new_entry(self) -> _Entry:
         return _Entry(threading.Condition(self._lock))
 
-    def _take(self, thing: Object) -> None:
-        thing["metadata"].pop("managedFields", None)  # a third of the bytes, and nobody reads them
+    def _store(self, thing: Object) -> None:
+        thing["metadata"].pop("managedFields", None)  # a third of the bytes, and never read
         if "involvedObject" in thing:
-            self._take_event(thing)
+            self._store_event(thing)
             return
         is_pod = "containers" in thing["spec"]
         uid = job_of(thing) if is_pod else thing["metadata"]["uid"]
@@ -253,7 +253,7 @@ class Reflector:
             entry.job = thing
         entry.touch()
 
-    def _take_event(self, event: Object) -> None:
+    def _store_event(self, event: Object) -> None:
         uid = event["involvedObject"].get("uid")
         if not uid or uid in self._deleted:
             return
@@ -265,10 +265,10 @@ class Reflector:
             if entry.followers and (uid == entry_uid or uid in entry.pods):
                 entry.touch()
 
-    def _forget(self, kind: str, thing: Object) -> None:
+    def _remove(self, kind: str, thing: Object) -> None:
         uid = thing["metadata"]["uid"]
         if kind == "Event":
-            self._forget_event(thing["involvedObject"].get("uid", ""), uid)
+            self._remove_event(thing["involvedObject"].get("uid", ""), uid)
             return
         if kind == "Job":
             self._remember_deletion(uid)
@@ -280,13 +280,13 @@ class Reflector:
         if kind == "Job":
             entry.job, entry.was = None, thing
         elif has_ended(thing) and (entry.job is not None or entry.followers):
-            entry.pods[uid] = thing  # how it ended is still told, and nobody else will
+            entry.pods[uid] = thing  # its last state: no later request can read it
         else:
             entry.pods.pop(uid, None)
         entry.touch()
         self._drop_if_over(owner, entry)
 
-    def _forget_event(self, about: str, uid: str) -> None:
+    def _remove_event(self, about: str, uid: str) -> None:
         said = self._events.get(about, {})
         said.pop(uid, None)
         if not said:
