@@ -211,8 +211,15 @@ def no_answer(asked: Asked, error: BaseException, within_seconds: float) -> TacE
                 hint="take the kubeconfig anew from where the cluster was made, "
                 "or mend its certificate-authority or tls-server-name",
             )
-        if isinstance(below, requests.exceptions.InvalidSchema):
-            return ConfigError(f"{server}: its proxy cannot be used: {cut(str(below))}")
+        if isinstance(below, _NO_PROXY):
+            socks = "SOCKS" in str(below)
+            said = "PySocks is not installed" if socks else cut(str(below))
+            return ConfigError(
+                f"{server}: its proxy cannot be used: {said}",
+                hint="`pip install PySocks` where tac is installed, or name a proxy of http://"
+                if socks
+                else "mend proxy-url in the kubeconfig, or HTTPS_PROXY and HTTP_PROXY",
+            )
     said, reached = _said(error, within_seconds)
     outside = asked.place.context != IN_CLUSTER and not reached
     return ApiUnavailable(
@@ -245,6 +252,14 @@ def _said(error: BaseException, within_seconds: float) -> tuple[str, bool]:
             return os.strerror(below.errno), False
     return cut(str(error)), True
 
+
+_NO_PROXY = (
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    urllib3.exceptions.URLSchemeUnknown,
+    urllib3.exceptions.LocationParseError,
+)
+"""What an address of a proxy raises; that of the server was looked at with the kubeconfig."""
 
 _CUT = (
     urllib3.exceptions.ProtocolError,

@@ -9,8 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -69,7 +72,14 @@ def find_access(
     files = _read_files(_paths(path or variable("KUBECONFIG")))
     wanted = context or files.current
     if wanted in files.contexts:
-        return _of_context(files, wanted, namespace, path)
+        try:
+            return _of_context(files, wanted, namespace, path)
+        except (AttributeError, LookupError, TypeError) as error:
+            where = files.contexts[wanted][0]
+            raise ConfigError(
+                f"context {wanted!r}: {where}: a field has a value of the wrong type: {error}",
+                hint=f"`kubectl --kubeconfig {quote(str(where))} config view` names it",
+            ) from error
     if inside and not path and (context == IN_CLUSTER or not files.contexts):
         if context not in {"", IN_CLUSTER}:
             raise ConfigError(f"context {context!r}: there is none in this pod but {IN_CLUSTER}")
@@ -105,8 +115,13 @@ def _no_context(files: _Files, wanted: str) -> ConfigError:
 
 
 def _paths(listed: str | None) -> tuple[Path, ...]:
-    named = tuple(Path(each).expanduser() for each in (listed or "").split(":") if each)
-    return named or (Path("~/.kube/config").expanduser(),)
+    named = tuple(_with_home(each) for each in (listed or "").split(":") if each)
+    return named or (_with_home("~/.kube/config"),)
+
+
+def _with_home(path: str) -> Path:
+    # Path.expanduser raises for a user without a home, who may be in a pod and need none.
+    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 def _read_files(paths: tuple[Path, ...]) -> _Files:
@@ -175,7 +190,7 @@ def _of_context(files: _Files, name: str, namespace: str, chosen: str) -> ApiCon
             name,
             namespace or str(context.get("namespace") or "default"),
             server,
-            kubeconfig=str(Path(chosen).expanduser()) if chosen else "",
+            kubeconfig=str(_with_home(chosen)) if chosen else "",
         ),
         user=_sent(name, server, _user(name, user_path, user, cluster)),
         authority=_material(cluster_path, cluster, "certificate-authority"),
@@ -225,8 +240,10 @@ def _is_this_machine(host: str) -> bool:
 def _material(path: Path, entry: Mapping[str, Any], key: str) -> bytes | Path | None:
     """A certificate or a key: as data, which comes first, or as a file beside its kubeconfig."""
     if data := entry.get(f"{key}-data"):
+        data = data.decode("latin-1") if isinstance(data, bytes) else data  # YAML's !!binary
         try:
-            return base64.b64decode(data, validate=True)
+            # Go's decoder leaves out the ends of lines, and nothing else.
+            return base64.b64decode(re.sub("[\r\n]", "", data), validate=True)
         except (binascii.Error, TypeError, ValueError) as error:
             raise ConfigError(f"{path}: {key}-data is not base64") from error
     return _beside(path, entry.get(key))
@@ -306,7 +323,7 @@ def _plugin(
         command=program,
         api_version=entry["apiVersion"],
         arguments=tuple(map(str, entry.get("args") or ())),
-        environment={each["name"]: str(each["value"]) for each in entry.get("env") or ()},
+        environment={each["name"]: str(each.get("value") or "") for each in entry.get("env") or ()},
         install_hint=str(entry.get("installHint") or "").strip(),
         cluster=cluster if entry.get("provideClusterInfo") else None,
     )

@@ -1,6 +1,8 @@
 """Which API server, and as whom: kubeconfig files on a disk, nobody is asked."""
 
 import base64
+import pwd
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from tac.kubernetes.place import Place
 from tests.support.kubeconfigs import SERVER, document, machine
 
 __all__ = ["machine"]
+
+PLUGIN = {"apiVersion": "client.authentication.k8s.io/v1", "command": "aws"}
 
 
 def test_without_kubeconfig_the_users_own_file_counts(machine):
@@ -195,3 +199,63 @@ def test_data_that_is_not_base64_is_not_quoted(machine):
     machine.write(".kube/config", document(user={"client-key-data": "secret!"}))
 
     assert machine.refusal() == ("HOME/.kube/config: client-key-data is not base64", None)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("kind", [str, str.encode])
+def test_base64_may_be_broken_into_lines(machine, end, kind):
+    certificate = bytes(range(200))
+    lines = end.join(textwrap.wrap(base64.b64encode(certificate).decode(), 64)) + end
+    machine.write(
+        ".kube/config",
+        document(
+            cluster={**SERVER, "certificate-authority-data": kind(lines)},
+            user={"client-certificate-data": kind(lines), "client-key-data": kind(lines)},
+        ),
+    )
+
+    found = machine.access()
+
+    assert (found.authority, found.user.certificate, found.user.key) == (certificate,) * 3
+
+
+@pytest.mark.parametrize("data", ["QU JD", "QUJ", "QUJD\t", "ключ", b"\xff", 5, ["QUJD"]])
+def test_what_is_no_base64_stays_an_error(machine, data):
+    machine.write(".kube/config", document(cluster={**SERVER, "certificate-authority-data": data}))
+
+    assert machine.refusal() == (
+        "HOME/.kube/config: certificate-authority-data is not base64",
+        None,
+    )
+
+
+def test_a_user_without_a_home_may_be_in_a_pod(machine, monkeypatch):
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # as for a uid that /etc/passwd has not
+
+    assert machine.refusal() == (
+        "kubernetes: no API server is configured: ~/.kube/config names none, and this is not a pod",
+        "`minikube start`, or set KUBECONFIG to the file of another cluster",
+    )
+    machine.be_a_pod()
+    assert machine.access().place.context == "in-cluster"
+
+
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        ({"exec": "aws"}, "'str' object has no attribute 'get'"),
+        ({"exec": {**PLUGIN, "args": 5}}, "'int' object is not iterable"),
+        ({"exec": {**PLUGIN, "env": [{}]}}, "'name'"),
+        ({"as": "me", "as-groups": 5}, "object of type 'int' has no len()"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_no_bug_of_tac(machine, user, said):
+    machine.write(".kube/config", document(user=user))
+
+    message, hint = machine.refusal()
+
+    assert message == (
+        f"context 'one': HOME/.kube/config: a field has a value of the wrong type: {said}"
+    )
+    assert hint == f"`kubectl --kubeconfig {machine.path}/.kube/config config view` names it"
