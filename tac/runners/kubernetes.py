@@ -11,6 +11,7 @@ import multiprocessing
 import multiprocessing.util
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tac import settings, verdict
@@ -22,7 +23,7 @@ from tac.kubernetes.attempt.context import AttemptContext
 from tac.kubernetes.attempt.session_pool import SessionKey
 from tac.kubernetes.attempt.sweep import sweep
 from tac.kubernetes.attempt.timeouts import Timeouts
-from tac.kubernetes.manifests.pod_patch import read_patch
+from tac.kubernetes.manifests.pod_patch import PodPatch, parse_patch
 from tac.kubernetes.manifests.step_job import PodSettings, build_step_job
 from tac.log_file import LogWriter
 from tac.runners.detached import DetachedRunner, refuse_secrets
@@ -168,9 +169,26 @@ def pod_settings(chosen: settings.Settings) -> PodSettings:
         memory=chosen.memory_of(),
         cpu=chosen.cpu_of(),
         stop_grace_seconds=chosen.stop_grace_seconds,
-        pod_patch=read_patch(chosen.kubernetes_pod_patch),
+        pod_patch=read_pod_patch(chosen.kubernetes_pod_patch),
         build=build_id() if chosen.checks_build else "",
     )
+
+
+def read_pod_patch(path: str) -> PodPatch | None:
+    """Read the file that the setting names, if it names one.
+
+    Raises:
+        ConfigError: there is no such file, or no patch in it.
+    """
+    if not path:
+        return None
+    try:
+        return parse_patch(path, Path(path).read_bytes())
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read: {error.strerror}",
+            hint="TAC_KUBERNETES_POD_PATCH names it; unset it to change nothing",
+        ) from error
 
 
 _TIDY_SECONDS = 5.0

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from tac.errors import ConfigError, cut
@@ -69,21 +68,14 @@ class PodPatch:
         return patched
 
 
-def read_patch(path: str) -> PodPatch | None:
-    """Read the file that the setting names, if it names one.
+def parse_patch(path: str, data: bytes) -> PodPatch:
+    """Parse a file's content; errors name the file.
 
     Raises:
-        ConfigError: there is no such file, or no patch in it.
+        ConfigError: it is no patch.
     """
-    if not path:
-        return None
     try:
-        content = _parse(path, Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read: {error.strerror}",
-            hint="TAC_KUBERNETES_POD_PATCH names it; unset it to change nothing",
-        ) from error
+        content = _parse(path, data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read: {error}", hint="save it as UTF-8") from error
     if not isinstance(content, dict | list):

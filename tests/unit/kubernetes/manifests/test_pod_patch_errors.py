@@ -3,7 +3,8 @@
 import pytest
 
 from tac.errors import ConfigError
-from tac.kubernetes.manifests.pod_patch import PodPatch, read_patch
+from tac.kubernetes.manifests.pod_patch import PodPatch
+from tac.runners.kubernetes import read_pod_patch
 
 TEMPLATE = {
     "spec": {
@@ -119,11 +120,11 @@ def test_a_patch_is_read_from_yaml_and_json(tmp_path, name, text, content):
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
 
-    assert read_patch(str(path)) == PodPatch(str(path), content)
+    assert read_pod_patch(str(path)) == PodPatch(str(path), content)
 
 
 def test_no_patch_is_read_where_none_is_named():
-    assert read_patch("") is None
+    assert read_pod_patch("") is None
 
 
 QUOTES = 'put a date, and whatever else is to be text, into quotes: "2023-03-01"'
@@ -174,7 +175,7 @@ def test_a_file_that_holds_no_patch_is_an_error_that_names_it(tmp_path, name, da
     path.write_bytes(data)
 
     with pytest.raises(ConfigError) as caught:
-        read_patch(str(path))
+        read_pod_patch(str(path))
 
     assert (caught.value.message, caught.value.hint) == (
         f"{path}: {message}",
@@ -184,7 +185,7 @@ def test_a_file_that_holds_no_patch_is_an_error_that_names_it(tmp_path, name, da
 
 def test_a_file_that_is_not_there_is_an_error_that_names_the_setting(tmp_path):
     with pytest.raises(ConfigError) as caught:
-        read_patch(f"{tmp_path}/none.yaml")
+        read_pod_patch(f"{tmp_path}/none.yaml")
 
     assert (caught.value.message, caught.value.hint) == (
         f"{tmp_path}/none.yaml: cannot be read: No such file or directory",
