@@ -118,7 +118,7 @@ class Publisher:
             part_bytes = max(_PART_BYTES, -(-size // _MOST_PARTS))
             self._complete(target, self._upload_parts(target, file, part_bytes))
         except BaseException:
-            with contextlib.suppress(ClientError, BotoCoreError):  # the error in flight matters
+            with contextlib.suppress(ClientError, BotoCoreError):  # the first error matters
                 self.s3.client.abort_multipart_upload(**target)
             raise
 
