@@ -64,7 +64,7 @@ def test_the_step_of_your_own_has_the_help_of_the_page(words):
     assert "  python -m words.count counts.csv a.txt s3://bucket/b.txt\n" in ended.stdout
 
 
-def test_whoever_is_told_to_start_luigid_is_told_where_it_is_to_listen():
+def test_every_command_that_starts_luigid_says_where_it_listens():
     told = [
         *REPOSITORY.glob("docs/*.md"),
         *REPOSITORY.glob("*.md"),

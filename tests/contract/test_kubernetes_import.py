@@ -1,4 +1,4 @@
-"""What importing tac.kubernetes loads: nothing, before somebody asks for the class in it."""
+"""What importing tac.kubernetes loads: nothing, before the class in it is used."""
 
 import subprocess
 import sys

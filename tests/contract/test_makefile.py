@@ -113,7 +113,7 @@ def path(tmp_path_factory) -> str:
 
 
 def git(folder: Path, *words: str) -> str:
-    """What git prints; it signs nothing and asks for no name, whoever runs the test."""
+    """What git prints, independent of the user's own configuration."""
     own = ("user.name=x", "user.email=x@example.org", "commit.gpgsign=false")
     options = [word for setting in own for word in ("-c", setting)]
     ended = subprocess.run(

@@ -110,7 +110,7 @@ def test_the_pipeline_on_s3_makes_the_same_bytes(first_run, tmp_path, bucket):
     }
 
 
-def test_a_driver_that_is_killed_takes_its_steps_along_and_the_next_goes_on(tmp_path):
+def test_the_steps_of_a_killed_driver_end_and_the_next_driver_continues(tmp_path):
     words = ("run", "MakePredictions", "--from", DAY, "--to", "2023-03-03", "--workers", "2")
 
     with started_program(tmp_path, *words) as process:

@@ -81,7 +81,7 @@ def elsewhere(path: str) -> None:
 
 
 def daemon(path: str) -> None:
-    """Leave a daemon behind, and go on."""
+    """Leave a daemon, and continue."""
     daemonise(path)
     time.sleep(600)
 

@@ -22,7 +22,7 @@ class Says(StepTask):
 
 
 class Raises(luigi.Task):
-    """Raises it in a thread of the driver, after it has said it to everybody else."""
+    """Raises it in a thread of the driver, after it has reported it everywhere else."""
 
     value: str = luigi.Parameter(default="")
     runs_in_thread = True

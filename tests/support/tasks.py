@@ -88,7 +88,7 @@ class SumOfDays(Filed):
 
 
 class Fails(Filed):
-    """Fails as a task of ours does, or with `bug` as anybody's does."""
+    """Fails with an error of tac, or with `bug` with another exception."""
 
     bug: bool = luigi.BoolParameter()
     runs_in_thread = True

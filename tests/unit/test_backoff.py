@@ -66,7 +66,7 @@ def test_each_pause_is_twice_the_one_before_up_to_the_longest(no_jitter, given, 
     assert pauses(Backoff(**given), len(expected)) == expected
 
 
-def test_pauses_begin_anew_after_a_reset(no_jitter):
+def test_pauses_start_over_after_a_reset(no_jitter):
     given = Backoff()
     pauses(given, 5)
     given.reset()

@@ -1,4 +1,4 @@
-"""What is shown while a run goes on: counts, estimates, lines."""
+"""What is shown during a run: counts, estimates, lines."""
 
 import pytest
 
@@ -73,7 +73,7 @@ def test_a_task_that_is_there_already_is_not_to_be_run():
     assert (board.to_run, board.there) == (1, 1)
 
 
-def test_lines_tell_each_end_and_nothing_else():
+def test_lines_report_each_end_and_nothing_else():
     said: list[str] = []
     now = [0.0]
     lines = PlainLines(said.append, lambda: now[0])

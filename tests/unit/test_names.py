@@ -43,7 +43,7 @@ def test_the_name_of_a_task_is_the_same_on_every_machine():
         ("FetchData", "", IDENTITY[1] + IDENTITY[2]),
     ],
 )
-def test_whatever_tells_work_apart_changes_its_name(other):
+def test_every_part_of_an_identity_changes_the_name(other):
     assert names.log_name(*other) != names.log_name(*IDENTITY)
 
 
@@ -55,5 +55,5 @@ def test_a_name_leaves_room_for_the_number_of_an_attempt_in_a_dns_label():
     ("name", "step"),
     [("fetch-data-88bef20bda74", "fetch-data"), ("x-88bef20bda74", "x"), ("plain", "plain")],
 )
-def test_a_name_tells_its_step(name, step):
+def test_a_name_contains_its_step(name, step):
     assert names.step_of(name) == step

@@ -62,7 +62,7 @@ def test_a_link_in_place_of_a_directory_is_refused(here, part):
 
 
 @pytest.mark.parametrize("what", ["a directory", "a FIFO", "a device"])
-def test_what_is_no_file_is_named_and_nobody_waits_for_it(here, what):
+def test_what_is_no_file_is_refused_without_blocking(here, what):
     path = Path(os.devnull) if what == "a device" else here / "x.log"
     if what != "a device":
         put(path, what)
@@ -77,7 +77,7 @@ def test_what_is_no_file_is_named_and_nobody_waits_for_it(here, what):
 
 
 @pytest.mark.parametrize("flags", [WRITE, os.O_RDONLY, os.O_WRONLY | os.O_APPEND])
-def test_a_fifo_is_refused_even_while_somebody_reads_and_writes_it(here, flags):
+def test_a_fifo_is_refused_even_while_it_is_open_for_reading_and_writing(here, flags):
     path = here / "x.log"
     os.mkfifo(path)
     other_end = os.open(path, os.O_RDWR)

@@ -73,7 +73,9 @@ OPEN = [
 
 
 @pytest.mark.parametrize(("text", "shown", "identity"), SECRET)
-def test_a_secret_of_an_address_is_seen_left_out_and_tells_nothing_apart(text, shown, identity):
+def test_a_secret_of_an_address_is_found_redacted_and_no_part_of_the_identity(
+    text, shown, identity
+):
     assert (holds_secret(text), redacted(text), without_credentials(text)) == (
         True,
         shown,
@@ -95,7 +97,7 @@ def test_a_parameter_is_left_out_where_a_library_quotes_half_an_address():
     assert redacted(text) == text.replace("hush", "***")
 
 
-def test_what_is_signed_anew_is_the_same_work_and_what_is_asked_for_tells_it_apart():
+def test_a_new_signature_keeps_the_identity_and_another_query_changes_it():
     signed = "https://b.s3/{}?X-Amz-Date={}&X-Amz-Expires=60&X-Amz-Signature={}&versionId={}"
     first = without_credentials(signed.format("x", "20230301T000000Z", "aaaa", 1))
 

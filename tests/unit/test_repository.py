@@ -89,7 +89,7 @@ def test_a_lock_holds_a_version_within_each_range_of_setup_py(lock):
     assert outside == {}, "make lock"
 
 
-def test_a_lock_holds_nothing_that_nobody_asks_for_any_more():
+def test_a_lock_holds_nothing_that_is_not_required():
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     asked = re.findall(
         r"^([\w.-]+)==(?:(?!^\w).)*?tac \(setup\.py\)", text, re.MULTILINE | re.DOTALL
@@ -166,7 +166,7 @@ def test_no_file_holds(what, pattern):
     assert found == [], what
 
 
-def test_the_changelog_tells_of_this_version():
+def test_the_changelog_has_this_version():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     heads = re.findall(r"^## \[(.+?)\]", text, re.MULTILINE)
     assert heads[0] == "Unreleased"

@@ -1,4 +1,4 @@
-"""How signals end a task where nobody else takes care of them."""
+"""How signals end a task where no other handler is set."""
 
 import os
 import signal
@@ -56,7 +56,7 @@ def test_signals_are_afterwards_as_they_were():
 
 
 @pytest.mark.usefixtures("by_default")
-def test_a_signal_that_somebody_takes_care_of_stays_his():
+def test_a_signal_that_has_a_handler_keeps_it():
     came, stop = [], threading.Event()
     signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
 

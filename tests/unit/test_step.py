@@ -15,7 +15,7 @@ from tac.step import Output, format_size, progress, say, step
 @step(suffixes=(".parquet", ".csv"))
 @click.argument("does")
 def example(out: Output, does: str) -> None:
-    """Do what it is told."""
+    """Write what it gets."""
     with out.create() as file:
         file.write(b"some bytes")
         if does == "data":
@@ -137,7 +137,7 @@ def test_progress_in_a_log_is_plain_lines(capsys):
     assert capsys.readouterr().err == "[ 25 %] reading: a\n[100 %] reading: d\n"
 
 
-def test_words_go_to_stderr(capsys):
+def test_messages_go_to_stderr(capsys):
     say("hello")
 
     assert capsys.readouterr() == ("", "hello\n")

@@ -1,4 +1,4 @@
-"""What `tac` does where nobody reads what it prints, or nobody can be asked."""
+"""What `tac` does with its standard input, output or error closed."""
 
 import shlex
 import subprocess
@@ -45,7 +45,7 @@ def test_messages_that_cannot_be_written_end_no_run(tmp_path, broken):
     assert (tmp_path / "Mixed.txt").exists()
 
 
-def test_without_stdin_nobody_can_be_asked(tmp_path):
+def test_without_stdin_force_cannot_ask(tmp_path):
     assert tac(tmp_path, *run(tmp_path)).code == 0
 
     ended = shell(tmp_path, "$TAC <&-", *run(tmp_path, "--force"))
@@ -54,14 +54,14 @@ def test_without_stdin_nobody_can_be_asked(tmp_path):
     assert ended.stderr.splitlines()[-1] == "Hint: add --yes"
 
 
-def test_a_reader_that_goes_away_is_no_error_of_tac(tmp_path):
+def test_a_closed_pipe_is_no_error_of_tac(tmp_path):
     ended = shell(tmp_path, "$TAC > >(:)", *run(tmp_path, "--dry-run"))
 
     assert (ended.returncode, ended.stderr) == (1, "")
 
 
 @pytest.mark.parametrize("words", [(), ("run",), ("evaluate",)], ids=" ".join)
-def test_a_command_without_words_shows_its_help_page(tmp_path, words):
+def test_a_command_without_arguments_shows_its_help_page(tmp_path, words):
     bare, asked = tac(tmp_path, *words), tac(tmp_path, *words, "--help")
 
     assert (bare.code, bare.out) == (2, "")

@@ -1,4 +1,4 @@
-"""What another driver did while ours ended is done, whoever did it; and only what is there is."""
+"""What another driver has completed counts as done, and only what exists does."""
 
 import luigi
 import pytest

@@ -1,4 +1,4 @@
-"""Exit codes 25 and 40: what the scheduler does not hand out, and what nobody expected."""
+"""Exit codes 25 and 40: what the scheduler does not schedule, and unexpected errors."""
 
 import pytest
 
@@ -63,7 +63,7 @@ class Lost(luigi.Task):
     def complete(self):
         return True
     def output(self):
-        raise LookupError("nobody knows where")
+        raise LookupError("no such entry")
 """
 
 AGAIN = "What is done stays done. To continue: tac run --module pipeline"
@@ -133,7 +133,7 @@ def test_what_is_not_run_says_why_and_exits_with_25(here, words, lines):
     assert ended.lines == lines
 
 
-def test_a_failure_beside_it_is_worse_and_both_are_told(here):
+def test_a_failure_beside_it_decides_the_exit_code_and_both_are_shown(here):
     ended = tac(here, "run", "--module", "pipeline", "FailsBeside", "--quiet")
 
     assert ended.code == 30
@@ -208,19 +208,19 @@ def test_a_driver_that_luigid_disabled_says_so(here, server):
     ]
 
 
-def test_what_nobody_expected_exits_with_40_and_shows_where_only_when_asked(here):
+def test_an_unexpected_error_exits_with_40_and_shows_a_traceback_only_with_debug(here):
     ended = tac(here, "run", "--module", "pipeline", "Lost")
     debugged = tac(here, "run", "--module", "pipeline", "Lost", "--debug")
 
     assert (ended.code, ended.out) == (40, "")
     assert ended.lines == [
         "Lost(): there already, nothing to do",
-        "Error: LookupError: nobody knows where",
+        "Error: LookupError: no such entry",
         "Hint: --debug shows where",
     ]
-    assert (debugged.code, debugged.lines[-1]) == (40, "Error: LookupError: nobody knows where")
+    assert (debugged.code, debugged.lines[-1]) == (40, "Error: LookupError: no such entry")
     assert "Traceback (most recent call last):" in debugged.lines
-    assert "LookupError: nobody knows where" in debugged.lines
+    assert "LookupError: no such entry" in debugged.lines
 
 
 def test_an_error_of_ours_that_is_no_mistake_of_the_command_line_exits_with_40_too(here):

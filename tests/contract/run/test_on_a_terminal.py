@@ -1,4 +1,4 @@
-"""The live view under a real terminal: what a person sees while a run goes on, and what remains."""
+"""The live view under a real terminal: what it shows during a run, and what remains."""
 
 import os
 import re
@@ -66,7 +66,7 @@ def test_the_bar_of_a_run_grows_with_each_task_that_is_done_and_is_gone_in_the_e
     assert screen.screen.cursor_is_seen
 
 
-def test_the_bar_of_a_task_grows_with_what_it_tells(tmp_path):
+def test_the_bar_of_a_task_grows_with_its_progress(tmp_path):
     lengths = []
     with on_a_terminal(tmp_path, "TellsTwice") as screen:
         for percent in (25, 75):
@@ -79,7 +79,7 @@ def test_the_bar_of_a_task_grows_with_what_it_tells(tmp_path):
     assert lengths == [OWN * 1 / 4, OWN * 3 / 4]
 
 
-def test_the_time_of_what_runs_goes_on_although_nothing_happens(tmp_path):
+def test_the_elapsed_time_of_a_task_advances_although_nothing_happens(tmp_path):
     with on_a_terminal(tmp_path, "Waits") as screen:
         screen.wait_for("Waits(at=")
         first = screen.wait_until(lambda lines: re.search(r"done, \d\.\d s", lines[0]), "a time")[0]
@@ -129,7 +129,7 @@ def test_force_asks_before_it_deletes(tmp_path):
     assert (agreed, output.read_text() != before) == (0, True)
 
 
-def test_ctrl_c_on_the_keyboard_stops_everything_and_takes_the_view_away(tmp_path):
+def test_ctrl_c_on_the_keyboard_stops_everything_and_removes_the_view(tmp_path):
     with on_a_terminal(tmp_path, "AllWait", "--workers", "3") as screen:
         wait_until((tmp_path / "WaitsInProcess-1.began").exists, "tasks run")
         wait_until((tmp_path / "Waits.began").exists, "tasks run")

@@ -222,7 +222,7 @@ def test_verbose_shows_what_luigi_logs(tmp_path):
     assert "Informed scheduler that task" in ended.err
 
 
-def test_somebodys_own_module_is_found_in_the_current_directory(tmp_path):
+def test_a_module_of_ones_own_is_found_in_the_current_directory(tmp_path):
     (tmp_path / "my_tasks.py").write_text(
         "import luigi\n"
         "class Hello(luigi.Task):\n"

@@ -10,7 +10,7 @@ from tac.step_task import StepTask
 from tac.target import in_store
 
 class Step(StepTask):
-    step = "somebody.step"
+    step = "elsewhere.step"
     def output(self):
         return in_store("step.csv")
 
@@ -67,7 +67,7 @@ def test_a_step_whose_output_no_pod_sees_is_refused_before_anything_runs(here):
     ]
 
 
-def test_a_runner_that_nobody_has_is_refused_though_all_is_there(here):
+def test_a_runner_that_does_not_exist_is_refused_though_all_is_complete(here):
     (here / "needs.txt").touch()
 
     ended = tac(here, "run", "--module", "pipeline", "Needs", "--runner", "podman")

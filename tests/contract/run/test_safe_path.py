@@ -95,7 +95,7 @@ def test_a_pipeline_in_the_current_directory_is_found_where_it_is_named(start, v
     assert (words / "store/count.txt").read_text() == "counted"
 
 
-def test_a_step_that_nobody_named_is_not_found_and_the_hint_says_where_to_name_it(words):
+def test_a_step_without_module_is_not_found_and_the_hint_says_where_to_name_it(words):
     ended = run(words, "python", "-m", "words.task")
 
     assert ended.returncode == 30

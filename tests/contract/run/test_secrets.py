@@ -64,7 +64,7 @@ def assert_nothing_holds_it(ended, at: Path, door) -> None:
     assert any(path.suffix == ".log" for path in files)
 
 
-def test_a_run_that_goes_well_tells_nobody_a_password(tmp_path, server, door):
+def test_a_run_that_succeeds_shows_no_password(tmp_path, server, door):
     server.replies["/2023-03-01.parquet"] = Reply(encode(flights(flight())))
 
     ended = run(tmp_path / "at", server, door)
@@ -75,7 +75,7 @@ def test_a_run_that_goes_well_tells_nobody_a_password(tmp_path, server, door):
 
 
 @pytest.mark.parametrize("how", ["denied", "strange", "bad", "redirected"])
-def test_a_run_that_fails_tells_nobody_a_password(tmp_path, server, door, how):
+def test_a_run_that_fails_shows_no_password(tmp_path, server, door, how):
     elsewhere = {"Location": f"/none?sig={SECRET}"}
     replies = {
         "denied": Reply(status=403),

@@ -77,7 +77,7 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path):
     assert code == -signal.SIGINT
 
 
-def test_the_same_command_goes_on_after_a_stop(tmp_path):
+def test_the_same_command_continues_after_a_stop(tmp_path):
     with started(tmp_path, "AllWait", "--workers", 3) as process:
         wait_until(lambda: all_began(tmp_path), "all tasks run")
         (tmp_path / "WaitsInProcess-0.go").touch()

@@ -1,4 +1,4 @@
-"""A warning is said once for a family of tasks, whoever gives it: Luigi gives it for each task."""
+"""A warning is shown once for a family of tasks; Luigi shows it for each task."""
 
 import pytest
 

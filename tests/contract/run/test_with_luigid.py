@@ -23,7 +23,7 @@ def test_a_pipeline_runs_under_luigid_and_is_seen_there(tmp_path, server):
     }
 
 
-def test_what_a_task_tells_is_seen_in_luigid_while_it_runs(tmp_path, server):
+def test_what_a_task_reports_is_seen_in_luigid_while_it_runs(tmp_path, server):
     name = f"TellsAndWaits(at={tmp_path})"
 
     def shown() -> tuple[object, ...]:
@@ -49,15 +49,13 @@ def test_luigid_shows_what_a_quick_task_said_last(tmp_path, server):
     assert shown["progress_percentage"] == 100
 
 
-def test_a_luigid_that_was_killed_and_forgot_everything_is_told_again(tmp_path, server):
+def test_a_luigid_that_restarts_without_state_gets_all_tasks_again(tmp_path, server):
     with started(tmp_path, "NeedsWaits", "--luigid", server.url) as process:
         wait_until((tmp_path / "Waits.began").exists, "the first task runs")
         server.kill()
         assert line_of(process).startswith(f"{server.url}: luigid has not answered for ")
         server.start()
-        wait_until(
-            lambda: f"NeedsWaits(at={tmp_path})" in server.tasks(), "luigid is told everything"
-        )
+        wait_until(lambda: f"NeedsWaits(at={tmp_path})" in server.tasks(), "luigid has everything")
         (tmp_path / "Waits.go").touch()
         ended = end_of(process)
 
@@ -65,7 +63,7 @@ def test_a_luigid_that_was_killed_and_forgot_everything_is_told_again(tmp_path, 
     assert "luigid was started anew and knew nothing: told it everything again" in ended.lines
 
 
-def test_a_task_may_finish_while_luigid_is_away(tmp_path, server):
+def test_a_task_may_finish_while_luigid_is_unreachable(tmp_path, server):
     with started(tmp_path, "NeedsWaits", "--luigid", server.url) as process:
         wait_until((tmp_path / "Waits.began").exists, "the first task runs")
         server.kill()
@@ -122,7 +120,7 @@ def test_a_stopped_driver_leaves_its_task_to_the_next_one(tmp_path, server):
     assert (ended.code, ended.out) == (0, f"{tmp_path}/Waits.txt\n")
 
 
-def test_a_driver_stopped_while_luigid_is_away_ends_all_the_same(tmp_path, server):
+def test_a_driver_can_be_stopped_while_luigid_is_unreachable(tmp_path, server):
     with started(tmp_path, "Waits", "--luigid", server.url) as process:
         wait_until((tmp_path / "Waits.began").exists, "it runs")
         server.kill()
@@ -134,7 +132,7 @@ def test_a_driver_stopped_while_luigid_is_away_ends_all_the_same(tmp_path, serve
     assert (tmp_path / "Waits.stopped").exists()
 
 
-def test_a_task_that_anybody_put_into_luigid_is_refused(tmp_path, server):
+def test_a_task_that_another_client_put_into_luigid_is_refused(tmp_path, server):
     evil = {"module": "os", "family": "InProcess", "params": {"at": "/elsewhere"}}
     with started(tmp_path, "NeedsWaits", "--luigid", server.url, "--workers", 2) as process:
         wait_until((tmp_path / "Waits.began").exists, "the worker is known")

@@ -1,4 +1,4 @@
-"""Many steps, much output: nothing is lost, repeated, mixed up or left behind."""
+"""Many steps, much output: nothing is lost, repeated, mixed up or leaked."""
 
 import os
 import statistics
@@ -18,7 +18,7 @@ def descriptors(pid):
     return sorted(path.name for path in Path(f"/proc/{pid}/fd").iterdir())
 
 
-def test_a_hundred_steps_at_once_keep_their_words_and_codes(at):
+def test_a_hundred_steps_at_once_keep_their_output_and_exit_codes(at):
     def run(number):
         told: list[str] = []
         argv = (*A_STEP, "exit", str(number % 60), f"I am {number}")
@@ -74,7 +74,7 @@ def test_lines_are_followed_while_the_step_runs(at):
         ("w(b'\\n\\n'); sys.stderr.write('to stderr\\n'); w(b'end')", ["", "", "to stderr", "end"]),
     ],
 )
-def test_every_line_is_told_once(at, code, lines):
+def test_every_line_is_followed_once(at, code, lines):
     told: list[str] = []
 
     at.run(
@@ -86,7 +86,7 @@ def test_every_line_is_told_once(at, code, lines):
     assert told == lines
 
 
-def test_a_second_attempt_tells_its_own_words_only(at):
+def test_a_second_attempt_follows_its_own_lines_only(at):
     for attempt, words in [(1, "one"), (2, "two")]:
         told: list[str] = []
         argv = ("sh", "-c", f"printf {words}; exit 75")

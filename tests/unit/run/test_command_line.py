@@ -129,7 +129,7 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("words", "message", "hint"), REFUSED, ids=[" ".join(r[0]) for r in REFUSED]
 )
-def test_what_nobody_can_use_is_refused(words, message, hint):
+def test_what_is_neither_an_option_nor_a_parameter_is_refused(words, message, hint):
     _, _, mistakes = read(*words)
 
     assert mistakes[0] == (message, hint)

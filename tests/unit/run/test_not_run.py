@@ -1,4 +1,4 @@
-"""Why a scheduler hands a task out to nobody, from what it says about itself."""
+"""Why a scheduler does not schedule a task, from its own state."""
 
 import luigi
 import pytest
@@ -49,7 +49,7 @@ ROWS = [
         f"unpause it on the page of {URL}",
     ),
     (
-        "the driver is told off",
+        "the driver is disabled",
         SchedulerState(URL, driver_disabled=True, paused=True),
         "PENDING",
         "this driver accepts no more tasks",
@@ -110,7 +110,7 @@ def test_each_reason_is_named_with_its_remedy(state, status, message, hint):
 
 
 @pytest.mark.parametrize("status", ["DONE", "FAILED"])
-def test_nobody_is_asked_when_all_was_run_or_failed(status):
+def test_the_scheduler_is_not_asked_when_all_was_run_or_failed(status):
     wants = Wants()
 
     def ask():

@@ -15,7 +15,7 @@ SOURCE = "https://me:hush@host/{date}.parquet"
 
 @pytest.fixture
 def chosen(monkeypatch, tmp_path):
-    """Let a test choose settings, and a Kubernetes that nobody asks anything."""
+    """Let a test choose settings, and a Kubernetes that gets no request."""
     kubeconfig = {
         "current-context": "there",
         "contexts": [{"name": "there", "context": {"cluster": "c", "namespace": "flights"}}],
@@ -45,7 +45,7 @@ def test_a_word_with_a_secret_is_refused_and_not_quoted(word):
     assert "hush" not in repr(caught.value)
 
 
-def test_words_without_a_secret_are_not_looked_at_further():
+def test_arguments_without_a_secret_are_accepted():
     words = ["https://host/{date:%Y}.csv?page=3", "s3://bucket/a@b", "ssh://me@host", "a:b@c"]
 
     refuse_secrets(words, about="", hint="")

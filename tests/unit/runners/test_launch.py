@@ -88,7 +88,7 @@ PIECES = [
 
 
 @pytest.mark.parametrize(("pieces", "lines"), PIECES)
-def test_each_line_is_told_once_however_it_was_written(tmp_path, pieces, lines):
+def test_each_line_is_followed_once_however_it_was_written(tmp_path, pieces, lines):
     told: list[str] = []
     with open_log(command(tmp_path)) as log:
         for piece in pieces:
@@ -101,7 +101,7 @@ def test_each_line_is_told_once_however_it_was_written(tmp_path, pieces, lines):
 
 
 @pytest.mark.parametrize(("pieces", "lines"), PIECES)
-def test_what_nobody_looked_at_is_told_in_the_end(tmp_path, pieces, lines):
+def test_unread_lines_are_followed_in_the_end(tmp_path, pieces, lines):
     told: list[str] = []
     with open_log(command(tmp_path)) as log:
         write(tmp_path / "x.log", b"".join(pieces))
@@ -110,7 +110,7 @@ def test_what_nobody_looked_at_is_told_in_the_end(tmp_path, pieces, lines):
     assert told == lines
 
 
-def test_of_a_line_without_end_the_beginning_is_told_because_memory_has_one(tmp_path):
+def test_of_an_endless_line_only_the_beginning_is_kept_in_memory(tmp_path):
     told: list[str] = []
     with open_log(command(tmp_path)) as log:
         begin = (tmp_path / "x.log").stat().st_size

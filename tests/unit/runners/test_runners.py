@@ -29,7 +29,7 @@ def test_a_process_has_one_runner_until_another_is_used():
     assert runners.current() is first
 
 
-def test_a_command_shows_nothing_of_its_environment_nor_of_its_words(tmp_path):
+def test_the_repr_of_a_request_has_neither_environment_nor_arguments(tmp_path):
     argv = ("fetch", "--source", "https://bob:hush@host/x")
     command = RunRequest("x", argv, {"AWS_SECRET_ACCESS_KEY": "hush"}, tmp_path / "x.log")
 

@@ -1,4 +1,4 @@
-"""No step outlives who asked for it, whoever dies first and however."""
+"""No step outlives its driver, whichever process dies first, in whichever way."""
 
 import os
 import random
@@ -166,7 +166,7 @@ def test_closing_the_runner_stops_what_runs(at):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_that_is_told_to_end_ends_its_steps_first(at, number):
+def test_a_server_that_is_signalled_stops_its_steps_first(at, number):
     path = at.path / "pids"
     with at.running(*A_STEP, "polite", path) as verdicts:
         pids = until(lambda: pids_in(path), "the start")

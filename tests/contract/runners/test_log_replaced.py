@@ -1,4 +1,4 @@
-"""What a step has put where a log should be: nothing is written there, and nobody waits for it."""
+"""What a step has put in place of a log: nothing is written to it, and it never blocks."""
 
 import contextlib
 import os

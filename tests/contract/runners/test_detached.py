@@ -1,4 +1,4 @@
-"""What runners whose attempts outlive the driver answer before they ask anybody."""
+"""What detached runners answer before their first request."""
 
 import threading
 
@@ -56,7 +56,7 @@ def test_a_closed_runner_starts_nothing(runner, tmp_path):
     assert not (tmp_path / "x.log").exists()
 
 
-def test_what_was_told_to_stop_before_it_began_is_not_started(runner, tmp_path):
+def test_a_command_stopped_before_it_began_is_not_started(runner, tmp_path):
     verdict = run(runner, tmp_path / "x.log", stopped=True)
 
     assert verdict.detail == "stopped on request before it began"

@@ -1,4 +1,4 @@
-"""What the system refuses is tried again later; a server that cannot live is not tried for ever."""
+"""What the system refuses is tried again later; a server that cannot start is given up."""
 
 import pytest
 

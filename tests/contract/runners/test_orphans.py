@@ -1,4 +1,4 @@
-"""What a step leaves behind ends with the step, also what has left its session and its group."""
+"""The processes that a step leaves end with it, also those in another session and group."""
 
 import os
 import signal
@@ -89,7 +89,7 @@ def test_a_step_that_is_killed_takes_its_daemon_along(at):
 
 
 @pytest.mark.parametrize("generations", [1, 2])
-def test_whoever_above_a_step_is_killed_the_daemon_ends(at, generations):
+def test_whichever_ancestor_of_a_step_is_killed_the_daemon_ends(at, generations):
     with at.running(*A_STEP, "daemon", at.path / "pids") as verdicts:
         pids = started(at.path / "pids")
         above = pids[0]
