@@ -1,7 +1,7 @@
-"""Bounds on what is read of one input, and the error that says which one was crossed.
+"""Bounds on what is read of one input, and the error that names the one that was crossed.
 
-Pure. An input is foreign: a server may send without an end, and a small file may hold a large
-table. What is announced is looked at first, what arrives is counted all the same.
+Pure. An input is not trusted: a server may send without an end, and a small file may hold a large
+table. Its announced size is checked first, and the received bytes are counted all the same.
 """
 
 from __future__ import annotations

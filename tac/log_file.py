@@ -1,6 +1,6 @@
-"""Log files, and following them: every line once, while somebody still writes.
+"""Log files, and following them: every line once, while they are written.
 
-The file is the truth. It is read from where the attempt began, so nothing that is in it gets lost,
+The file is read from where the attempt began, so no line of it is lost,
 however fast it was written and whatever bytes it holds. It is opened once, as an ordinary file and
 through no link (`tac.real_path`), so what a step puts in its place is not written to. It may have
 more than one name: a backup may be made of hard links, and a container can make none.
@@ -27,12 +27,12 @@ T = TypeVar("T")
 
 _READ_BYTES = 1 << 18
 _LONGEST_LINE_BYTES = 1 << 16
-"""Of a longer line those who follow hear the beginning: a step may write gigabytes without an end
-of a line, and memory has one. The file has it all."""
+"""Of a longer line only the beginning is passed on: a step may write gigabytes without a newline,
+and memory is bounded. The file has it all."""
 
-_LINE_END = re.compile(r"\r\n|\n|\r")  # and none of the others that Unicode knows
+_LINE_END = re.compile(r"\r\n|\n|\r")  # and none of Unicode's others
 _TAIL_BYTES = 1 << 14
-"""What of the end of a log is looked at for last words: some two hundred lines."""
+"""How much of the end of a log a verdict is based on: some two hundred lines."""
 
 
 class BoundedLine:
@@ -47,13 +47,13 @@ class BoundedLine:
         return bool(self._kept)
 
     def add(self, piece: bytes) -> None:
-        """Add what was read of it."""
+        """Add a piece of it."""
         kept = piece[: self._most_bytes - len(self._kept)]
         self._kept += kept
         self._left_out += len(piece) - len(kept)
 
     def end(self) -> bytes:
-        """Return it, and begin the next; a line that was cut says so."""
+        """Return it, and begin the next; a line that was cut ends in a note."""
         line = bytes(self._kept)
         if self._left_out:
             line += f"… (and {self._left_out} bytes more, {self._whole_is})".encode()
@@ -61,7 +61,7 @@ class BoundedLine:
         return line
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Drop it."""
         self._kept.clear()
         self._left_out = 0
 
@@ -87,7 +87,7 @@ class Log:
         return Log(self.path, os.dup(self._file), self._begin)
 
     def identity(self) -> tuple[int, int]:
-        """Return what tells the file from every other one, by whatever name it is opened."""
+        """Return the device and inode of the file."""
         found = os.fstat(self._file)
         return found.st_dev, found.st_ino
 
@@ -96,7 +96,7 @@ class Log:
         return os.fdopen(os.dup(self._file), "ab", buffering=0)
 
     def follow(self, tell: Callable[[str], None]) -> bool:
-        """Tell the whole lines of one more piece of the log; False: there was nothing more."""
+        """Pass on the whole lines of one more piece of the log; False: there was none."""
         piece = os.pread(self._file, _READ_BYTES, self._read)
         self._read += len(piece)
         for line in self._lines(piece):
@@ -104,8 +104,8 @@ class Log:
         return bool(piece)
 
     def finish(self, tell: Callable[[str], None]) -> None:
-        """Tell what is left of what is there now, a last line without an end too."""
-        # Not "until there is no more": something that left the process group may write for ever.
+        """Pass on the rest up to the file's size now, a last line without a newline too."""
+        # Not to the end of the file: a process that left the process group may write for ever.
         size = os.fstat(self._file).st_size
         while self._read < size and self.follow(tell):
             pass
@@ -128,7 +128,7 @@ class Log:
 
 
 class LogWriter:
-    """Adds to a command's log file what comes from elsewhere, and lets those who follow hear it."""
+    """Copies a remote log to a command's log file, and passes its lines on to a listener."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class LogWriter:
         self._listener, self._located = tell, located
         self._ours: set[str] = set()
         self.raised: BaseException | None = None
-        """What the one who follows has raised: no more is wanted."""
+        """What the listener has raised: it is not called again."""
 
     def __enter__(self) -> Self:
         return self
@@ -153,32 +153,32 @@ class LogWriter:
         """Add bytes; from any thread."""
         try:
             self._file.write(data)
-        except OSError as error:  # a full disk here says nothing about the work
+        except OSError as error:  # a full disk here does not fail the work
             _log.warning("%s: not written: %s", self._log.path, error.strerror)
 
     def say(self, line: str) -> None:
-        """Add a line of our own that reads like one of what is followed."""
+        """Add a line of tac's own that looks like one of the followed log."""
         line = plain_line(line)
         self._ours.add(line)
         self.write(f"{line}\n".encode())
 
     def note(self, text: str) -> None:
-        """Add a line of our own, which shows that it is ours."""
+        """Add a line of tac's own, marked with `#`."""
         self.say(f"# {text}")
 
     def locate(self, location: Location) -> None:
-        """Tell where it runs; the line that is added is for people, and never read back."""
+        """Report where it runs; the line that is added is for people, and never parsed."""
         self.note(location.text)
         if self._located is not None:
             self._pass_on(self._located, location)
 
     def follow(self) -> None:
-        """Tell the lines that were added."""
+        """Pass on the lines that were added."""
         while self._log.follow(self._tell):
             pass
 
     def finish(self) -> None:
-        """Tell what is left, a last line without an end too."""
+        """Pass on the rest, a last line without a newline too."""
         self._log.finish(self._tell)
 
     def _tell(self, line: str) -> None:
@@ -192,27 +192,27 @@ class LogWriter:
             raise
 
     def tail(self) -> list[str]:
-        """Read the last lines; ours are not the last words of what was followed."""
+        """Read the last lines, without tac's own at the end."""
         return [line for line in self._log.tail() if line not in self._ours]
 
 
 def open_to_append(path: Path) -> int:
-    """Open a log file to add to its end and to read it; it is made with its directories.
+    """Open a log file to append to and to read; it is created with its directories.
 
     Raises:
-        ConfigError: a part of its path is a link, or something else than a file stands there.
-        OSError: it cannot be made.
+        ConfigError: a part of its path is a link, or it is not an ordinary file.
+        OSError: it cannot be created.
     """
-    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - it takes `..` out
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - it removes `..`
     return open_file(absolute, os.O_RDWR | os.O_APPEND | os.O_CREAT)
 
 
 def begin_log(path: Path, headline: str) -> Log:
-    """Open a log for something that is about to begin; others' parts of the file stay before it.
+    """Open a log for a command that is about to start, behind the logs of earlier attempts.
 
     Raises:
-        ConfigError: a part of its path is a link, or something else than a file stands there.
-        OSError: it cannot be made.
+        ConfigError: a part of its path is a link, or it is not an ordinary file.
+        OSError: it cannot be created.
     """
     descriptor = open_to_append(path)
     try:

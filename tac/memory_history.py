@@ -1,7 +1,7 @@
-"""What runs have learned about families of tasks, kept in the store: how much memory they need.
+"""How much memory task families have needed, kept in the store for later runs.
 
 Each amount that was needed is an empty object, `_tac/memory/FAMILY/MIB`; the largest counts.
-Nothing is ever changed, so drivers that learn at the same time do not disturb each other.
+Objects are never changed, so drivers that write at the same time do not conflict.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ _log = logging.getLogger(__name__)
 _MIB = 1 << 20
 
 _AMOUNT = re.compile(r"[1-9][0-9]{0,8}")
-"""What a name must be to be believed: of an amount above 999 TiB there is no machine."""
+"""A valid name: no machine has more than 999 TiB."""
 
 _MOST_NAMES = 1000
-"""How many names of a family are read: what was needed is there once an amount, a handful."""
+"""How many names of a family are read: there is one for each amount, so a handful."""
 
 _lock = threading.Lock()
 _known: dict[str, int] = {}
-"""By folder: MiB. A driver asks once, and knows what it learns itself."""
+"""By folder: MiB. A driver reads each once, and adds what it writes itself."""
 
 
 def memory_of(family: str, own: str, most: str, *, store: str) -> str:
     """Return what to give to a container of this family: its `own` amount, or more, if needed.
 
-    Never more than a run of today may give it, which is `most`, or without that four times its
-    own, whatever stands in the store; and never less than its own.
+    Never more than `most`, by default four times its own, whatever the store contains; and never
+    less than its own.
 
     Raises:
-        ConfigError: an amount is none.
+        ConfigError: an amount is not valid.
     """
     folder = _folder(store, family)
     with _lock:
@@ -48,7 +48,7 @@ def memory_of(family: str, own: str, most: str, *, store: str) -> str:
 
 
 def keep_memory(family: str, amount: str, *, store: str) -> None:
-    """Keep what a container of this family needed, for runs to come."""
+    """Keep what a container of this family needed, for later runs."""
     folder, mib = _folder(store, family), -(-parse_memory(amount) // _MIB)
     with _lock:
         _known[folder] = max(_known.get(folder, 0), mib)
@@ -57,7 +57,7 @@ def keep_memory(family: str, amount: str, *, store: str) -> None:
         with store_of(address).create(address):
             pass
         _log.info("%s: its steps start with %d MiB from now on: %s", family, mib, address)
-    except TacError as error:  # the next run learns it again
+    except TacError as error:  # the next run writes it again
         _log.warning("%s", error.message)
 
 
@@ -68,7 +68,7 @@ def _folder(store: str, family: str) -> str:
 def _ask(folder: str) -> int:
     try:
         entries = list(store_of(folder).list(folder, most=_MOST_NAMES))
-    except TacError as error:  # what a task says itself is enough to begin with
+    except TacError as error:  # the task's own amount will do
         _log.warning("%s", error.message)
         return 0
     names = (entry.address.removeprefix(folder) for entry in entries)

@@ -1,7 +1,7 @@
 """Names that are functions of identity: the same work has the same name everywhere, each time.
 
-Pure: no clock, no counter, no random bits, so a driver that was killed finds its own work again.
-A name is a slug for people and a digest of everything that tells the work apart from other work.
+Pure: no clock, no counter, no random bits, so a driver that is started again finds its own work.
+A name is a slug for people and a digest of everything that identifies the work.
 """
 
 import hashlib
@@ -14,11 +14,11 @@ runs."""
 
 SLUG_LIMIT = 40
 """Characters of a name's slug. With the digest and an attempt's number a name stays below the 63 of
-a DNS label (RFC 1123), which Kubernetes asks of a label's value."""
+a DNS label (RFC 1123), the limit of a label's value in Kubernetes."""
 
 APPLICATION, COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
 MANAGED = {"app.kubernetes.io/managed-by": "tac"}
-"""Labels that every tool knows:
+"""Kubernetes' recommended labels:
 https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/"""
 
 STEP, WORK, ATTEMPT = "tac/step", "tac/work", "tac/attempt"
@@ -33,7 +33,7 @@ CANCELLED_BY = "tac/cancelled-by"
 """An annotation: the host whose user ended the Job before its time."""
 
 DRIVER_VERSION = "TAC_DRIVER_VERSION"
-"""The variable that tells a step which build of tac started it: one of another build refuses."""
+"""The variable with the build of tac that started a step: a step of another build refuses."""
 
 _WORD_BREAK = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NOT_IN_A_SLUG = re.compile(r"[^a-z0-9]+")
@@ -48,7 +48,7 @@ def slug(text: str, limit: int = SLUG_LIMIT) -> str:
 
 
 def digest(*parts: str) -> str:
-    """Condense the parts of an identity; where one ends and the next begins counts."""
+    """Hash the parts of an identity; where one ends and the next begins counts."""
     whole = json.dumps(parts).encode()
     return hashlib.sha256(whole).hexdigest()[:DIGEST_LENGTH]
 
@@ -56,7 +56,7 @@ def digest(*parts: str) -> str:
 def log_name(family: str, task_id: str, *identity: str) -> str:
     """Name the work of one task, and the files of its log: its family for people, then a digest.
 
-    `identity` is what else tells it apart: where its output goes and, in containers, the image.
+    `identity` is the rest of it: the address of its output and, in containers, the image.
     """
     return f"{slug(family)}-{digest(task_id, *identity)}"
 
@@ -67,7 +67,7 @@ def step_of(name: str) -> str:
 
 
 READ = "tac/read"
-"""An annotation of a Job that is over and stays: the host whose driver has told its end."""
+"""An annotation of a finished Job that is kept: the host whose driver has reported its end."""
 
 TASK_ID = "luigi_task_id"
 """The label by which Luigi's own class finds its Jobs."""

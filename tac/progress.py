@@ -5,7 +5,7 @@ dashboard. So progress needs no channel beside the log, which every runner has t
 
     [ 40 %] reading 2023-02-22.parquet
 
-Where it runs no line tells: anybody can print one. Its runner knows it.
+No line tells where a step runs, because any program can print one: its runner reports that.
 """
 
 import re

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 
 MARK = "***"
-"""What stands where a secret was."""
+"""What replaces a secret."""
 
 # A password is to have no "/", "?", "#" or quote in it, and people write them all the same: where
 # what follows the colon is no port, everything up to the last "@" is taken for the password.
@@ -27,8 +27,8 @@ _QUERY = re.compile(
     r"""(https?://(?:(?!://)[^\s"'?#])*\?)([^\s"'#]*[^\s"'#:;,.)])""", re.IGNORECASE
 )
 
-# The names by which AWS, Google, Azure and Alibaba sign, and what servers of one's own ask for. A
-# `key` is the key of an object as often as one to a door: those are long.
+# The parameters by which AWS, Google, Azure and Alibaba sign, and those of other servers. A `key`
+# is the key of an object as often as a secret: secrets are long.
 _NAMES = (
     r"[\w.-]{0,40}(?:signature|token|secret|passw|credential|api[_-]?key|access[_-]?key)"
     r"[\w.-]{0,40}|sig|pwd|auth|authorization|hmac|(?:key|code)(?==[\w+=%.~-]{20})"

@@ -3,7 +3,7 @@
 A drop-in for `luigi.contrib.s3.S3Target` and `luigi.LocalTarget`: change the class.
 What is different, by design:
 
-- `open("w")` of a target that exists keeps what stands there; so do the file system's `move` and
+- `open("w")` of a target that exists does not change it; nor do the file system's `move` and
   `copy`, which raise `luigi.target.FileAlreadyExists`.
 - A `with` block that raises publishes nothing, nor does a writer that is never closed.
 - `exists()` raises when the store could not be asked; it never says "absent" instead.
@@ -13,13 +13,13 @@ What is different, by design:
 
 `tac.store` says what counts as being in a folder, and what a link means.
 
-How fresh `exists()` is. A file is always asked. On S3 a thousand targets are answered from a few
+How fresh `exists()` is. A file is always checked. On S3 a thousand targets are answered from a few
 listings: "absent" may be two seconds old, "present" five; what this process published or deleted
-counts at once. From the first task that luigi runs in this process "absent" is asked of S3 itself,
-so a task that has just ended is never called incomplete. `exists(fresh=True)` asks in any case: for
-those who run programs without luigi. `tac.store.listing_cache` holds the whole contract.
+counts at once. From the first task that luigi runs in this process "absent" is confirmed by a HEAD,
+so a task that has just ended is never called incomplete. `exists(fresh=True)` always sends a HEAD,
+for programs without luigi. `tac.store.listing_cache` has all the rules.
 
-Making a target costs nothing and asks nothing; a pipeline may have thousands. They can be pickled.
+Creating a target sends no request; a pipeline may have thousands. They can be pickled.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ class StoreFileSystem(FileSystem):
             yield entry.address
 
     def remove(self, path: str, recursive: bool = True, skip_trash: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002 - Luigi's signature
-        """Delete a file, an object, or with `recursive` a folder; False when nothing is there.
+        """Delete a file, an object, or with `recursive` a folder; False when it does not exist.
 
         A link is deleted, in a folder too, and never what it leads to.
 
         Raises:
-            ConfigError: it is, or holds, what is never removed; nothing was.
+            ConfigError: it is, or holds, what is never removed; nothing was deleted.
         """
         store = store_of(path)
         store.require_removable(path)
@@ -88,7 +88,7 @@ class StoreFileSystem(FileSystem):
         return store.delete_folder(path)
 
     def mkdir(self, path: str, parents: bool = True, raise_if_exists: bool = False) -> None:  # noqa: FBT001, FBT002 - Luigi's signature
-        """Make a directory; S3 needs none, and none is made there."""
+        """Create a directory; on S3 there is nothing to do."""
         directory = local_path(path)
         if self.exists(path):
             if raise_if_exists:
@@ -106,7 +106,7 @@ class StoreFileSystem(FileSystem):
         What a link leads to is copied, and no link is made.
 
         Raises:
-            FileAlreadyExists: something stands at `dest`; it is not changed.
+            FileAlreadyExists: `dest` exists; it is not changed.
         """
         _copy_all(self._pairs(path, dest))
 
@@ -114,7 +114,7 @@ class StoreFileSystem(FileSystem):
         """Copy, then remove what was copied; of a link the link.
 
         Raises:
-            FileAlreadyExists: something stands at `dest`; it is not changed.
+            FileAlreadyExists: `dest` exists; it is not changed.
             ConfigError: `path` is never removed, or `dest` lies in it; nothing was changed.
             StorageError: others have published in `path` meanwhile; nothing was removed.
         """
@@ -138,7 +138,7 @@ class StoreFileSystem(FileSystem):
         self.move(path, dest)
 
     def settle(self, path: str, dest: str) -> None:
-        """Publish what is at `path` as `dest`, unless something stands there; delete it."""
+        """Publish what is at `path` as `dest`, unless `dest` exists; delete it."""
         for source, target in self._pairs(path, dest):
             _copy(source, target)
         self.remove(path)
@@ -170,7 +170,7 @@ class StoreTarget(FileSystemTarget):
         return store.exists(self.path, fresh=fresh)
 
     def remove(self) -> None:
-        """Delete it, if it is there."""
+        """Delete it, if it exists."""
         self.fs.remove(self.path)
 
     def open(self, mode: str = "r") -> Any:
@@ -185,7 +185,7 @@ class StoreTarget(FileSystemTarget):
 
     @contextlib.contextmanager
     def temporary_path(self) -> Iterator[str]:
-        """Give a path beside it to write to; what is there at the block's good end is published."""
+        """Yield a path beside it to write to, which is published when the block ends well."""
         slash = "/" if self.path.endswith("/") else ""
         folder, between, name = self.path.rstrip("/").rpartition("/")
         aside = f"{folder}{between}.{name}.{secrets.token_hex(8)}.partial{slash}"
@@ -199,7 +199,7 @@ class StoreTarget(FileSystemTarget):
 
 
 def _doubt_listings(_: luigi.Task) -> None:
-    """Let no listing call absent what a task may just have published."""
+    """Confirm absence by HEAD from now on: a task may just have published."""
     ListingCache.confirms_absence = True
 
 

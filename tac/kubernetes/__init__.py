@@ -1,8 +1,8 @@
 """Steps as Kubernetes Jobs, and `KubernetesJobTask` for tasks that describe a Job of their own.
 
 A drop-in: write `from tac.kubernetes import KubernetesJobTask` in the place of
-`from luigi.contrib.kubernetes import KubernetesJobTask`. Only who asks for it loads Luigi, and only
-`client/` speaks to the API server.
+`from luigi.contrib.kubernetes import KubernetesJobTask`. Luigi is imported with the class, not
+before; all requests to the API server go through `client/`.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
-"""One run of a credential plugin: a program of the user's that prints who he is.
+"""One run of a credential plugin: a program of the user's that prints a credential.
 
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
-What it prints is a credential and never quoted; what it says on stderr is.
+Its stdout is a credential and never quoted; its stderr is.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from tac.kubernetes.client.config import ApiConfig, Plugin
 
 _DEADLINE_SECONDS = 60.0
-"""How long a plugin may take: the clouds' take a second or two, and one that asks a person on a
-terminal never ends."""
+"""How long a plugin may take: the clouds' take a second or two, and one that prompts on a terminal
+never ends."""
 
 _EXTENSION = "client.authentication.k8s.io/exec"
 _KEPT = (
@@ -40,7 +40,7 @@ _KEPT = (
 
 @dataclass(frozen=True)
 class PluginReply:
-    """What it printed."""
+    """The credential that it printed."""
 
     command: str
     token: str = field(repr=False)
@@ -50,11 +50,11 @@ class PluginReply:
 
 
 def ask(access: ApiConfig, *, again: bool) -> PluginReply:
-    """Run the plugin of an access and read what it prints; `again`: it has worked before.
+    """Run the plugin of a configuration and parse its output; `again`: it has worked before.
 
     Raises:
-        ConfigError: it is not there, fails, or prints something else.
-        ApiUnavailable: it has worked before, and may again.
+        ConfigError: it does not exist, fails, or prints something else.
+        ApiUnavailable: it failed, but has worked before.
     """
     plugin = access.user.plugin
     if plugin is None:
@@ -64,7 +64,7 @@ def ask(access: ApiConfig, *, again: bool) -> PluginReply:
     try:
         return _read(plugin, json.loads(output))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        # The error is left behind: it may quote what was printed.
+        # `from None`: the error may quote the credential.
         said = str(error) if type(error) is ValueError else "is no ExecCredential"
         raise ConfigError(f"{about} printed what cannot be used: {said}") from None
 
@@ -82,7 +82,7 @@ def _output(plugin: Plugin, information: str, about: str, *, again: bool) -> byt
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,  # so that what it starts ends with it
+            start_new_session=True,  # so that its children end with it
         )
     except OSError as error:
         hint = cut(plugin.install_hint) or f"install {plugin.command}, or put it on the PATH"

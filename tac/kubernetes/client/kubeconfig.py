@@ -1,7 +1,7 @@
 """Which API server, and as whom: kubeconfig files, or the service account of this pod.
 
-Decides as kubectl does. It reads files, runs nothing and asks nobody; keys and tokens that stand in
-files of their own are read by who needs them, when they are needed.
+Decides as kubectl does. It reads files, runs no plugin and sends no request; keys and tokens in
+files of their own are read when they are needed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 # https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-accessing-the-rest-api
 
 API_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
-"""What a credential plugin may speak; v1alpha1 is gone since Kubernetes 1.24."""
+"""The supported versions of the ExecCredential API; Kubernetes 1.24 removed v1alpha1."""
 
 
 _Entry = tuple[Path, dict[str, Any]]
@@ -38,7 +38,7 @@ _Entry = tuple[Path, dict[str, Any]]
 
 @dataclass(frozen=True)
 class _Files:
-    """Several kubeconfig files as one. An entry knows its file: relative paths begin there."""
+    """Several kubeconfig files as one. An entry keeps its file: relative paths begin there."""
 
     paths: tuple[Path, ...]
     current: str
@@ -56,10 +56,10 @@ def find_access(
     variable: Callable[[str], str | None],
     service_account: Path,
 ) -> ApiConfig:
-    """Choose the API server, and read who we are there.
+    """Choose the API server and the user, and read their configuration.
 
     A context of the kubeconfig files comes first, named or current; without any, the service
-    account of the pod that this runs in. `path` is the only file then; with `in_pod` none counts.
+    account of the pod that this runs in. `path` is the only file then; `in_pod` ignores all files.
 
     Raises:
         ConfigError: there is none, or it cannot be used.
@@ -209,10 +209,10 @@ def _server(name: str, cluster: Mapping[str, Any]) -> str:
 
 
 def _sent(context: str, server: str, user: User) -> User:
-    """Return who we are as far as it may be said to this server: over http everybody reads along.
+    """Return the user without what must not be sent to this server: http is not encrypted.
 
-    kubectl says nothing over http, and is a stranger there. That is right on this machine, where
-    `kubectl proxy` says who we are; elsewhere the refusal that follows would explain nothing.
+    kubectl sends no credential over http, and is anonymous there. That is right on this machine,
+    where `kubectl proxy` adds it; otherwise the 401 that follows would not explain anything.
 
     Raises:
         ConfigError: a credential would be sent over http to another machine.
@@ -307,13 +307,14 @@ def _plugin(
     about = f"context {context!r}: its credential plugin {command!r}"
     if entry.get("apiVersion") not in API_VERSIONS:
         raise ConfigError(
-            f"{about} speaks {entry.get('apiVersion')!r}; tac speaks {' and '.join(API_VERSIONS)}",
-            hint="bring the plugin up to date, and let it write the kubeconfig again",
+            f"{about} has the API version {entry.get('apiVersion')!r}; "
+            f"tac supports {' and '.join(API_VERSIONS)}",
+            hint="update the plugin, and let it write the kubeconfig again",
         )
     if entry.get("interactiveMode") == "Always":
         raise ConfigError(
-            f"{about} wants to ask a person (interactiveMode: Always); here nobody is asked",
-            hint="use a service account's token, or a plugin that can do without",
+            f"{about} is interactive (interactiveMode: Always), and tac runs none of these",
+            hint="use a service account's token, or a plugin that is not interactive",
         )
     if not command:
         raise ConfigError(f"{about} has no command")

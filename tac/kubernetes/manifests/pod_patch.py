@@ -1,4 +1,4 @@
-"""What a person changes in every pod: a strategic merge patch of the pod template, or a JSON patch.
+"""The user's patch of every pod: a strategic merge patch of the pod template, or a JSON patch.
 
 The result is what `kubectl patch` makes of it: a test compares the two.
 Of the API only the keys that merge its lists are known here, so the API server, and not this
@@ -32,7 +32,7 @@ MERGE_KEYS = {
     "volumeMounts": "mountPath",
     "volumes": "name",
 }
-"""The lists of a pod template whose items are merged, and the field that tells their items apart:
+"""The lists of a pod template whose items are merged, and the field that identifies an item:
 each `x-kubernetes-patch-merge-key` of the API's own schema (Kubernetes 1.36). Every other list,
 tolerations among them, is replaced whole:
 https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/"""
@@ -44,7 +44,7 @@ _KINDS = "a mapping is a strategic merge patch of the pod template, a list a JSO
 
 @dataclass(frozen=True)
 class PodPatch:
-    """A patch of the pod template, and where a person mends it."""
+    """A patch of the pod template, and its file, for messages."""
 
     source: str
     content: Fields | Items
@@ -118,7 +118,7 @@ def _operate(template: Fields, operations: Items, source: str) -> Fields:
         except jsonpatch.JsonPatchTestFailed as error:
             raise ConfigError(f"{where}: the pod template differs there", hint=hint) from error
         except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-            # The library's own words for it hold the whole document.
+            # The library's own message holds the whole document.
             raise ConfigError(f"{where}: leads nowhere in the pod template", hint=hint) from error
     return whole if isinstance(whole, dict) else {"the whole": whole}
 
@@ -200,7 +200,7 @@ def _directive(patch: Fields, where: str) -> str:
 
 
 def _new(value: Any) -> Any:
-    """Return what was not there before: without nulls, and without what a directive deletes."""
+    """Return a new value, without nulls and without what a directive deletes."""
     if isinstance(value, dict):
         if _DIRECTIVE in value:
             return None
@@ -218,8 +218,8 @@ def _place(items: Items, key: str, item: Fields) -> int | None:
 def _in_order(merged: Items, key: str, before: Items, given: Items) -> Items:
     """Order a merged list as the API server does.
 
-    What the patch names stands in the patch's order. What it does not name stands before that only
-    where it did so already: what is new comes first.
+    Items of the patch are in the patch's order. Other items precede them only where they did so
+    before: new items come first.
     """
     named = [item[key] for item in given]
     rest = [item for item in merged if item.get(key) not in named]

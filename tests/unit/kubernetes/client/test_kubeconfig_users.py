@@ -38,14 +38,14 @@ def test_a_plugin(machine):
     [
         (
             {"exec": {"apiVersion": "client.authentication.k8s.io/v1alpha1", "command": "x"}},
-            "context 'one': its credential plugin 'x' speaks "
-            "'client.authentication.k8s.io/v1alpha1'; tac speaks "
+            "context 'one': its credential plugin 'x' has the API version "
+            "'client.authentication.k8s.io/v1alpha1'; tac supports "
             "client.authentication.k8s.io/v1 and client.authentication.k8s.io/v1beta1",
         ),
         (
             {"exec": {"apiVersion": V1, "command": "x", "interactiveMode": "Always"}},
-            "context 'one': its credential plugin 'x' wants to ask a person "
-            "(interactiveMode: Always); here nobody is asked",
+            "context 'one': its credential plugin 'x' is interactive "
+            "(interactiveMode: Always), and tac runs none of these",
         ),
         ({"exec": {"apiVersion": V1}}, "context 'one': its credential plugin '' has no command"),
         (
