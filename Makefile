@@ -22,10 +22,12 @@ PIP  = $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED = --no-deps --require-hashes --requirement
 RUNS = $(VENV)/.runs
 DEVS = $(VENV)/.develops
+# Luigi's own tests want older packages than ours, in an environment of their own.
+LUIGI = $(VENV)-luigi
 
 .DEFAULT_GOAL := menu
 .DELETE_ON_ERROR:
-.PHONY: menu setup run test unit contract browser-test container-test cluster-test install-test image check format-check lint type arch \
+.PHONY: menu setup run test unit contract browser-test container-test cluster-test install-test luigi-test image check format-check lint type arch \
         spell repository docs fmt cover bench bench-year bench-dag lock wheel clean cluster cluster-down
 
 menu:
@@ -58,6 +60,9 @@ cluster-test: $(DEVS) ## the pipeline on the Kubernetes of KUBECONFIG, whichever
 
 install-test: $(DEVS) ## what is locked, and nothing else, installed by the oldest pip of each Python (takes minutes)
 	$(BIN)/pytest --tier install $(ARGS)
+
+luigi-test: $(DEVS) $(LUIGI)/.made ## Luigi's own tests, with Luigi's classes and with tac's in their place
+	$(BIN)/pytest --tier luigi $(ARGS)
 
 check: format-check lint type arch spell repository ## everything that can be judged without running tac
 
@@ -145,4 +150,10 @@ $(DEVS): $(RUNS) requirements-dev.txt
 	@echo 'installing what the tests and checks need, exact versions'
 	@$(PIP) install $(LOCKED) requirements-dev.txt
 	@$(PIP) check
+	@touch $@
+
+$(LUIGI)/.made: $(VENV)/.made tests/luigi/requirements.txt
+	@echo "installing what Luigi's own tests need, exact versions"
+	@$(BIN)/python -m venv $(LUIGI)
+	@$(LUIGI)/bin/python -m pip --disable-pip-version-check --quiet install $(LOCKED) tests/luigi/requirements.txt
 	@touch $@

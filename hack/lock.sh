@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compile requirements.txt and requirements-dev.txt from setup.py's ranges and the two .in files.
+# Compile requirements.txt, requirements-dev.txt and tests/luigi/requirements.txt from setup.py's ranges and the .in files.
 #
 # Needs uv on the path or in UV. Usage: hack/lock.sh [--upgrade]
 # Versions that are locked already stay, unless --upgrade asks for the newest.
@@ -30,6 +30,8 @@ main() {
     compile_lock requirements.txt "What tac runs on." setup.py requirements.in "$@"
     compile_lock requirements-dev.txt "What tac runs on, and what its tests and checks need." \
         setup.py requirements.in requirements-dev.in --constraint requirements.txt "$@"
+    compile_lock tests/luigi/requirements.txt "What Luigi's own tests need, and of tac what stands in its place." \
+        tests/luigi/requirements.in --constraint requirements-dev.txt "$@"
 }
 
 main "$@"

@@ -1,10 +1,10 @@
 """Luigi targets over the store: published whole or not at all, and the first writer wins.
 
 A drop-in for `luigi.contrib.s3.S3Target` and `luigi.LocalTarget`: change the class.
-What is different, by design:
+What is different, by design (docs/luigi.md has the whole list):
 
-- `open("w")` of a target that exists does not change it; nor do the file system's `move` and
-  `copy`, which raise `luigi.target.FileAlreadyExists`.
+- `open("w")` of a target that exists does not change it; nor do `move` and `copy`, which raise
+  `luigi.target.FileAlreadyExists`.
 - A `with` block that raises publishes nothing, nor does a writer that is never closed.
 - `exists()` raises when the store could not be asked; it never says "absent" instead.
 - A path that ends with a slash is a folder, and exists when anything published is in it.
@@ -27,6 +27,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
+import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,13 +36,14 @@ from luigi.format import Format, Text
 from luigi.target import (
     FileAlreadyExists,
     FileSystem,
+    FileSystemException,
     FileSystemTarget,
     MissingParentDirectory,
     NotADirectory,
 )
 
 from tac import settings
-from tac.errors import ConfigError, StorageError
+from tac.errors import ConfigError, InputMissing, StorageError
 from tac.store import Store, local_path, store_of
 from tac.store.listing_cache import ListingCache
 from tac.store.removal import DOTS
@@ -49,6 +51,14 @@ from tac.store.removal import DOTS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
+
+
+_READS = frozenset({"r", "rb", "br", "rt", "tr"})
+_WRITES = frozenset({"w", "wb", "bw", "wt", "tw"})
+
+
+class TargetMissing(InputMissing, FileSystemException, FileNotFoundError):
+    """A target that was to be read is missing; Luigi's and Python's `except` know it too."""
 
 
 class StoreFileSystem(FileSystem):
@@ -135,6 +145,8 @@ class StoreFileSystem(FileSystem):
 
     def rename_dont_move(self, path: str, dest: str) -> None:
         """Move `path` to `dest`, never into it."""
+        if self.exists(dest):
+            raise FileAlreadyExists(dest)
         self.move(path, dest)
 
     def settle(self, path: str, dest: str) -> None:
@@ -151,13 +163,31 @@ class StoreFileSystem(FileSystem):
 
 
 class StoreTarget(FileSystemTarget):
-    """A file or an object, by its address; `format` is Luigi's, and text by default."""
+    """A file or an object, by its address; `format` is Luigi's, and text by default.
+
+    With `is_tmp` it is removed with the target; without a path it is a temporary file's.
+    """
 
     fs = StoreFileSystem()
+    is_tmp = False
 
-    def __init__(self, path: str | Path, format: Format | None = None) -> None:  # noqa: A002 - Luigi's name for it
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        format: Format | None = None,  # noqa: A002 - Luigi's name for it
+        is_tmp: bool = False,  # noqa: FBT001, FBT002 - Luigi's signature
+    ) -> None:
+        if not path:
+            if not is_tmp:
+                raise ConfigError("a target without a path", hint="name one, or say is_tmp=True")
+            path = Path(tempfile.gettempdir(), f"tac-{secrets.token_hex(8)}")
         super().__init__(path)  # type: ignore[no-untyped-call]  # Luigi's has no annotations
         self.format = format
+        self.is_tmp = is_tmp
+
+    def __del__(self) -> None:
+        if self.is_tmp:
+            self.remove()
 
     def __repr__(self) -> str:
         return f"StoreTarget({self.path!r})"
@@ -167,21 +197,49 @@ class StoreTarget(FileSystemTarget):
         store = store_of(self.path)
         if self.path.endswith("/"):
             return store.is_folder(self.path)
-        return store.exists(self.path, fresh=fresh)
+        if local_path(self.path) is not None:
+            return store.is_folder(self.path, or_empty=True) or store.exists(self.path)
+        return store.exists(self.path, fresh=fresh) or store.is_folder(self.path, fresh=fresh)
 
     def remove(self) -> None:
         """Delete it, if it exists."""
         self.fs.remove(self.path)
 
+    def copy(self, new_path: str, raise_if_exists: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - Luigi's signature
+        """Copy it to `new_path`; raises FileAlreadyExists if something exists there."""
+        self.fs.copy(self.path, new_path)
+
+    def move(self, new_path: str, raise_if_exists: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - Luigi's signature
+        """Move it to `new_path`; raises FileAlreadyExists if something exists there."""
+        self.fs.move(self.path, new_path)
+
+    def move_dir(self, new_path: str) -> None:
+        """Move a folder to `new_path`."""
+        self.fs.move(self.path, new_path)
+
+    def makedirs(self) -> None:
+        """Make the directory that it lies in; S3 needs none."""
+        if parent := self.path.rstrip("/").rpartition("/")[0]:
+            self.fs.mkdir(parent)
+
+    @property
+    def fn(self) -> str:
+        """Its path, under the name that LocalTarget once had for it."""
+        return self.path
+
     def open(self, mode: str = "r") -> Any:
         """Open it with `r` for reading or `w` for publishing, through its format."""
-        if mode not in {"r", "w"}:
+        # As with Luigi's targets, the format decides between text and bytes, not a "b" or a "t".
+        if mode not in _READS | _WRITES:
             raise ValueError(f"{self.path}: cannot be opened with mode {mode!r}, only 'r' and 'w'")
         shape = self.format or Text
         store = store_of(self.path)
-        if mode == "r":
+        if mode in _WRITES:
+            return shape.pipe_writer(_Writer(store, self.path))
+        try:
             return shape.pipe_reader(store.open(self.path))
-        return shape.pipe_writer(_Writer(store, self.path))
+        except InputMissing as error:
+            raise TargetMissing(error.message, hint=error.hint) from error
 
     @contextlib.contextmanager
     def temporary_path(self) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """Tiers of tests: which of them run, what they may see of this machine, and which of them ran.
 
 A tier is a folder: `unit` computes, `contract` talks to real processes and a real S3, `browser` to
-a real browser, `container` to a real Docker engine, `cluster` to a real Kubernetes, and `install`
-makes environments with old pips. `pytest` alone runs the first two; `--tier NAME`, or a path in the
-folder, asks for another. What was asked for and cannot run is an error.
+a real browser, `container` to a real Docker engine, `cluster` to a real Kubernetes, `install` makes
+environments with old pips, and `luigi` runs Luigi's own tests. `pytest` alone runs the first two;
+`--tier NAME`, or a path in the folder, asks for another. What was asked for and cannot run is an
+error.
 """
 
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-TIERS = ("unit", "contract", "browser", "container", "cluster", "install")
+TIERS = ("unit", "contract", "browser", "container", "cluster", "install", "luigi")
 DEFAULT_TIERS = ("unit", "contract")
 
 # A developer's own settings: they would change where tac reads and writes, and how it prints.

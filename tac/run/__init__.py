@@ -93,7 +93,7 @@ class WorkerFactory:
         """Make a worker that runs so many tasks at once."""
         return TacWorker(
             scheduler,
-            worker_processes,
+            worker_processes=worker_processes,
             observers=self.observers,
             stop_grace_seconds=settings.current().stop_grace_seconds,
             verbose=self.verbose,

@@ -117,10 +117,11 @@ class Store(Protocol):
     def require_removable(self, address: str) -> None:
         """Raise the ConfigError that removing `address` would, if it is never removed."""
 
-    def is_folder(self, address: str, *, or_empty: bool = False) -> bool:
+    def is_folder(self, address: str, *, or_empty: bool = False, fresh: bool = True) -> bool:
         """Tell whether anything published lies below `address`.
 
         With `or_empty`, an empty directory counts as well; S3 has none.
+        Without `fresh` "no" may be as old as that of `exists`.
         """
 
     def list(self, prefix: str, *, most: int | None = None) -> Iterator[Entry]:

@@ -146,7 +146,13 @@ class Files:
         with explaining(Path(folder)):
             require_removable_path(folder)
 
-    def is_folder(self, address: str, *, or_empty: bool = False) -> bool:
+    def is_folder(
+        self,
+        address: str,
+        *,
+        or_empty: bool = False,
+        fresh: bool = True,  # noqa: ARG002 - always fresh
+    ) -> bool:
         """Tell whether there is a directory at this address, and a file below it."""
         path = Path(_folder(address))
         with explaining(path):

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tac.errors import AccessDenied
@@ -41,6 +41,7 @@ _MOST_HEADS_BEFORE_LISTING = 16
 """The same after pages that answered little, as with a few keys of a long collection."""
 _HELPFUL = 4
 _PAGES_KEPT = 64
+_LAST_CHARACTER = "\U0010ffff"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,12 @@ class _ListedRange:
     keys: set[str]
     began: float
     answers: int = 0
+    folders: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.folders = {
+            key[: place + 1] for key in self.keys for place, each in enumerate(key) if each == "/"
+        }
 
     def covers(self, key: str) -> bool:
         path = key.split("/")
@@ -103,6 +110,22 @@ class ListingCache:
                     return known
                 self._heads += 1
         return self._exists_now(key)
+
+    def may_be_folder(self, key: str) -> bool:
+        """Tell whether keys may lie below `key`; "no" comes from a listing, as "absent" may."""
+        folder = f"{key}/"
+        with self._lock:
+            now = self._clock()
+            if any(each.startswith(folder) for each in self._present):
+                return True
+            for listed in reversed(self._ranges):
+                whole = listed.covers(folder) and listed.covers(folder + _LAST_CHARACTER)
+                if whole and self._may_say_absent(listed, folder, now):
+                    if folder in listed.folders:
+                        return True
+                    self._absent[folder] = now
+                    return False
+        return True
 
     def record_published(self, key: str) -> None:
         """Remember that `key` exists."""

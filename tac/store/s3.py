@@ -131,6 +131,8 @@ class S3:
         for page in _pages(s3, location):
             keys = [key for key, _ in page]
             found = found or bool(keys)
+            if keys:
+                keys.append(location.key.rstrip("/") + _FOLDER_MARK)
             try:
                 delete_keys(s3, location.bucket, keys)
             finally:
@@ -142,9 +144,19 @@ class S3:
         """Raise if an address is, or holds, the root of a bucket or of the store."""
         require_removable_location(address)
 
-    def is_folder(self, address: str, *, or_empty: bool = False) -> bool:  # noqa: ARG002 - S3 has none
+    def is_folder(
+        self,
+        address: str,
+        *,
+        or_empty: bool = False,  # noqa: ARG002 - S3 has none
+        fresh: bool = True,
+    ) -> bool:
         """Tell whether any output lies below this address."""
         location = _folder_of(address)
+        if not fresh:
+            place = S3Location(location.bucket, location.key.rstrip("/"))
+            if not self._listing_cache(connection(), place).may_be_folder(place.key):
+                return False
         first = next(_pages(connection(), location, keys=_FIRST_KEYS))
         if len(first) < _FIRST_KEYS or _holds_output(location, first):
             return _holds_output(location, first)

@@ -64,17 +64,21 @@ _STATE_CHECK_SECONDS = 3.0
 class TacWorker(luigi_worker.Worker):
     """Luigi's worker with tasks in threads or clean processes; `observers` hear what happens."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - Luigi's arguments, in their order, and ours
         self,
-        scheduler: Any,
+        scheduler: Any = None,
+        worker_id: str | None = None,
         worker_processes: int = 1,
+        assistant: bool = False,  # noqa: FBT001, FBT002 - Luigi's signature
         *,
         observers: Iterable[Observer] = (),
         stop_grace_seconds: float = 10.0,
         verbose: bool = False,
         **configuration: Any,
     ) -> None:
-        super().__init__(scheduler, None, worker_processes, **(CONFIGURATION | configuration))
+        super().__init__(
+            scheduler, worker_id, worker_processes, assistant, **(CONFIGURATION | configuration)
+        )
         self._results = Results()
         self._task_result_queue = self._results  # type: ignore[assignment]  # Luigi's is for processes
         self._options = TaskOptions(

@@ -29,7 +29,7 @@ def locked(lock: Path) -> dict[str, str]:
 def locked_wheels(lock: Path, version: str) -> Path:
     """Return a folder that holds every wheel of a lock for a version of Python, and others."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    with _alone(CACHE):
+    with alone(CACHE):
         # From the folder itself first: it says whether all are there, and whole.
         if _download(lock, version, "--no-index", f"--find-links={CACHE}").returncode != 0:
             ended = _download(lock, version)
@@ -52,7 +52,7 @@ def _download(lock: Path, version: str, *options: str) -> "subprocess.CompletedP
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Let one session at a time change the folder."""
     with (folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

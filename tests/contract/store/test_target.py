@@ -11,10 +11,10 @@ import luigi.format
 import luigi.scheduler
 import luigi.worker
 import pytest
-from luigi.target import FileAlreadyExists
+from luigi.target import FileAlreadyExists, FileSystemException
 
 from tac import settings
-from tac.errors import BucketMissing, InputMissing, StorageError
+from tac.errors import BucketMissing, ConfigError, InputMissing
 from tac.store.s3_client import location_of
 from tac.target import StoreFileSystem, StoreTarget, in_store, target_at
 from tests.support.faults import running_proxy
@@ -107,15 +107,93 @@ def test_a_writer_that_is_closed_publishes(home: Home):
     assert target(home).exists()
 
 
-def test_reading_a_missing_input_says_so(home: Home):
-    with pytest.raises(InputMissing):
+@pytest.mark.parametrize("known", [InputMissing, FileNotFoundError, FileSystemException])
+def test_reading_a_missing_input_is_an_error_of_tac_python_and_luigi(home: Home, known):
+    with pytest.raises(known):
         target(home).open("r")
 
 
-@pytest.mark.parametrize("mode", ["a", "rb", "wb", "x"])
+@pytest.mark.parametrize(("write_mode", "read_mode"), [("w", "r"), ("wb", "rb"), ("wt", "rt")])
+def test_a_mode_of_text_or_bytes_leaves_that_to_the_format(home: Home, write_mode, read_mode):
+    with target(home).open(write_mode) as file:
+        file.write("zwölf\n")
+    with target(home).open(read_mode) as file:
+        assert file.read() == "zwölf\n"
+
+
+@pytest.mark.parametrize("mode", ["a", "r+", "w+b", "x", "rw", ""])
 def test_other_modes_are_refused(home: Home, mode: str):
     with pytest.raises(ValueError, match="only 'r' and 'w'"):
         target(home).open(mode)
+
+
+def test_a_target_is_copied_and_moved_by_itself(home: Home):
+    write(target(home), "1")
+
+    target(home).copy(home.address("e/b.txt"))
+    target(home).move(home.address("f/c.txt"))
+    target(home, "e").move_dir(home.address("g"))
+
+    assert home.contents() == {"f/c.txt": b"1", "g/b.txt": b"1"}
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_target_that_is_copied_or_moved_replaces_nothing(home: Home, raises):
+    write(target(home), "1")
+    publish(home.address("b"), b"2")
+
+    for change in (target(home).copy, target(home).move):
+        with pytest.raises(FileAlreadyExists):
+            change(home.address("b"), raise_if_exists=raises)
+    assert home.contents() == {"b": b"2", "d/a.txt": b"1"}
+
+
+def test_a_target_that_was_moved_away_is_not_renamed_to_what_exists(home: Home):
+    publish(home.address("b"), b"2")
+
+    with pytest.raises(FileAlreadyExists):
+        FS.rename_dont_move(home.address("gone"), home.address("b"))
+
+
+def test_a_folder_exists_without_its_slash_as_with_luigis_targets(home: Home):
+    assert not target(home, "d").exists()
+    publish(home.address("d/a"), b"")
+
+    assert target(home, "d").exists(fresh=True)
+    assert target(home, "d").exists()
+    assert not target(home, "d/a/b").exists(fresh=True)
+    assert not target(home, "da").exists()
+
+
+def test_an_empty_directory_exists_only_without_a_slash(tmp_path: Path):
+    (tmp_path / "d").mkdir()
+
+    assert StoreTarget(tmp_path / "d").exists()
+    assert not StoreTarget(f"{tmp_path}/d/").exists()
+
+
+def test_the_directory_of_a_target_is_made(tmp_path: Path):
+    here = StoreTarget(tmp_path / "d/e/f")
+    here.makedirs()
+    here.makedirs()
+
+    assert list((tmp_path / "d/e").iterdir()) == []
+    assert here.fn == str(tmp_path / "d/e/f")
+    StoreTarget("s3://no-such-bucket-of-ours").makedirs()
+    StoreTarget("name").makedirs()
+
+
+def test_a_temporary_target_is_removed_with_its_last_reference():
+    here = StoreTarget(is_tmp=True)
+    write(here, "1")
+    path = Path(here.path)
+    assert path.read_text() == "1"
+
+    del here
+    gc.collect()
+    assert not path.exists()
+    with pytest.raises(ConfigError, match="without a path"):
+        StoreTarget()
 
 
 def test_a_target_that_is_removed_can_be_made_again(home: Home):
@@ -228,11 +306,6 @@ def test_targets_can_be_pickled_and_cost_nothing_to_make(bucket: Bucket, monkeyp
     assert type(again.format) is type(luigi.format.Nop)
     assert target_at(Path("d/a")).path == "d/a"
     assert in_store("d/a").path == "tac-store/d/a"
-
-
-def test_a_directory_in_a_targets_place_is_an_error(tmp_path: Path):
-    with pytest.raises(StorageError):
-        StoreTarget(tmp_path).exists()
 
 
 def test_what_cannot_be_asked_is_never_absent(bucket: Bucket):

@@ -45,7 +45,8 @@ def new_tasks():
 
 
 def work(root, *observers, workers=1):
-    worker = TacWorker(LocalScheduler(retry_count=1), workers, observers=observers)
+    scheduler = LocalScheduler(retry_count=1)
+    worker = TacWorker(scheduler, worker_processes=workers, observers=observers)
     with worker:
         worker.schedule(plan_of([root]))
         worker.run()
