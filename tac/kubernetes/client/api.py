@@ -251,15 +251,19 @@ class Client:
             "timestamps": "true" if timestamps else "",
             "follow": "true",
         }
-        return self._stream(self._log(pod, wanted), _FOLLOW_SILENT_SECONDS)
+        return self._stream(self._log(pod, wanted), _FOLLOW_SILENT_SECONDS, OwnConnection())
 
     def stream_log(self, pod: str, container: str, *, since_time: str = "") -> LogStream:
-        """Return the log of a container until now, with timestamps, in pieces: it may be large."""
+        """Return the log of a container until now, with timestamps, in pieces: it may be large.
+
+        Only the thread that reads it may close it.
+        """
         wanted = {"container": container, "sinceTime": since_time, "timestamps": "true"}
         return self._stream(self._log(pod, wanted), SILENT_SECONDS)
 
-    def _stream(self, request: Request, silence: float) -> LogStream:
-        own = OwnConnection()
+    def _stream(
+        self, request: Request, silence: float, own: OwnConnection | None = None
+    ) -> LogStream:
         return LogStream(
             request.asked, own, lambda: self._sender.send(request, own, silence), silence
         )

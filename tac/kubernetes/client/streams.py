@@ -1,7 +1,7 @@
 """Answers that do not end: the events of a watch, and a container's log while it is written.
 
-Each has a connection of its own, so that one that is silent, or is closed by another thread,
-does not affect others.
+Each that may be silent, or be closed by another thread, has a connection of its own, and so does
+not affect others.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Stream:
     def __init__(
         self,
         asked: Asked,
-        own: OwnConnection,
+        own: OwnConnection | None,
         send: Callable[[], requests.Response],
         silence_seconds: float,
     ) -> None:
@@ -68,7 +68,8 @@ class Stream:
     def close(self) -> None:
         """Close it: a thread that waits for a piece returns at once, without one."""
         self._closed.set()
-        self._own.cut()
+        if self._own is not None:
+            self._own.cut()
         # The reader was woken; if it takes longer, it releases the connection itself.
         if self._lock.acquire(blocking=False):
             try:
@@ -94,7 +95,8 @@ class Stream:
         except TacError:
             self._release()
             raise
-        self._own.allow_silence(self._silence_seconds)
+        if self._own is not None:
+            self._own.allow_silence(self._silence_seconds)
         self._response = response
         self._pieces = response.raw.stream(_PIECE_BYTES, decode_content=True)
 
@@ -129,7 +131,8 @@ class Stream:
         with contextlib.suppress(*NO_ANSWER):
             if self._response is not None:
                 self._response.close()
-            self._own.close()
+            if self._own is not None:
+                self._own.close()
 
 
 class Watch(Stream):

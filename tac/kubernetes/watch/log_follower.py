@@ -28,8 +28,13 @@ LONGEST_LINE_BYTES = 1 << 20
 """Of a longer line the beginning is copied: a container may write gigabytes without a newline,
 which must be counted for what is read again after a broken connection."""
 
-_QUIET_START_SECONDS = 0.3
-"""A container that ends sooner is read once, which costs a third of a stream."""
+_QUIET_START_SECONDS = 1.0
+"""A container that ends sooner is read once, without a stream. The kubelet looks at its containers
+once a second (genericPlegRelistPeriod), so one that does nothing seems to run for a second."""
+
+_AFTER_THE_END_SECONDS = 1.0
+"""A stream that the server ends is, unless its kubelet restarts, that of a container that has
+ended, which its pod's status says within a second."""
 
 _FOR_A_SLOT_SECONDS = 1.0
 _TIME = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
@@ -156,9 +161,10 @@ class LogFollower:
         while not self._ended.is_set():
             if not self._slots.acquire(timeout=_FOR_A_SLOT_SECONDS):
                 continue
-            began = time.monotonic()
+            began, least = time.monotonic(), 0.0
             try:
                 self._listen()
+                least = _AFTER_THE_END_SECONDS
             except NotFound:
                 return
             except TacError:
@@ -167,7 +173,7 @@ class LogFollower:
                 self._slots.release()
             if time.monotonic() - began > backoff.longest_seconds:
                 backoff.reset()
-            self._ended.wait(backoff.next())
+            self._ended.wait(max(least, backoff.next()))
 
     def _listen(self) -> None:
         opened = self._client.follow_log(

@@ -1,8 +1,13 @@
 """Lines that are read again after a cut: each is told once, whatever the kubelet sends again."""
 
+import threading
+from contextlib import ExitStack
+from typing import Any
+
 import pytest
 
-from tac.kubernetes.watch.log_follower import LONGEST_LINE_BYTES, Lines
+from tac.kubernetes.watch import log_follower
+from tac.kubernetes.watch.log_follower import LONGEST_LINE_BYTES, Lines, LogFollower, discard
 
 S1, S2, S3 = (f"2023-03-01T00:00:0{second}" for second in (1, 2, 3))
 
@@ -152,3 +157,35 @@ def test_a_cut_in_a_line_that_is_too_long_leaves_nothing_of_it_behind(lines, tol
     lines.add(line(S1, 5, "short"))
 
     assert told == [b"short"]
+
+
+class Ended(ExitStack):
+    """A client of a kubelet whose container has ended, and its answer: all of the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.once, self.again = threading.Event(), threading.Event()
+
+    def follow_log(self, pod, container, *, since_time, timestamps):
+        (self.again if self.once.is_set() else self.once).set()
+        return self
+
+    def __iter__(self):
+        return iter([line(S1, 1, "a")])
+
+
+def test_a_log_that_ends_by_itself_is_not_asked_for_again_at_once(told, monkeypatch):
+    monkeypatch.setattr(log_follower, "_QUIET_START_SECONDS", 0.0)
+    client: Any = Ended()
+
+    tell = told.append
+
+    follower = LogFollower(client, "p", "c", tell, threading.Semaphore())
+    try:
+        assert client.once.wait(10)
+        # Its pod says within a second that it has ended; a cut is tried again after 0.1 s.
+        assert not client.again.wait(0.5)
+    finally:
+        discard(follower)
+
+    assert told == [b"a\n"]
