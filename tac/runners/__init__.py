@@ -57,15 +57,7 @@ def using(runner: Runner) -> Iterator[Runner]:
 
 def sweep() -> None:
     """Let the runner of the settings remove what killed drivers have left."""
-    runner = settings.current().runner
-    if runner == "docker":
-        from tac.runners.docker import DockerRunner
-
-        DockerRunner().sweep()
-    elif runner == "kubernetes":
-        from tac.runners.kubernetes import KubernetesRunner
-
-        KubernetesRunner().sweep()
+    runner_named(settings.current().runner).sweep()
 
 
 def runner_named(name: str) -> Runner:

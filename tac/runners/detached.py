@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from tac import settings, verdict
 from tac.errors import ConfigError, TacError
 from tac.redaction import holds_secret
 from tac.runners.launch import not_started, open_log
+from tac.runners.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tac.verdict import Verdict
 
 
-class DetachedRunner(ABC):
+class DetachedRunner(Runner):
     """Runs commands that can outlive this process."""
 
     def __init__(self, stop_grace_seconds: float | None = None) -> None:

@@ -15,16 +15,17 @@ import sys
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tac import exits, settings, verdict
 from tac.backoff import Backoff
 from tac.errors import TacError
 from tac.runners.launch import not_started, open_log
+from tac.runners.runner import Runner
 from tac.runners.server_process import ServerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tac.log_file import Log
     from tac.request import RunRequest
@@ -51,10 +52,8 @@ _NO_BACKGROUND_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 _runners: weakref.WeakSet[LocalRunner] = weakref.WeakSet()
 
 
-class LocalRunner:
+class LocalRunner(Runner):
     """Runs commands as processes that end with this process, even by SIGKILL."""
-
-    detaches_on_interrupt: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -81,17 +80,6 @@ class LocalRunner:
         with contextlib.suppress(OSError):  # the verdict of the first step will report it
             self._server(warm=bool(self._preload))
         return self
-
-    def detaches(self) -> bool:
-        """Return whether what runs outlives this process: never."""
-        return False
-
-    def detach(self) -> None:
-        """Let what runs outlive this process, if it can: it cannot."""
-
-    def preflight(self, addresses: Iterable[str] = ()) -> str:  # noqa: ARG002 - all are here
-        """Check that commands can run, and return where: see `Runner`."""
-        return ""
 
     def run(
         self, request: RunRequest, *, follow: Callable[[str], None], stop: threading.Event

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     import threading
@@ -12,29 +13,28 @@ if TYPE_CHECKING:
     from tac.verdict import Verdict
 
 
-class Runner(Protocol):
+class Runner(ABC):
     """A place where commands run. Any number of threads may use one at the same time."""
 
+    detaches_on_interrupt: ClassVar[bool] = False
+    """Whether Ctrl-C detaches, unless it is pressed twice."""
+
+    @abstractmethod
     def run(
         self, request: RunRequest, *, follow: Callable[[str], None], stop: threading.Event
     ) -> Verdict:
-        """Run the command to its end and say what it came to.
+        """Run the command to its end and return its verdict.
 
         `follow` gets each line of the log once, while the command runs. When `stop` is set the
         command gets SIGTERM, and SIGKILL when it takes longer than the grace of the settings.
         Never raises for what a command does; what `follow` raises ends the command first.
         """
 
-    detaches_on_interrupt: ClassVar[bool]
-    """Whether Ctrl-C detaches, unless it is pressed twice."""
+    @abstractmethod
+    def close(self) -> None:
+        """Stop whatever still runs, or detach, and release everything. May be called again."""
 
-    def detaches(self) -> bool:
-        """Return whether what runs outlives this process when that is stopped."""
-
-    def detach(self) -> None:
-        """Let what runs outlive this process, if it can, whatever the settings say."""
-
-    def preflight(self, addresses: Iterable[str] = ()) -> str:
+    def preflight(self, addresses: Iterable[str] = ()) -> str:  # noqa: ARG002 - any will do
         """Check that commands can run; return where they do, for the first line of a run.
 
         `addresses` are those that they will write; an empty answer stands for this machine.
@@ -42,6 +42,14 @@ class Runner(Protocol):
         Raises:
             ConfigError: they cannot run with these settings, or not on these addresses.
         """
+        return ""
 
-    def close(self) -> None:
-        """End whatever still runs, and give everything back. May be called again."""
+    def detaches(self) -> bool:
+        """Return whether what runs outlives this process when that is stopped."""
+        return False
+
+    def detach(self) -> None:  # noqa: B027 - most runners cannot
+        """Let what runs outlive this process, if it can, whatever the settings say."""
+
+    def sweep(self) -> None:  # noqa: B027 - most runners leave nothing
+        """Remove what killed drivers have left, and close."""

@@ -1,11 +1,10 @@
 """What a StepTask makes of the verdicts that a runner comes to."""
 
-from typing import ClassVar
-
 import pytest
 
 from tac import runners, verdict
 from tac.errors import StepFailed
+from tac.runners.runner import Runner
 from tac.step_task import StepTask
 from tac.target import in_store
 
@@ -13,16 +12,14 @@ from tac.target import in_store
 class ReadyMade(StepTask):
     """A task whose step is never run: the runner of the test has the verdicts ready."""
 
-    step = "nobody.runs.this"
+    step = "never.runs"
 
     def output(self):
         return in_store("ready.csv")
 
 
-class Ready:
-    """A runner that hands out verdicts, and is told to stop while it has the last one."""
-
-    detaches_on_interrupt: ClassVar[bool] = False
+class Ready(Runner):
+    """A runner that returns given verdicts, and is stopped with the last one."""
 
     def __init__(self, *verdicts):
         self._verdicts = list(verdicts)
@@ -33,14 +30,6 @@ class Ready:
             stop.set()
         return found
 
-    def detaches(self):
-        return False
-
-    def detach(self): ...
-
-    def preflight(self, addresses=()):
-        return ""
-
     def close(self): ...
 
 
@@ -49,11 +38,11 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_who_is_told_to_stop_hears_what_became_of_the_attempt():
-    lost = verdict.lost("nobody answers", seconds=2.0, log="x.log", remedy="job/x may still run")
+def test_a_stopped_task_raises_the_verdict_of_its_attempt():
+    lost = verdict.lost("no answer", seconds=2.0, log="x.log", remedy="job/x may still run")
 
     with runners.using(Ready(lost)), pytest.raises(StepFailed) as caught:
         ReadyMade().run()
 
-    assert caught.value.message.endswith(": lost after 2.0 s: nobody answers")
+    assert caught.value.message.endswith(": lost after 2.0 s: no answer")
     assert caught.value.hint == "job/x may still run; log: x.log"

@@ -1,15 +1,14 @@
 """How often a step is tried again, and with how much memory: each reason has a budget of its own.
 
-The ends are those that a real Kubernetes has told.
+The ends are recorded from a real Kubernetes.
 """
-
-from typing import ClassVar
 
 import pytest
 
 from tac import memory_history, runners, settings
 from tac.errors import StepFailed
 from tac.retry import BUDGETS
+from tac.runners.runner import Runner
 from tac.step_task import StepTask
 from tac.target import in_store
 from tac.verdict import Reason
@@ -21,17 +20,15 @@ OOM, PERHAPS = Reason.OUT_OF_MEMORY, Reason.PERHAPS_OUT_OF_MEMORY
 class Retried(StepTask):
     """A task whose step is never run: the runner of the test has the ends ready."""
 
-    step = "nobody.runs.this"
+    step = "never.runs"
     memory = "64Mi"
 
     def output(self):
         return in_store("retried.csv")
 
 
-class Ready:
-    """A runner that hands out ends, and notes what each attempt was given."""
-
-    detaches_on_interrupt: ClassVar[bool] = False
+class Ready(Runner):
+    """A runner that returns given ends, and keeps the memory of each attempt."""
 
     def __init__(self, reasons):
         self._reasons = list(reasons)
@@ -44,14 +41,6 @@ class Ready:
             with in_store("retried.csv").open("w"):
                 pass
         return ended
-
-    def detaches(self):
-        return False
-
-    def detach(self): ...
-
-    def preflight(self, addresses=()):
-        return ""
 
     def close(self): ...
 

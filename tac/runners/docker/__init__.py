@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from tac import settings
 from tac.build_id import build_id
@@ -45,8 +45,6 @@ class DockerRunner(DetachedRunner):
     """Runs commands as containers of the image that the settings name."""
 
     # Containers use this machine, as processes do: who presses Ctrl-C wants it back.
-    detaches_on_interrupt: ClassVar[bool] = False
-
     def __init__(self, *, stop_grace_seconds: float | None = None) -> None:
         super().__init__(stop_grace_seconds)
         self._session: DockerSession | None = None
