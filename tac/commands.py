@@ -94,7 +94,7 @@ def _gnu_tac(file: str) -> TacError:
     others = [path for path in found if path and Path(path).resolve() != ours]
     real = others[0] if others else None
     return TacError(
-        f"{file}: is a file, and this tac runs pipelines; it stands in front of GNU tac here",
+        f"{file}: is a file, and this tac runs pipelines; it comes before GNU tac on the PATH",
         hint=shlex.join([real, file]) if real else "GNU tac is not installed here",
     )
 
@@ -167,8 +167,8 @@ def _front(args: Sequence[str], options: Mapping[str, bool]) -> int:
 
 def _module(front: Sequence[str], words: Sequence[str], options: Mapping[str, bool]) -> str:
     """Return the module of TASK, wherever it is named: no value but one of tac's begins with --."""
-    behind = itertools.takewhile(lambda word: word != "--", words[1:])
-    found = list(_values("--module", [*front, *behind], options))
+    after = itertools.takewhile(lambda word: word != "--", words[1:])
+    found = list(_values("--module", [*front, *after], options))
     return found[-1] if found else MODULE
 
 

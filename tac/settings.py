@@ -44,7 +44,7 @@ _BYTES = ("most_input_bytes", "most_table_bytes", "docker_tmp_size")
 
 AUTHORIZATION = "TAC_SOURCE_AUTHORIZATION"
 """The value of the header `Authorization` with which sources over http are asked. It is no setting:
-settings stand in files and are shown."""
+settings are written into files, and shown."""
 
 AUTHORIZATION_FILE = f"{AUTHORIZATION}_FILE"
 """The file that holds it, where the environment is read by others: in a container."""
@@ -80,7 +80,7 @@ class Settings:
     Ten seconds let it drop an unfinished upload; Kubernetes' own default is 30."""
 
     image: str = "tac"
-    """The image that a step's container is made of; one without a registry is looked for here."""
+    """The image of a step's container; one without a registry is looked for on this machine."""
 
     memory: str = ""
     """How much memory a step's container may use, such as `2Gi`, whatever its task says.

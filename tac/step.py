@@ -104,7 +104,7 @@ class Output:
         if draft.published:
             say(f"{self.address}: written, {format_size(size)}")
         else:
-            say(f"{self.address}: another process published it first; that one stands")
+            say(f"{self.address}: another process published it first; its output is kept")
 
 
 def format_size(size: int) -> str:
@@ -124,7 +124,7 @@ class Bar:
         self._label, self._total, self._done = label, max(total, 1), 0
         self._last_line = float("-inf")
         self._stream = stream
-        # click's bar prints its label once when the stream is no terminal: there our lines stand.
+        # Where the stream is no terminal, click's bar prints its label once: `advance` prints lines.
         self._bar = (
             click.progressbar(
                 length=self._total,
@@ -331,7 +331,7 @@ def _stopped_by_sigterm() -> Iterator[None]:
 
     def stop(*_: object) -> None:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(SIGTERM_EXIT_CODE))
-        with contextlib.suppress(OSError):  # nobody may read it
+        with contextlib.suppress(OSError):  # its reader may have closed it
             os.write(2, b"stopped by SIGTERM; nothing was written\n")
         raise SystemExit(SIGTERM_EXIT_CODE)
 

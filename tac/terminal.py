@@ -39,12 +39,12 @@ def say(text: str, *, err: bool = True, file: IO[Any] | None = None) -> None:
 
 
 def show(text: str) -> None:
-    """Print what a person asked to read, such as a help text or a table, on stdout."""
+    """Print what a user asked for, such as a help text or a table, on stdout."""
     _echo(plain(text, limit=None, lines=True))
 
 
 def hand_over(address: str) -> None:
-    """Print the address of a result on stdout: byte for byte for a program, plain for a person."""
+    """Print the address of a result on stdout: byte for byte for a program, plain on a terminal."""
     if is_terminal(sys.stdout):
         show(address)
     else:

@@ -194,7 +194,7 @@ def make_task(task: type[luigi.Task], values: dict[str, Any]) -> luigi.Task:
     if inspect.isabstract(task):
         lacks = ", ".join(f"{name}()" for name in sorted(task.__abstractmethods__))
         raise ConfigError(
-            f"{family}: is abstract: it has no {lacks}", hint="name a task that is made of it"
+            f"{family}: is abstract: it has no {lacks}", hint="name a subclass that has them"
         )
     missing = [
         f"--{option} ({kind_of(parameter)})"
@@ -309,7 +309,7 @@ def _text(parameter: luigi.Parameter[Any]) -> str:
 
 
 def takes_value(parameter: luigi.Parameter[Any]) -> bool:
-    """Tell whether a value is written for it; a flag of Luigi's has none."""
+    """Return whether the option takes a value; a flag of Luigi's does not."""
     implicit = luigi.BoolParameter.IMPLICIT_PARSING
     return not (isinstance(parameter, luigi.BoolParameter) and parameter.parsing == implicit)
 

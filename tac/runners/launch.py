@@ -26,7 +26,7 @@ _TRY_AGAIN = {
     errno.ENOSPC,
     errno.EDQUOT,
 }
-"""Errors of the system that a retry may not meet."""
+"""Errors of the system that may be over at the next attempt."""
 
 
 def open_log(request: RunRequest) -> Log:

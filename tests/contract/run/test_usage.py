@@ -59,7 +59,7 @@ MISTAKES = [
     (
         ["--module", "abstract", "Half"],
         "Error: Half: is abstract: it has no grind(), sieve()",
-        "Hint: name a task that is made of it",
+        "Hint: name a subclass that has them",
     ),
     (
         ["--module", "abstract", "Refuses", "--number", "0"],
@@ -301,7 +301,7 @@ def test_a_file_in_place_of_a_command_was_meant_for_gnu_tac(tmp_path):
 
     message = (
         "Error: lines.txt: is a file, and this tac runs pipelines; "
-        "it stands in front of GNU tac here\n"
+        "it comes before GNU tac on the PATH\n"
     )
     assert (with_it.code, with_it.err) == (2, f"{message}Hint: {real} lines.txt\n")
     assert (without.code, without.err) == (2, f"{message}Hint: GNU tac is not installed here\n")
