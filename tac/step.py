@@ -124,7 +124,7 @@ class Bar:
         self._label, self._total, self._done = label, max(total, 1), 0
         self._last_line = float("-inf")
         self._stream = stream
-        # Where the stream is no terminal, click's bar prints its label once: `advance` prints lines.
+        # click's bar prints its label once where the stream is no terminal: there `advance` prints.
         self._bar = (
             click.progressbar(
                 length=self._total,
