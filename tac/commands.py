@@ -18,7 +18,7 @@ from click.shell_completion import CompletionItem
 
 from tac import settings
 from tac.errors import ConfigError, TacError
-from tac.step import PlainUsage, StepError, refuse_repeated
+from tac.step import ClickError, PlainUsage, refuse_repeated
 
 if TYPE_CHECKING:
     import luigi
@@ -60,7 +60,7 @@ class StrictCommand(click.Command):
                     f"{word}: needs a value",
                     hint=f"one that begins with -- is written {word}={value}",
                 )
-                raise StepError(error, USAGE)
+                raise ClickError(error, USAGE)
 
 
 class ReferenceOption(click.Option):
@@ -83,7 +83,7 @@ class Tac(PlainUsage, click.Group):
         """Find the command; a file in its place is meant for GNU tac."""
         name = args[0]
         if self.get_command(ctx, name) is None and Path(name).exists():
-            raise StepError(_gnu_tac(name), USAGE)
+            raise ClickError(_gnu_tac(name), USAGE)
         return super().resolve_command(ctx, args)
 
 

@@ -17,7 +17,7 @@ from tac import runners, settings, terminal
 from tac.commands import MODULE, USAGE, ReferenceOption, RunCommand
 from tac.errors import ConfigError, TacError
 from tac.runners.launch import redacted_command
-from tac.step import StepError
+from tac.step import ClickError
 
 if TYPE_CHECKING:
     import luigi
@@ -43,7 +43,7 @@ def show_errors(*, debug: bool) -> Iterator[None]:
         if debug:
             terminal.show_traceback(error)
         usage = isinstance(error, ConfigError)
-        raise StepError(error, USAGE if usage else _UNHANDLED) from error
+        raise ClickError(error, USAGE if usage else _UNHANDLED) from error
     except KeyboardInterrupt as interrupt:  # before a run: in one, `tac.run.build` stops the tasks
         terminal.say("stopped; nothing was running")
         raise click.exceptions.Exit(_exit_code_of(interrupt)) from interrupt
@@ -53,7 +53,7 @@ def show_errors(*, debug: bool) -> Iterator[None]:
         unknown = TacError(
             f"{type(error).__name__}: {error}", hint=None if debug else "--debug shows where"
         )
-        raise StepError(unknown, _UNHANDLED) from error
+        raise ClickError(unknown, _UNHANDLED) from error
 
 
 def _exit_code_of(interrupt: KeyboardInterrupt) -> int:

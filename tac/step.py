@@ -188,8 +188,8 @@ def progress(label: str, *, total: int) -> Bar:
     return Bar(label, total, sys.stderr)
 
 
-class StepError(click.ClickException):
-    """A TacError for click: it shows the message and the hint, and exits with its code."""
+class ClickError(click.ClickException):
+    """A TacError as click shows it: message and hint, and its exit code."""
 
     def __init__(self, error: TacError, exit_code: int | None = None) -> None:
         super().__init__(error.message)
@@ -232,7 +232,7 @@ def refuse_repeated(command: click.Command, ctx: click.Context, args: Sequence[s
     """Refuse a second value for an option: click silently takes the last.
 
     Raises:
-        StepError: an option is given twice.
+        ClickError: an option is given twice.
     """
     _, _, order = command.make_parser(ctx).parse_args(args=list(args))
     for param, count in Counter(order).items():
@@ -241,7 +241,7 @@ def refuse_repeated(command: click.Command, ctx: click.Context, args: Sequence[s
             and isinstance(param, click.Option)
             and not (param.multiple or param.is_flag or param.count)
         ):
-            raise StepError(ConfigError(f"{param.opts[0]}: is given twice"))
+            raise ClickError(ConfigError(f"{param.opts[0]}: is given twice"))
 
 
 class Step(PlainUsage):
@@ -257,7 +257,7 @@ class Step(PlainUsage):
         try:
             _check_build(settings.variable(names.DRIVER_VERSION))
         except ConfigError as error:
-            raise StepError(error) from error
+            raise ClickError(error) from error
         if not ctx.resilient_parsing:
             refuse_repeated(self, ctx, args)
         return super().parse_args(ctx, args)
@@ -280,7 +280,7 @@ class Step(PlainUsage):
         except TacError as error:
             if debug:
                 terminal.show_traceback(error)
-            raise StepError(error) from error
+            raise ClickError(error) from error
         except OSError as error:
             if error.errno not in _NO_SPACE:
                 raise
@@ -288,7 +288,7 @@ class Step(PlainUsage):
                 f"{error.filename or out.address}: cannot be written: {error.strerror}",
                 hint="`df -h` shows which disk is full",
             )
-            raise StepError(full) from error
+            raise ClickError(full) from error
 
     @staticmethod
     def _default(ctx: click.Context) -> str:

@@ -30,11 +30,8 @@ def attempt_of(job: Mapping[str, Any]) -> int:
 
 
 def finished(job: Mapping[str, Any]) -> str | None:
-    """Return the condition that says that a Job is over: Complete or Failed."""
-    for condition in (job.get("status") or {}).get("conditions") or ():
-        if condition["type"] in {"Complete", "Failed"} and condition["status"] == "True":
-            return str(condition["type"])
-    return None
+    """Return the condition that says that a Job has ended: Complete or Failed."""
+    return next((kind for kind in ("Complete", "Failed") if condition_of(job, kind)), None)
 
 
 def job_of(pod: Mapping[str, Any]) -> str | None:
@@ -53,18 +50,20 @@ def version_of(thing: Mapping[str, Any]) -> int:
     return int(version) if version.isdigit() else 0
 
 
+def is_over(pod: Mapping[str, Any]) -> bool:
+    """Whether its phase is final, which an evicted pod's is without a container's status."""
+    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
 def has_ended(pod: Mapping[str, Any]) -> bool:
-    """Whether a pod, or every container in it, says that it is over."""
-    status = pod.get("status") or {}
-    containers = status.get("containerStatuses") or ()
-    over = [each for each in containers if "terminated" in (each.get("state") or {})]
-    return status.get("phase") in {"Succeeded", "Failed"} or (
-        bool(over) and over == list(containers)
-    )
+    """Whether a pod is over, or every container in it has terminated."""
+    containers = (pod.get("status") or {}).get("containerStatuses") or ()
+    states = [each.get("state") or {} for each in containers]
+    return is_over(pod) or (bool(states) and all("terminated" in state for state in states))
 
 
 def has_begun(container: Mapping[str, Any]) -> bool:
-    """Whether a container, as its pod's status has it, has ever said anything."""
+    """Whether a container, by its pod's status, has ever started."""
     states = {**(container.get("state") or {}), **(container.get("lastState") or {})}
     return bool(states.keys() & {"running", "terminated"})
 
@@ -74,7 +73,7 @@ def time_of(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
 
-def condition_of(thing: Object, kind: str) -> Object | None:
+def condition_of(thing: Mapping[str, Any], kind: str) -> Object | None:
     """Return the condition of that type of a pod or a Job, if it holds."""
     for condition in (thing.get("status") or {}).get("conditions") or ():
         if condition["type"] == kind and condition["status"] == "True":

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from tac.errors import ConfigError
-from tac.kubernetes.client.kubeconfig import find_access
+from tac.kubernetes.client.kubeconfig import find_config
 
 SERVER = {"server": "https://one.example:6443"}
 
@@ -44,7 +44,7 @@ class Machine:
         self.variables |= {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": "443"}
 
     def access(self, **chosen):
-        return find_access(variable=self.variables.get, service_account=self.account, **chosen)
+        return find_config(variable=self.variables.get, service_account=self.account, **chosen)
 
     def user(self, **user):
         self.write("config", document(user=user))

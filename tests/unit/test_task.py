@@ -11,7 +11,7 @@ import pytest
 from tac import settings
 from tac.errors import ConfigError
 from tac.quantities import parse_cpu, parse_memory
-from tac.step import StepError
+from tac.step import ClickError
 from tac.step_task import StepTask
 from tac.task import (
     Evaluate,
@@ -64,7 +64,7 @@ def test_the_step_of_a_task_refuses_the_driver_of_another_build(task, monkeypatc
     monkeypatch.setenv("TAC_DRIVER_VERSION", "7.8.9")
     main = importlib.import_module(task.step).main
 
-    with pytest.raises(StepError) as caught:
+    with pytest.raises(ClickError) as caught:
         main.make_context(task.step, list(task.command()[3:]))
 
     assert caught.value.exit_code == 2

@@ -15,8 +15,8 @@ import pykube
 
 from tac import __version__, settings
 from tac.kubernetes.client.connection import Adapter, OwnConnection, proxies
-from tac.kubernetes.client.errors import Asked
-from tac.kubernetes.client.kubeconfig import SERVICE_ACCOUNT, find_access
+from tac.kubernetes.client.errors import RequestInfo
+from tac.kubernetes.client.kubeconfig import SERVICE_ACCOUNT, find_config
 from tac.kubernetes.client.streams import LogStream, Watch
 from tac.kubernetes.client.transport import SILENT_SECONDS, Request, Resource, Sender
 from tac.kubernetes.place import Place
@@ -67,7 +67,7 @@ class Client:
     def __init__(
         self, *, context: str = "", namespace: str = "", path: str = "", in_pod: bool = False
     ) -> None:
-        self._access = find_access(
+        self._config = find_config(
             context=context,
             namespace=namespace,
             path=path,
@@ -75,9 +75,9 @@ class Client:
             variable=settings.variable,
             service_account=SERVICE_ACCOUNT,
         )
-        self.place = self._access.place
-        self._proxies = proxies(self._access)
-        self._sender = Sender(self._access, self._http)
+        self.place = self._config.place
+        self._proxies = proxies(self._config)
+        self._sender = Sender(self._config, self._http)
 
     def __repr__(self) -> str:
         return f"Client({self.place!r})"
@@ -88,7 +88,7 @@ class Client:
 
     def reaches_the_same_as(self, other: Client) -> bool:
         """Tell whether both are for the same namespace, API server and user."""
-        return self._access.identity == other._access.identity
+        return self._config.identity == other._config.identity
 
     def now(self) -> datetime:
         """Return the API server's time, to a second or so, without a request."""
@@ -278,7 +278,7 @@ class Client:
             raise TypeError(f"{kind} is no kind that this client knows")
         resource = KINDS[kind]
         path = more.pop("path", f"/{quote(name, safe='')}" if name else "")
-        asked = Asked(self.place, verb, kind, resource.full, name)
+        asked = RequestInfo(self.place, verb, kind, resource.full, name)
         return Request(asked, resource, method, path, **more)
 
     def _http(self, adapter: Adapter) -> pykube.HTTPClient:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tac.errors import ConfigError
 from tac.kubernetes.client.config import read_material
-from tac.kubernetes.client.exec_plugin import ask
+from tac.kubernetes.client.exec_plugin import run_plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,15 +61,15 @@ class Credentials(Protocol):
         """Return another one than the rejected one; None: there is no other."""
 
 
-def credentials_of(access: ApiConfig) -> Credentials:
+def credentials_of(config: ApiConfig) -> Credentials:
     """Choose the source of credentials as kubectl does: a token wins over a plugin."""
-    user = access.user
+    user = config.user
     if user.plugin is None or user.token or user.token_file:
-        return FromFiles(user)
-    return FromPlugin(access)
+        return FileCredentials(user)
+    return PluginCredentials(config)
 
 
-class FromFiles:
+class FileCredentials:
     """The credentials in the kubeconfig, and in the files that it names."""
 
     def __init__(self, user: User, clock: Callable[[], float] = time.monotonic) -> None:
@@ -118,11 +118,11 @@ class FromFiles:
         )
 
 
-class FromPlugin:
+class PluginCredentials:
     """The credential of an exec plugin, cached until it expires or is rejected."""
 
-    def __init__(self, access: ApiConfig, clock: Callable[[], float] = time.time) -> None:
-        self._access = access
+    def __init__(self, config: ApiConfig, clock: Callable[[], float] = time.time) -> None:
+        self._config = config
         self._clock = clock
         self._lock = threading.Lock()
         self._held: Credential | None = None
@@ -141,7 +141,7 @@ class FromPlugin:
         return held.expires is not None and self._clock() > held.expires - _SKEW_SECONDS
 
     def _run(self) -> Credential:
-        answer = ask(self._access, again=self._held is not None)
+        answer = run_plugin(self._config, again=self._held is not None)
         self._held = Credential(
             token=_checked(answer.token, f"credential plugin {answer.command!r}"),
             certificate=answer.certificate,

@@ -40,12 +40,12 @@ class Adapter(requests.adapters.HTTPAdapter):
     Certificate files and variables that requests and urllib3 would read are ignored.
     """
 
-    def __init__(self, access: ApiConfig, context: ssl.SSLContext | None) -> None:
+    def __init__(self, config: ApiConfig, context: ssl.SSLContext | None) -> None:
         self._options: dict[str, Any] = {"socket_options": _socket_options()}
         if context is not None:
             self._options["ssl_context"] = context
-            if access.server_name:
-                self._options["server_hostname"] = access.server_name
+            if config.server_name:
+                self._options["server_hostname"] = config.server_name
         super().__init__(pool_connections=1, pool_maxsize=MOST_CONNECTIONS)
 
     def init_poolmanager(
@@ -82,9 +82,9 @@ class OwnConnection:
         # Reentrant: a signal handler may close it in the thread that opens it.
         self._lock = threading.RLock()
 
-    def adapter(self, access: ApiConfig, context: ssl.SSLContext | None) -> Adapter:
+    def adapter(self, config: ApiConfig, context: ssl.SSLContext | None) -> Adapter:
         """Return the adapter that opens the connection when the request is sent."""
-        return _OwnAdapter(access, context, self)
+        return _OwnAdapter(config, context, self)
 
     def made(self, connection: urllib3.connection.HTTPConnection) -> None:
         """Keep the connection, which was just opened."""
@@ -120,9 +120,9 @@ class OwnConnection:
 
 class _OwnAdapter(Adapter):
     def __init__(
-        self, access: ApiConfig, context: ssl.SSLContext | None, own: OwnConnection
+        self, config: ApiConfig, context: ssl.SSLContext | None, own: OwnConnection
     ) -> None:
-        super().__init__(access, context)
+        super().__init__(config, context)
         self._own = own
 
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
@@ -144,27 +144,27 @@ class _OwnAdapter(Adapter):
         return pool
 
 
-def proxies(access: ApiConfig) -> dict[str, str]:
+def proxies(config: ApiConfig) -> dict[str, str]:
     """Return the proxy that the kubeconfig names, or else the environment's."""
-    if access.proxy:
-        return {"http": access.proxy, "https": access.proxy}
-    return dict(requests.utils.get_environ_proxies(access.place.server, no_proxy=None))
+    if config.proxy:
+        return {"http": config.proxy, "https": config.proxy}
+    return dict(requests.utils.get_environ_proxies(config.place.server, no_proxy=None))
 
 
-def tls(access: ApiConfig, credential: Credential) -> ssl.SSLContext | None:
+def tls(config: ApiConfig, credential: Credential) -> ssl.SSLContext | None:
     """Build the TLS context: trusted authorities and the client certificate; None for http://.
 
     Raises:
         ConfigError: a certificate or a key cannot be used.
     """
-    if not access.place.server.startswith("https:"):
+    if not config.place.server.startswith("https:"):
         return None
-    about = f"context {access.place.context!r}"
-    context = _trusting(access, about)
+    about = f"context {config.place.context!r}"
+    context = _trusting(config, about)
     # Python 3.13 refuses authorities without key identifiers, which EKS still makes:
     # https://github.com/kubernetes-client/python/issues/2394
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if not access.verify:
+    if not config.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         # insecure-skip-tls-verify; kubectl does not warn of it with every request either.
@@ -174,11 +174,11 @@ def tls(access: ApiConfig, credential: Credential) -> ssl.SSLContext | None:
     return context
 
 
-def _trusting(access: ApiConfig, about: str) -> ssl.SSLContext:
-    if access.authority is None:
+def _trusting(config: ApiConfig, about: str) -> ssl.SSLContext:
+    if config.authority is None:
         return ssl.create_default_context()
     try:
-        return ssl.create_default_context(cadata=read_material(access.authority).decode("ascii"))
+        return ssl.create_default_context(cadata=read_material(config.authority).decode("ascii"))
     except (ssl.SSLError, ValueError) as error:
         raise ConfigError(f"{about}: its certificate-authority is no certificate in PEM") from error
 

@@ -62,7 +62,7 @@ _LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestInfo:
     """One request, as an error names it."""
 
     place: Place
@@ -125,7 +125,7 @@ def _seconds(text: object) -> float | None:
         return None
 
 
-def error_of(asked: Asked, status: Status) -> TacError:
+def error_of(asked: RequestInfo, status: Status) -> TacError:
     """Return the error that a reply means."""
     text, not_done = cut(status.text), f"{asked.subject}: {_NOT_DONE[asked.verb]}"
     if _later(status):
@@ -174,7 +174,7 @@ _KINDS: dict[HTTPStatus, type[ApiError]] = {
 }
 
 
-def _missing(asked: Asked) -> str:
+def _missing(asked: RequestInfo) -> str:
     # A name that is not there and a namespace that is not there are one answer; only a creation
     # can miss nothing but its namespace.
     if asked.verb == "create":
@@ -182,7 +182,7 @@ def _missing(asked: Asked) -> str:
     return f"{asked.kind.lower()}, or no such namespace"
 
 
-def _hint(asked: Asked, status: Status) -> str | None:
+def _hint(asked: RequestInfo, status: Status) -> str | None:
     place = asked.place
     if status.code == HTTPStatus.NOT_FOUND and asked.verb == "create":
         return f"`{place.kubectl} create namespace {place.namespace}`, or name another"
@@ -200,7 +200,7 @@ def _hint(asked: Asked, status: Status) -> str | None:
     return f"ask for the right: `{place.kubectl_here} auth can-i {verb} {what}`"
 
 
-def no_answer(asked: Asked, error: BaseException, within_seconds: float) -> TacError:
+def no_answer(asked: RequestInfo, error: BaseException, within_seconds: float) -> TacError:
     """Return the error that no reply means, from the system's error somewhere below."""
     server = _server(asked.place)
     for below in _chain(error):

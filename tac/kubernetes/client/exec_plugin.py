@@ -39,7 +39,7 @@ _KEPT = (
 
 
 @dataclass(frozen=True)
-class PluginReply:
+class ExecCredential:
     """The credential that it printed."""
 
     command: str
@@ -49,18 +49,18 @@ class PluginReply:
     expires: float | None
 
 
-def ask(access: ApiConfig, *, again: bool) -> PluginReply:
+def run_plugin(config: ApiConfig, *, again: bool) -> ExecCredential:
     """Run the plugin of a configuration and parse its output; `again`: it has worked before.
 
     Raises:
         ConfigError: it does not exist, fails, or prints something else.
         ApiUnavailable: it failed, but has worked before.
     """
-    plugin = access.user.plugin
+    plugin = config.user.plugin
     if plugin is None:
         raise TypeError("this user has no plugin")
-    about = f"context {access.place.context!r}: its credential plugin {plugin.command!r}"
-    output = _output(plugin, _information(plugin, access.authority), about, again=again)
+    about = f"context {config.place.context!r}: its credential plugin {plugin.command!r}"
+    output = _output(plugin, _information(plugin, config.authority), about, again=again)
     try:
         return _read(plugin, json.loads(output))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -120,7 +120,7 @@ def _information(plugin: Plugin, authority: bytes | Path | None) -> str:
     return json.dumps({"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": spec})
 
 
-def _read(plugin: Plugin, printed: dict[str, Any]) -> PluginReply:
+def _read(plugin: Plugin, printed: dict[str, Any]) -> ExecCredential:
     if printed["kind"] != "ExecCredential":
         raise ValueError("is no ExecCredential")
     if printed["apiVersion"] != plugin.api_version:
@@ -133,7 +133,7 @@ def _read(plugin: Plugin, printed: dict[str, Any]) -> PluginReply:
         raise ValueError("a client certificate and its key go together")
     if not token and not certificate:
         raise ValueError("neither a token nor a certificate")
-    return PluginReply(plugin.command, token, certificate, key, _moment(status))
+    return ExecCredential(plugin.command, token, certificate, key, _moment(status))
 
 
 def _moment(status: dict[str, Any]) -> float | None:

@@ -47,7 +47,7 @@ class _Files:
     users: Mapping[str, _Entry]
 
 
-def find_access(
+def find_config(
     *,
     context: str = "",
     namespace: str = "",

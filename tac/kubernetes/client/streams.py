@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tac.kubernetes.client.connection import OwnConnection
-    from tac.kubernetes.client.errors import Asked
+    from tac.kubernetes.client.errors import RequestInfo
 
 NO_ANSWER = (
     requests.RequestException,
@@ -43,7 +43,7 @@ class Stream:
 
     def __init__(
         self,
-        asked: Asked,
+        asked: RequestInfo,
         own: OwnConnection | None,
         send: Callable[[], requests.Response],
         silence_seconds: float,

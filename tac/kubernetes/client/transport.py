@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tac.errors import ApiUnavailable
 from tac.kubernetes.client.auth import credentials_of
 from tac.kubernetes.client.connection import Adapter, OwnConnection, tls
-from tac.kubernetes.client.errors import Asked, Status, error_of, no_answer, read_status
+from tac.kubernetes.client.errors import RequestInfo, Status, error_of, no_answer, read_status
 from tac.kubernetes.client.streams import NO_ANSWER
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Resource:
 class Request:
     """One request; the credential is added when it is sent."""
 
-    asked: Asked
+    asked: RequestInfo
     resource: Resource
     method: str
     path: str = ""
@@ -87,10 +87,10 @@ class _Line:
 class Sender:
     """Sends the requests of any number of threads."""
 
-    def __init__(self, access: ApiConfig, http_over: Callable[[Adapter], Http]) -> None:
-        self._access = access
+    def __init__(self, config: ApiConfig, http_over: Callable[[Adapter], Http]) -> None:
+        self._config = config
         self._http_over = http_over
-        self._credentials = credentials_of(access)
+        self._credentials = credentials_of(config)
         self._lock = threading.Lock()
         self._line: _Line | None = None
         self._ahead = timedelta()
@@ -163,19 +163,19 @@ class Sender:
         line = self._line_of(credential)
         http = line.http
         if own is not None:
-            http = self._http_over(own.adapter(self._access, line.context))
+            http = self._http_over(own.adapter(self._config, line.context))
         try:
             response = http.request(
                 request.method,
                 version=request.resource.version,
-                namespace=self._access.place.namespace,
+                namespace=self._config.place.namespace,
                 url=request.resource.plural + request.path,
                 params=dict(request.parameters),
                 data=None if request.body is None else json.dumps(request.body),
                 headers={
                     "Content-Type": request.content_type,
                     **credential.headers,
-                    **self._access.user.impersonation,
+                    **self._config.user.impersonation,
                 },
                 timeout=(_CONNECT_SECONDS, silence_seconds),
                 stream=True,
@@ -198,8 +198,8 @@ class Sender:
         with self._lock:
             if self._line is None or self._line.shown != shown:
                 # Requests of other threads over the old connections are not interrupted.
-                context = tls(self._access, credential)
-                http = self._http_over(Adapter(self._access, context))
+                context = tls(self._config, credential)
+                http = self._http_over(Adapter(self._config, context))
                 self._line = _Line(shown, context, http)
             return self._line
 

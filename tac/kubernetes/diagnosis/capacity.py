@@ -11,7 +11,8 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from tac.kubernetes.diagnosis import server_words
-from tac.kubernetes.diagnosis.pod_status import containers_of, is_over
+from tac.kubernetes.diagnosis.pod_status import containers_of
+from tac.kubernetes.objects import is_over
 from tac.quantities import parse_quantities
 
 if TYPE_CHECKING:

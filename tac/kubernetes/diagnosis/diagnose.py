@@ -18,13 +18,12 @@ from tac.kubernetes.diagnosis.pod_status import (
     Termination,
     containers_of,
     had_ended_when_deleted,
-    is_over,
     is_past_grace_period,
     termination_of,
     termination_requested_at,
 )
 from tac.kubernetes.diagnosis.stage import Diagnosis, Stage
-from tac.kubernetes.objects import Object, condition_of, time_of
+from tac.kubernetes.objects import Object, condition_of, is_over, time_of
 from tac.verdict import Reason
 
 if TYPE_CHECKING:

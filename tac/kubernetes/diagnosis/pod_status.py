@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tac.exits import Ending
-from tac.kubernetes.objects import Object, condition_of, time_of
+from tac.kubernetes.objects import Object, condition_of, is_over, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,11 +142,6 @@ def _termination(container: PodContainer) -> Termination | None:
         started=time_of(state.get("startedAt")) or finished,
         finished=finished,
     )
-
-
-def is_over(pod: Object) -> bool:
-    """Whether its phase is final, which an evicted pod's is without a container's status."""
-    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
 
 
 def termination_requested_at(pod: Object) -> datetime | None:

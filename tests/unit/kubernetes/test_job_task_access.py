@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from tac.errors import ConfigError
-from tac.kubernetes.client.kubeconfig import find_access
+from tac.kubernetes.client.kubeconfig import find_config
 from tac.kubernetes.place import IN_CLUSTER
 
 IN_A_POD = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
@@ -39,18 +39,18 @@ def test_a_file_that_is_named_is_the_only_one(tmp_path, account):
     named, usual = write_config(tmp_path / "a", "one"), write_config(tmp_path / "b", "two")
     variables = {"KUBECONFIG": usual, **IN_A_POD}
 
-    found = find_access(path=named, variable=variables.get, service_account=account)
+    found = find_config(path=named, variable=variables.get, service_account=account)
 
     assert found.place.context == "one"
     with pytest.raises(ConfigError, match="no API server is configured"):
-        find_access(path=f"{named}.x", variable=variables.get, service_account=account)
+        find_config(path=f"{named}.x", variable=variables.get, service_account=account)
 
 
 def test_a_file_may_be_named_by_the_home(tmp_path, account, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     write_config(tmp_path / "a", "one")
 
-    found = find_access(path="~/a", variable=nothing, service_account=account)
+    found = find_config(path="~/a", variable=nothing, service_account=account)
 
     assert found.place.context == "one"
     assert found.place.kubectl == f"kubectl --kubeconfig {tmp_path}/a --context one"
@@ -59,7 +59,7 @@ def test_a_file_may_be_named_by_the_home(tmp_path, account, monkeypatch):
 def test_in_a_pod_its_own_account_counts_if_that_is_wanted(tmp_path, account):
     variables = {"KUBECONFIG": write_config(tmp_path / "a", "one"), **IN_A_POD}
 
-    found = find_access(in_pod=True, variable=variables.get, service_account=account)
+    found = find_config(in_pod=True, variable=variables.get, service_account=account)
 
     assert (found.place.context, found.place.namespace) == (IN_CLUSTER, "own")
 
@@ -68,7 +68,7 @@ def test_where_no_pod_is_its_account_cannot_count(tmp_path):
     nowhere = tmp_path / "none"
 
     with pytest.raises(ConfigError) as caught:
-        find_access(in_pod=True, variable=nothing, service_account=nowhere)
+        find_config(in_pod=True, variable=nothing, service_account=nowhere)
 
     assert caught.value.message == (
         "context 'in-cluster': this is not a pod with the token of a service account"

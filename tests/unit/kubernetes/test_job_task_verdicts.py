@@ -86,7 +86,7 @@ def test_a_program_of_others_that_was_killed_under_a_limit_perhaps_ran_out_of_me
     )
 
 
-def test_whoever_was_told_to_stop_has_not_succeeded():
+def test_a_program_that_was_stopped_has_not_succeeded():
     ending = Ending(exit_code=0, stop=Stop.REQUESTED, seconds=1, own_exit_codes=True)
 
     assert judge(ending, [], log=LOG).reason is Reason.STOPPED

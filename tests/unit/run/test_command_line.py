@@ -9,7 +9,7 @@ from tac.cli import main
 from tac.errors import ConfigError
 from tac.run import parameters
 from tac.run_command import run
-from tac.step import StepError
+from tac.step import ClickError
 from tests.support.shadowing import OPTIONS, Other_One, Own
 
 MODULE = ("--module", "tests.support.shadowing")
@@ -171,14 +171,14 @@ TWICE = [
 
 @pytest.mark.parametrize("words", TWICE)
 def test_two_values_for_an_option_are_refused(words):
-    with pytest.raises(StepError) as caught:
+    with pytest.raises(ClickError) as caught:
         read(*words)
 
     assert (caught.value.message, caught.value.exit_code) == ("--store: is given twice", 2)
 
 
 def test_an_option_in_place_of_a_value_is_refused():
-    with pytest.raises(StepError) as caught:
+    with pytest.raises(ClickError) as caught:
         read("Plain", "--store", "--quiet")
 
     assert (caught.value.message, caught.value.hint, caught.value.exit_code) == (

@@ -14,12 +14,12 @@ from tac.errors import (
     NotFound,
     Unauthorized,
 )
-from tac.kubernetes.client.errors import Asked, error_of, read_status, status_of
+from tac.kubernetes.client.errors import RequestInfo, error_of, read_status, status_of
 from tac.kubernetes.place import Place
 
 PLACE = Place("one", "ns", "https://one.example")
-LIST = Asked(PLACE, "list", "Pod", "pods")
-LOG = Asked(PLACE, "log", "Pod", "pods", "p")
+LIST = RequestInfo(PLACE, "list", "Pod", "pods")
+LOG = RequestInfo(PLACE, "log", "Pod", "pods", "p")
 
 CONTINUE_IS_OLD = {
     "kind": "Status",
@@ -111,7 +111,7 @@ def answered(asked, told):
 
 def test_a_page_that_is_too_old_and_a_watch_that_is():
     page = answered(LIST, CONTINUE_IS_OLD)
-    event = error_of(Asked(PLACE, "watch", "Pod", "pods"), status_of(WATCH_IS_OLD))
+    event = error_of(RequestInfo(PLACE, "watch", "Pod", "pods"), status_of(WATCH_IS_OLD))
 
     assert isinstance(page, Expired)
     assert isinstance(event, Expired)
@@ -236,7 +236,7 @@ def test_a_refusal_says_whom_to_ask(reply, hint):
 
 
 def test_inside_a_pod_no_context_is_named():
-    asked = Asked(Place("in-cluster", "ns", "https://10.0.0.1"), "list", "Pod", "pods")
+    asked = RequestInfo(Place("in-cluster", "ns", "https://10.0.0.1"), "list", "Pod", "pods")
     told = {"kind": "Status", "message": 'User "u" cannot list', "code": 403}
 
     assert answered(asked, told).hint == (

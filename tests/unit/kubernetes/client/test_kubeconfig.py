@@ -1,4 +1,4 @@
-"""Which API server, and as whom: kubeconfig files on a disk, nobody is asked."""
+"""Which API server, and as whom: kubeconfig files on a disk; no server is asked."""
 
 import base64
 import pwd
@@ -84,7 +84,7 @@ def test_a_pod_asks_as_its_own_service_account(machine):
     assert access.authority == machine.account / "ca.crt"
 
 
-def test_a_pod_with_a_kubeconfig_uses_it_unless_it_is_told_otherwise(machine):
+def test_a_pod_with_a_kubeconfig_uses_it_unless_another_is_chosen(machine):
     machine.be_a_pod(host="fd00::1")
     machine.write(".kube/config", document())
 

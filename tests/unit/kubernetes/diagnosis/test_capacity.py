@@ -37,7 +37,7 @@ GPU = {"nvidia.com/gpu": "1"}
         (pod(), "2 node(s) didn't match pod anti-affinity rules", [pod("a")]),
     ],
 )
-def test_what_runs_makes_room(wanted, refusal, others):
+def test_a_pod_fits_once_what_runs_terminates(wanted, refusal, others):
     assert fits_after_termination(wanted, [wanted, *others], refusal)
 
 
@@ -54,5 +54,5 @@ def test_what_runs_makes_room(wanted, refusal, others):
         (pod(), "", [pod("a", cpu="9")]),
     ],
 )
-def test_what_runs_makes_no_room(wanted, refusal, others):
+def test_a_pod_does_not_fit_even_once_what_runs_terminates(wanted, refusal, others):
     assert not fits_after_termination(wanted, [wanted, *others], refusal)

@@ -15,7 +15,7 @@ from tests.support.diagnoses import STOPPED, big, cut_short, ended, gone, no_pod
 
 
 @pytest.mark.parametrize("story", ["node-lost", "node-lost-at-start"])
-def test_a_pod_past_its_grace_that_nobody_saw_end_is_lost_with_its_node(story):
+def test_a_pod_past_its_grace_period_without_an_end_is_lost_with_its_node(story):
     found = recordings.read(story).diagnose(later_seconds=60)
 
     assert without_chance(found) == Diagnosis(
@@ -47,7 +47,7 @@ def test_who_cancelled_a_job_is_known_when_it_is_gone_with_its_pod():
     assert without_chance(found) == cut_short(Reason.CANCELLED, "host-7", None, Stage.GONE)
 
 
-def test_a_job_that_nobody_has_ever_seen_is_gone():
+def test_a_job_that_was_never_seen_is_gone():
     found = replace(recordings.read("running"), job=None, pods=[], events=[]).diagnose()
 
     assert (found.stage, found.reason) == (Stage.GONE, Reason.LOST)
@@ -140,7 +140,7 @@ def test_a_pod_that_failed_without_a_word_says_that_there_is_none():
     )
 
 
-def test_a_failure_before_the_pod_was_told_to_go_is_its_own():
+def test_a_failure_before_the_pod_was_terminating_is_its_own():
     def end_earlier(pod):
         state = pod["status"]["containerStatuses"][0]["state"]["terminated"]
         state["exitCode"], state["finishedAt"] = 1, "2020-01-01T00:00:00Z"
@@ -148,7 +148,7 @@ def test_a_failure_before_the_pod_was_told_to_go_is_its_own():
     assert changed("evicted-api", end_earlier) == ended(1)
 
 
-def test_a_success_within_the_second_of_being_told_to_stop_is_none():
+def test_a_success_within_the_second_in_which_its_pod_was_deleted_is_none():
     def succeed(pod):
         state = pod["status"]["containerStatuses"][0]["state"]["terminated"]
         end = pod["metadata"]["deletionTimestamp"]
@@ -238,7 +238,7 @@ def test_of_several_pods_the_one_that_succeeded_counts_else_the_last():
     )
 
 
-def test_only_what_waits_has_a_patience():
+def test_only_pending_stages_have_a_timeout():
     assert set(STAGE_TIMEOUT_SECONDS) == {
         Stage.NO_POD,
         Stage.SCHEDULING,

@@ -150,7 +150,7 @@ def test_what_is_over_has_a_verdict_that_names_the_job_and_a_remedy(story):
     assert always_the_same(verdict.message("x")) == message
 
 
-def test_the_verdict_counts_the_seconds_of_the_container_or_else_those_that_it_is_told():
+def test_the_verdict_counts_the_seconds_of_the_container_or_else_those_that_are_given():
     found = recordings.read("job-deleted-pod-gone").diagnose()
 
     verdict = conclusion(replace(found, ending=Ending(seconds=7.0)))
@@ -169,7 +169,7 @@ def test_what_a_step_says_in_braces_is_no_field_of_a_message():
     )
 
 
-def test_a_container_without_a_limit_of_memory_died_of_its_nodes_lack_of_it():
+def test_a_container_without_a_memory_limit_was_killed_for_its_nodes_lack_of_memory():
     found = recordings.read("oom-killed").diagnose()
     ending = Ending(exit_code=137, oom_killed=True, image=ACTOR)
 
@@ -290,7 +290,7 @@ def given_up(found, **more):
 
 
 @pytest.mark.parametrize("story", WAITS)
-def test_what_waits_in_vain_or_too_long_says_for_what_and_what_would_help(story):
+def test_what_is_pending_for_good_or_too_long_says_why_and_what_would_help(story):
     found = recordings.read(story).diagnose()
     verdict = given_up(found)
 
@@ -299,7 +299,7 @@ def test_what_waits_in_vain_or_too_long_says_for_what_and_what_would_help(story)
     assert verdict.message("x") == WAITS[story]
 
 
-def test_a_patience_that_was_set_is_the_limit_that_is_named():
+def test_a_timeout_that_was_set_is_the_limit_that_is_named():
     found = recordings.read("unschedulable-memory").diagnose()
 
     sentence = given_up(found, limit_seconds=30).sentence("x")

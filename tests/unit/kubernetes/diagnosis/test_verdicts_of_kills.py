@@ -1,4 +1,4 @@
-"""Who is killed under a limit perhaps ran out of memory, unless somebody owns up to the kill."""
+"""What is killed under a limit perhaps ran out of memory, unless the API says why it was."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -49,7 +49,7 @@ def test_a_container_with_a_limit_that_was_killed_for_no_reason_perhaps_ran_out_
         ("job-deleted-stopped", Reason.LOST),
     ],
 )
-def test_a_kill_that_somebody_owns_up_to_is_not_taken_for_a_lack_of_memory(story, reason):
+def test_a_kill_with_a_reason_in_the_api_is_not_taken_for_a_lack_of_memory(story, reason):
     recording = recordings.read(story)
     for pod in recording.pods:  # what was told to stop did not, and was killed under a limit
         pod["spec"]["containers"][0]["resources"] = {"limits": {"memory": "64Mi"}}

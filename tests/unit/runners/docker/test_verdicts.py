@@ -234,7 +234,9 @@ FULL = "No space left on device"
         ),
     ],
 )
-def test_what_met_a_limit_of_its_container_is_told_what_raises_it(output, code, said, expected):
+def test_a_step_that_met_a_limit_of_its_container_names_what_raises_it(
+    output, code, said, expected
+):
     request = RunRequest("x", ("cp", "/tmp/here/in.csv"), {}, output.parent / "x.log")
     ended = replace(state(code), pids=40, tmp_bytes=8 << 20)
 
