@@ -1,6 +1,6 @@
-"""What a person sees of a run while it goes on: a live table on a terminal, else a line a task.
+"""The view of a run: a live table on a terminal, else a line for each task that ends.
 
-Both read one board, which is pure bookkeeping and takes the time from its caller.
+Both read one board, which only counts and takes the time from its caller.
 """
 
 import statistics
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 12
 _FRAMES_PER_SECOND = 5
-"""Faster is not read, and a run of many small tasks would notice it."""
+"""More frames would slow down a run of many small tasks."""
 
 
 _LATEST = 50
-"""So many of a family's tasks tell how long the next will take. Their median does: the first of all
+"""How many of a family's tasks the estimate is the median of: not the mean, since the first ones
 wait for libraries to be loaded."""
 
 
@@ -35,7 +35,7 @@ _TENTHS_BELOW_SECONDS = 10
 
 @dataclass
 class Running:
-    """A task that runs now, and what it last told."""
+    """A task that runs now, with its latest progress."""
 
     name: str
     family: str
@@ -46,7 +46,7 @@ class Running:
 
 @dataclass
 class Board:
-    """How far a run is, counted as it happens: ten thousand tasks cost nothing to show."""
+    """How far a run is, counted event by event: showing it does not look at every task."""
 
     workers: int = 1
     names: dict[str, str] = field(default_factory=dict)
@@ -56,14 +56,14 @@ class Board:
     """By family."""
     failed: dict[str, str] = field(default_factory=dict)
     """The tasks that failed and do not run again as yet: key to name."""
-    there: int = 0
+    complete: int = 0
     done: int = 0
     took: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """By family, the seconds of each task that finished."""
 
     @property
     def to_run(self) -> int:
-        """How many tasks are to run in this run, with those that have."""
+        """How many tasks this run runs, with those that have finished."""
         return self.done + len(self.running) + len(self.failed) + self.waiting.total()
 
     def plan(self, tasks: Iterable[Planned]) -> None:
@@ -73,13 +73,13 @@ class Board:
                 continue
             self.names[task.key] = task.name
             self.families[task.key] = task.family
-            if task.there:
-                self.there += 1
+            if task.complete:
+                self.complete += 1
             else:
                 self.waiting[task.family] += 1
 
     def start(self, key: str, now: float) -> None:
-        """A task runs from now on."""
+        """Move a task to those that run."""
         family = self.families.get(key, "")
         if key in self.failed:
             del self.failed[key]
@@ -87,15 +87,15 @@ class Board:
             self.waiting[family] -= 1
         self.running[key] = Running(self.names.get(key, key), family, now)
 
-    def tell(self, key: str, percent: int | None, text: str | None) -> None:
-        """A task said how far it is, or what it does."""
+    def progress(self, key: str, percent: int | None, text: str | None) -> None:
+        """Set the progress of a running task."""
         task = self.running.get(key)
         if task is not None:
             task.percent = task.percent if percent is None else percent
             task.text = task.text if text is None else text
 
     def finish(self, key: str, now: float) -> float:
-        """A task has done its work; return how long that took."""
+        """Count a finished task; return how many seconds it took."""
         task = self.running.pop(key, None)
         self.done += 1
         if task is None:
@@ -105,12 +105,12 @@ class Board:
         return took
 
     def fail(self, key: str) -> None:
-        """A task failed."""
+        """Move a task to those that failed."""
         self.running.pop(key, None)
         self.failed[key] = self.names.get(key, key)
 
     def suspend(self, key: str) -> None:
-        """A task waits again."""
+        """Move a running task to those that wait."""
         if self.running.pop(key, None):
             self.waiting[self.families.get(key, "")] += 1
 
@@ -135,7 +135,7 @@ class Board:
 
 
 def seconds_text(seconds: float) -> str:
-    """Write a duration as a person says it: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    """Format a duration: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
     if seconds < _TENTHS_BELOW_SECONDS:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -166,22 +166,22 @@ class PlainLines(Observer):
         self._board.start(key, self._clock())
 
     def suspended(self, key: str, needs: Sequence[str]) -> None:
-        """Say it: the count of tasks has grown."""
+        """Print it: the number of tasks has grown."""
         self._board.suspend(key)
         self._line(key, f"needs {len(needs)} more first")
 
     def finished(self, key: str) -> None:
-        """Say it."""
+        """Print it."""
         took = self._board.finish(key, self._clock())
         self._line(key, f"done in {seconds_text(took)}")
 
     def failed(self, key: str, failure: TaskFailure, *, again: bool) -> None:
-        """Say it, with the reason only if the task is tried again: the end tells the others."""
+        """Print it, with the reason only if the task is retried: the summary has the others."""
         self._board.fail(key)
         self._line(key, f"failed, and is tried again: {failure.message}" if again else "failed")
 
     def notice(self, text: str) -> None:
-        """Say it."""
+        """Print it."""
         self._say(text)
 
     def _line(self, key: str, what: str) -> None:
@@ -192,7 +192,7 @@ class PlainLines(Observer):
 
 
 class LiveView(Observer):
-    """A table that is drawn again several times a second, and is gone when the run ends."""
+    """A table that is drawn several times a second, and removed when the run ends."""
 
     def __init__(self, console: "Console", workers: int) -> None:
         from rich.live import Live
@@ -230,10 +230,10 @@ class LiveView(Observer):
         with self._lock:
             self._board.start(key, time.monotonic())
 
-    def told(self, key: str, *, percent: int | None = None, text: str | None = None) -> None:
+    def progressed(self, key: str, *, percent: int | None = None, text: str | None = None) -> None:
         """Show it in the row of the task."""
         with self._lock:
-            self._board.tell(key, percent, text)
+            self._board.progress(key, percent, text)
 
     def suspended(self, key: str, needs: Sequence[str]) -> None:  # noqa: ARG002 - an observer's
         """Count it as waiting."""
@@ -246,7 +246,7 @@ class LiveView(Observer):
             self._board.finish(key, time.monotonic())
 
     def failed(self, key: str, failure: TaskFailure, *, again: bool) -> None:
-        """Leave a line about it above the table."""
+        """Print a line about it above the table."""
         with self._lock:
             self._board.fail(key)
             name = self._board.names.get(key, key)
@@ -254,7 +254,7 @@ class LiveView(Observer):
         self.notice(f"{name}: {what}: {failure.message}")
 
     def notice(self, text: str) -> None:
-        """Leave a line about it above the table."""
+        """Print a line about it above the table."""
         self._console.print(_text(text))
 
     def _draw(self) -> "RenderableType":
@@ -275,13 +275,13 @@ class LiveView(Observer):
 
 
 def waiting_text(board: Board) -> str:
-    """Count what waits, by family; nothing when nothing does."""
+    """Return how many tasks wait, by family; "": none."""
     waiting = [f"{count} {family}" for family, count in (+board.waiting).items()]
     return f"waiting: {', '.join(waiting)}" if waiting else ""
 
 
 def header_text(board: Board, now: float, began: float) -> str:
-    """Say how far the run is, and how long it will take."""
+    """Return how far the run is, and the estimate of the time left."""
     left = board.seconds_left(now)
     rest = "time left unknown yet" if left is None else f"about {seconds_text(left)} left"
     failed = f", {len(board.failed)} failed" if board.failed else ""
@@ -317,12 +317,12 @@ def _table(tasks: Sequence[Running], now: float) -> "RenderableType":
 
 
 def _text(text: str) -> "Text":
-    """Let rich take a text as it is: not for its markup, links and emoji codes among it."""
+    """Keep rich from reading markup, links and emoji codes in a text."""
     from rich.text import Text
 
     return Text(plain(text))
 
 
 def _doing(text: str) -> str:
-    """Leave out where the log is: that is for the dashboard, and for the end if it is a bad one."""
+    """Leave out where the log is: the dashboard shows it, and the summary if the task failed."""
     return " ".join(line for line in text.splitlines() if not line.startswith("log: "))

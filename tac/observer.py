@@ -1,8 +1,7 @@
-"""What a run tells those who watch it.
+"""The events of a run, and who observes them: the live view, the lines of a log, the summary.
 
-An observer gets plain values and never a task, so a view needs no Luigi.
-`key` is Luigi's task id everywhere.
-The calls come from several threads, one at a time.
+An observer gets plain values and never a task, so neither this module nor a view imports Luigi.
+`key` is Luigi's task id everywhere. The calls come from several threads, one at a time.
 """
 
 import logging
@@ -17,20 +16,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Planned:
-    """One task of the plan, what it needs, and whether its output is there already."""
+    """One task of the plan, what it needs, and whether it is complete already."""
 
     key: str
     family: str
     name: str
     needs: tuple[str, ...]
-    there: bool
+    complete: bool
 
 
 @dataclass(frozen=True)
 class TaskFailure:
-    """Why a task failed: one sentence, what to do about it, and everything else that is known.
+    """Why a task failed: one sentence, a hint, and details such as a traceback.
 
-    Whatever it is made of, the sentence and the hint are one plain line each.
+    Sentence and hint are made plain and one line each.
     """
 
     message: str
@@ -44,7 +43,7 @@ class TaskFailure:
 
 
 class Observer:
-    """Hears everything and does nothing; a view overrides what it wants to know."""
+    """Ignores every event; a view overrides those that it shows."""
 
     def planned(self, tasks: Sequence[Planned]) -> None:
         """These tasks belong to the run; a later call adds to an earlier one."""
@@ -52,27 +51,27 @@ class Observer:
     def started(self, key: str) -> None:
         """The task runs from now on; it may have failed before."""
 
-    def told(self, key: str, *, percent: int | None = None, text: str | None = None) -> None:
-        """The running task says how far it is, or what it does."""
+    def progressed(self, key: str, *, percent: int | None = None, text: str | None = None) -> None:
+        """The running task reported its progress, or what it does."""
 
     def linked(self, key: str, url: str) -> None:
-        """The running task says where its log can be read."""
+        """The running task reported the URL of its log."""
 
     def suspended(self, key: str, needs: Sequence[str]) -> None:
-        """The task found out what else it needs and will run again after that."""
+        """The task yielded dynamic dependencies, and runs again when they are complete."""
 
     def finished(self, key: str) -> None:
-        """The task did its work and its output is there."""
+        """The task succeeded, and its output exists."""
 
     def failed(self, key: str, failure: TaskFailure, *, again: bool) -> None:
-        """The task failed; `again` says that it will be tried once more."""
+        """The task failed; `again`: it is retried."""
 
     def notice(self, text: str) -> None:
-        """Something that is no task's affair, worth one line."""
+        """One line about the run, and not about a task."""
 
 
 class Observers(Observer):
-    """Passes each event to every observer; one that fails is logged and never harms the run."""
+    """Passes each event to every observer; an exception of one is logged, and the run goes on."""
 
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
         self._observers = tuple(observers)
@@ -81,42 +80,42 @@ class Observers(Observer):
 
     def planned(self, tasks: Sequence[Planned]) -> None:
         """Pass it on."""
-        self._tell("planned", tasks)
+        self._notify("planned", tasks)
 
     def started(self, key: str) -> None:
         """Pass it on."""
-        self._tell("started", key)
+        self._notify("started", key)
 
-    def told(self, key: str, *, percent: int | None = None, text: str | None = None) -> None:
+    def progressed(self, key: str, *, percent: int | None = None, text: str | None = None) -> None:
         """Pass it on."""
-        self._tell("told", key, percent=percent, text=text)
+        self._notify("progressed", key, percent=percent, text=text)
 
     def linked(self, key: str, url: str) -> None:
         """Pass it on."""
-        self._tell("linked", key, url)
+        self._notify("linked", key, url)
 
     def suspended(self, key: str, needs: Sequence[str]) -> None:
         """Pass it on."""
-        self._tell("suspended", key, needs)
+        self._notify("suspended", key, needs)
 
     def finished(self, key: str) -> None:
         """Pass it on."""
-        self._tell("finished", key)
+        self._notify("finished", key)
 
     def failed(self, key: str, failure: TaskFailure, *, again: bool) -> None:
         """Pass it on."""
-        self._tell("failed", key, failure, again=again)
+        self._notify("failed", key, failure, again=again)
 
     def notice(self, text: str) -> None:
         """Pass it on."""
-        self._tell("notice", text)
+        self._notify("notice", text)
 
-    def _tell(self, event: str, *values: object, **named: object) -> None:
+    def _notify(self, event: str, *values: object, **named: object) -> None:
         with self._one_at_a_time:
             for observer in self._observers:
                 try:
                     getattr(observer, event)(*values, **named)
-                except Exception:  # who only watches must not end the run
+                except Exception:  # an observer must not end the run
                     if (event, id(observer)) not in self._failed:  # a run has thousands of events
                         self._failed.add((event, id(observer)))
                         logger.exception("%s of %r failed", event, observer)

@@ -161,7 +161,7 @@ def _refusals(
         if isinstance(scheduler, RetryingRemoteScheduler):
             scheduler.timeout_seconds = _ASK_SECONDS
         with contextlib.suppress(RPCError):  # the run is over: do not wait for luigid
-            return SchedulerState.of(scheduler, driver_disabled=worker.takes_no_more)
+            return SchedulerState.of(scheduler, driver_disabled=worker.requests_no_more_work)
         return SchedulerState(getattr(scheduler, "url", ""))
 
     return why_not_run(worker.nodes, worker.statuses, ask)
@@ -171,7 +171,7 @@ def _scheduler(factory: WorkerFactory, luigid: str) -> LocalScheduler | Retrying
     if not luigid:
         return factory.create_local_scheduler()
     scheduler = factory.create_remote_scheduler(luigid)
-    scheduler.meet()
+    scheduler.check_connection()
     return scheduler
 
 

@@ -1,1 +1,1 @@
-"""Luigi's schedulers: ours in the driver's own process, and our client of `luigid`."""
+"""Luigi's schedulers: one in the driver's own process, and our client of `luigid`."""

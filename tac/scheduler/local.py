@@ -1,8 +1,8 @@
 """Luigi's scheduler in the driver's own process, for one worker and thousands of tasks.
 
-Luigi looks at every waiting task whenever work is asked for: 24 ms at 5,000 of them, and a run
-costs the square. Here the tasks that may run are kept in heaps, and a task that ends looks only at
-those that waited for it. There is one worker, no assistant and no pause; batches are left to Luigi.
+Luigi's get_work looks at every pending task: 24 ms at 5,000 of them, so a run is quadratic. Here
+the tasks that are ready are kept in heaps, and a task that is done looks only at its dependents.
+There is one worker, no assistant and no pausing; batches are left to Luigi's own get_work.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -17,13 +17,13 @@ from luigi.scheduler import Scheduler, Task, Worker
 from luigi.task_status import DONE, FAILED, PENDING, RUNNING
 
 _PRUNE_SECONDS = 0.5
-"""So often failed tasks are looked at, for one whose next try has come."""
+"""How often failed tasks are checked for one whose retry is due."""
 
 _Signature = frozenset[tuple[str, int]]
 
 
 class LocalScheduler(Scheduler):
-    """A scheduler whose get_work costs the same for ten waiting tasks as for ten thousand."""
+    """A scheduler whose get_work takes as long for ten pending tasks as for ten thousand."""
 
     def __init__(self, **configuration: Any) -> None:
         super().__init__(**configuration)
@@ -33,7 +33,7 @@ class LocalScheduler(Scheduler):
         self._batches = False
 
     def add_task(self, **known: Any) -> None:
-        """Take the news of a task, and of what may run because of it."""
+        """Update a task, and the dependents that are ready because of it."""
         super().add_task(**known)
         task = self._state.get_task(known["task_id"])
         self._file(task)
@@ -42,7 +42,7 @@ class LocalScheduler(Scheduler):
                 self._file(self._state.get_task(key))
 
     def add_task_batcher(self, **known: Any) -> None:
-        """Take the news of a family whose tasks may be run as one."""
+        """Register a family whose tasks may be run as a batch."""
         self._batches = True
         super().add_task_batcher(**known)
 
@@ -54,7 +54,7 @@ class LocalScheduler(Scheduler):
         worker: str | None = None,
         **others: Any,
     ) -> dict[str, Any]:
-        """Hand out the task of the highest priority that was scheduled first, if one may run."""
+        """Return the ready task of the highest priority that was scheduled first, if any."""
         if self._batches:
             whole: dict[str, Any] = super().get_work(
                 host, assistant, current_tasks, worker, **others
@@ -92,27 +92,27 @@ class LocalScheduler(Scheduler):
         return best
 
     def _clear_top(self, heap: list[tuple[float, float, str]], worker: Worker) -> bool:
-        """Drop entries that have become untrue from the top; tell whether a true one is left."""
+        """Drop outdated entries from the top; return whether a valid one is left."""
         while heap:
             task = self._state.get_task(heap[0][2])
             if task is not None and worker.id in task.workers and self._schedulable(task):
                 return True
             heapq.heappop(heap)
-            self._file_if_it_waits(task)
+            self._file_if_blocked(task)
         return False
 
     def _file(self, task: Task | None) -> None:
-        """Put a waiting task with the ready ones, or with one need that is not done.
+        """Add a pending task to the ready ones, or to the dependents of one requirement.
 
-        One need is enough: when that is done the task is filed again.
+        One that is not done is enough: when it is, the task is filed again.
         """
         if task is None or task.status != PENDING:
             return
-        if not self._file_if_it_waits(task):
+        if not self._file_if_blocked(task):
             entry = (-task.priority, task.time, task.id)
             heapq.heappush(self._ready[frozenset(task.resources.items())], entry)
 
-    def _file_if_it_waits(self, task: Task | None) -> bool:
+    def _file_if_blocked(self, task: Task | None) -> bool:
         if task is None or task.status != PENDING:
             return False
         for need in task.deps:
@@ -123,7 +123,7 @@ class LocalScheduler(Scheduler):
         return False
 
     def _update_priority(self, task: Task, prio: float, _worker: str) -> None:
-        """Let what a task needs be as urgent; Luigi recurses, and a long chain ends that."""
+        """Raise the priority of a task's requirements; Luigi recurses, too deep for long chains."""
         task.priority = max(prio, task.priority)
         raised = [task]
         while raised:
@@ -144,7 +144,7 @@ class LocalScheduler(Scheduler):
                 self._file(task)
 
     def _counts(self, worker: Worker, *, idle: bool) -> dict[str, Any]:
-        """Count what waits; exactly only where it decides whether the worker goes home."""
+        """Count pending tasks; exactly only where that decides whether the worker exits."""
         if idle and not self._state.get_active_task_count_for_status(RUNNING):
             counts: dict[str, Any] = self.count_pending(worker.id)
             return counts

@@ -1,7 +1,7 @@
-"""Luigi's central scheduler as one driver sees it: away for a while, and back.
+"""Our client of Luigi's central scheduler, which retries while luigid is unreachable.
 
-Luigi gives up after three tries and takes all running tasks with it; a run of ours waits.
-Only the first contact is made within a limit, for then the address may be wrong.
+Luigi's own gives up after three tries, and the run with its running tasks fails.
+Only the first request has a short timeout, since the address may be wrong.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -30,18 +30,18 @@ _SERVER_ERROR_SECONDS = 60.0
 
 
 class RetryingRemoteScheduler(rpc.RemoteScheduler):
-    """Talks to luigid at `url`; waits for as long as it is away, and says so through `notice`.
+    """The luigid at `url`; while it is unreachable requests are retried, and `notice` is called.
 
     A user and a password in the address go into a header: Luigi's own messages quote the address.
 
     Raises:
-        ConfigError: the address is none.
+        ConfigError: the address cannot be parsed.
     """
 
     def __init__(self, url: str, notice: Callable[[str], None]) -> None:
-        address, authorization = _taken_apart(url)
+        address, authorization = _split_credentials(url)
         super().__init__(address)
-        # One request a connection: the session of `requests` is not made for several threads.
+        # One connection for each request: a session of `requests` is not thread-safe.
         self._fetcher = _Fetcher(authorization)  # type: ignore[assignment]  # Luigi has both kinds
         self._notice = notice
         self.timeout_seconds = float("inf")
@@ -52,11 +52,11 @@ class RetryingRemoteScheduler(rpc.RemoteScheduler):
         """The address, without a password."""
         return str(self._url)
 
-    def meet(self) -> None:
-        """Make sure that a luigid answers at the address.
+    def check_connection(self) -> None:
+        """Check that a luigid answers at the address.
 
         Raises:
-            ConfigError: it does not, or something else does.
+            ConfigError: nothing answers, or another server does.
         """
         self.timeout_seconds = _FIRST_CONTACT_SECONDS
         try:
@@ -64,13 +64,13 @@ class RetryingRemoteScheduler(rpc.RemoteScheduler):
         except (rpc.RPCError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(
                 f"{self._url}: no luigid answers: {cut(str(error))}",
-                hint="start `luigid --address 127.0.0.1`, mend --luigid, or leave it out to run "
+                hint="start `luigid --address 127.0.0.1`, fix --luigid, or leave it out to run "
                 "without",
             ) from error
         self.timeout_seconds = float("inf")
 
     def fetch_error(self, task_id: str) -> dict[str, Any]:
-        """Return what luigid knows of a task; without `taskModule` it does not know the task."""
+        """Return luigid's entry of a task; without `taskModule` it does not know the task."""
         known: dict[str, Any] = self._request("/api/fetch_error", {"task_id": task_id})
         return known
 
@@ -108,7 +108,7 @@ class RetryingRemoteScheduler(rpc.RemoteScheduler):
 
 
 def _timeout_seconds(error: Exception) -> float:
-    """Return for how long a request that ends so is tried again at most."""
+    """Return for how long a request that fails so is retried at most."""
     if isinstance(error, urllib.error.HTTPError):
         if error.code < http.HTTPStatus.INTERNAL_SERVER_ERROR:
             return 0.0
@@ -123,7 +123,7 @@ def _reason(error: Exception) -> str:
 
 
 class _Fetcher(rpc.URLLibFetcher):
-    """Asks with a header that no redirect carries along: it may lead to somebody else's host."""
+    """Sends a header that is not sent to a redirect's target, which may be another host."""
 
     def __init__(self, authorization: str) -> None:
         self._authorization = authorization
@@ -135,11 +135,11 @@ class _Fetcher(rpc.URLLibFetcher):
         return request
 
 
-def _taken_apart(url: str) -> tuple[str, str]:
-    """Part the address of luigid from the header that shows who asks.
+def _split_credentials(url: str) -> tuple[str, str]:
+    """Split the address of luigid from its credentials, returned as an Authorization header.
 
     Raises:
-        ConfigError: it is no address.
+        ConfigError: it cannot be parsed.
     """
     try:
         parts = urlsplit(url)

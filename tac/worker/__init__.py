@@ -2,8 +2,8 @@
 
 A task with `runs_in_thread = True` is a thread of the driver, and its `on_kill()` stops it.
 Every other task has a process of its own, forked from a clean server and never from the driver.
-The worker refuses what Luigi's scheduler sends unasked, outlives a scheduler that goes away or
-forgets, and leaves nothing running: not after an error, not after SIGTERM.
+The worker refuses tasks that it did not schedule, outlives a scheduler that is unreachable or was
+restarted, and leaves nothing running: not after an error, not after SIGTERM.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -33,7 +33,7 @@ from tac.luigi_task import TRACEBACK_LIMIT
 from tac.observer import Observer, Observers, Planned, TaskFailure
 from tac.plain import plain
 from tac.scheduler.remote import RetryingRemoteScheduler
-from tac.worker.dead_drivers import process_table, release_their_tasks
+from tac.worker.dead_drivers import process_table, release_tasks
 from tac.worker.handles import (
     ProcessHandle,
     ProcessMessages,
@@ -47,22 +47,22 @@ from tac.worker.status import Listeners, Reporter, StatusHub
 __all__ = ["Node", "Plan", "TacWorker", "plan_of"]
 
 CONFIGURATION = {
-    "keep_alive": False,  # decided by what was tried and may be tried again, see _keep_alive
+    "keep_alive": False,  # decided by which failed tasks are retried, see _keep_alive
     "check_complete_on_run": True,  # a task without its output is not done
     "check_unfulfilled_deps": False,  # the scheduler knows what is done
     "cache_task_completion": False,  # would start a process
     "send_failure_email": False,  # would be sent from the main loop
-    "wait_interval": 0.5,  # how late a timeout may be seen; a result is seen at once
+    "wait_interval": 0.5,  # how late a timeout is noticed; a result is noticed at once
     "wait_jitter": 0.0,
 }
-"""What we ask of Luigi's worker, whatever luigi.cfg says: tac run shows and retries by itself."""
+"""Luigi's worker is configured so, whatever luigi.cfg says: tac run shows and retries itself."""
 
 _STATE_CHECK_SECONDS = 3.0
-"""So often a scheduler that has no work is asked whether it still knows ours."""
+"""How often a scheduler without work for us is asked whether it still knows our tasks."""
 
 
 class TacWorker(luigi_worker.Worker):
-    """Luigi's worker with tasks in threads or clean processes; `observers` hear what happens."""
+    """Luigi's worker with tasks in threads or clean processes; `observers` get the events."""
 
     def __init__(  # noqa: PLR0913 - Luigi's arguments, in their order, and ours
         self,
@@ -93,7 +93,7 @@ class TacWorker(luigi_worker.Worker):
         """Every task of the run as it was when it was scheduled, by task id."""
         self.statuses: dict[str, str] = {}
         self.run_elsewhere: dict[str, str] = {}
-        """The tasks that other workers run, as the scheduler last said: task id to worker."""
+        """The tasks that other workers run, by the scheduler's latest reply: task id to worker."""
         self._observers = Observers(observers)
         self._hub = StatusHub()
         self._listeners = Listeners(self._observers, self._hub, self._declare_running)
@@ -106,10 +106,10 @@ class TacWorker(luigi_worker.Worker):
         self._adding_new_needs = False
 
     def __enter__(self) -> Self:
-        """Begin; what a killed driver of this machine ran is free again."""
+        """Start, and release the tasks of killed drivers of this machine."""
         if isinstance(self._scheduler, RetryingRemoteScheduler):
             describe = dict(self._worker_info)
-            release_their_tasks(self._scheduler, describe, self._observers.notice)
+            release_tasks(self._scheduler, describe, self._observers.notice)
         super().__enter__()
         return self
 
@@ -122,7 +122,7 @@ class TacWorker(luigi_worker.Worker):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> Literal[False]:
-        """Stop what runs, wait for its end, and tell the scheduler that it will not be done."""
+        """Stop the running tasks, wait for their end, and release them in the scheduler."""
         running = [handle for handle in self._running_tasks.values() if handle.is_alive()]
         for handle in running:
             handle.terminate()
@@ -132,12 +132,12 @@ class TacWorker(luigi_worker.Worker):
         for handle in list(self._handles):
             handle.wait_until_ended(deadline)
         for handle in running:
-            self._give_up(handle.task)
+            self._release(handle.task)
         return False
 
     @property
-    def takes_no_more(self) -> bool:
-        """Whether somebody told this worker to ask for no more work."""
+    def requests_no_more_work(self) -> bool:
+        """Whether this worker was disabled: it requests no more work."""
         return self._stop_requesting_work
 
     def running(self) -> list[str]:
@@ -150,12 +150,12 @@ class TacWorker(luigi_worker.Worker):
         multiprocess: bool = False,  # noqa: ARG002, FBT001, FBT002 - Luigi's signature
         processes: int = 0,  # noqa: ARG002 - the same
     ) -> bool:
-        """Schedule the task and all it needs; its outputs are asked for with threads."""
+        """Schedule the task and all its requirements, whose outputs are checked in threads."""
         self._validate_task(task)
         return self.schedule(plan_of([task]))
 
     def schedule(self, plan: Plan) -> bool:
-        """Give a plan to the scheduler: needs first, so equals run in the order of requires()."""
+        """Schedule a plan: requirements first, so equals run in the order of requires()."""
         if self._first_task is None and plan.roots:
             self._first_task = plan.roots[0].task_id
         if not self._adding_new_needs:
@@ -166,7 +166,7 @@ class TacWorker(luigi_worker.Worker):
         self.add_succeeded = True
         for node in nodes:
             self._validate_task(node.task)
-            answer = _answer(node)
+            answer = _completeness(node)
             for _ in self._add(node.task, answer):
                 pass
         return self.add_succeeded
@@ -174,7 +174,7 @@ class TacWorker(luigi_worker.Worker):
     def _add_task(self, *values: Any, **known: Any) -> None:
         key, status = known["task_id"], known["status"]
         if known.get("expl"):
-            known["expl"] = _shown(known["expl"])
+            known["expl"] = _plain_explanation(known["expl"])
         handle = self._running_tasks.get(key)
         if handle is not None:
             handle.status_reporter.close()
@@ -184,29 +184,29 @@ class TacWorker(luigi_worker.Worker):
         batch = [task.task_id for task in self._batch_running_tasks.get(key, ())]
         super()._add_task(*values, **known)
         if handle is not None:
-            self._tell_end(handle, known)
+            self._report_end(handle, known)
             for member in batch:
                 self.statuses[member] = status
-                self._tell_end_of(member, known, handle.failure)
+                self._report_end_of(member, known, handle.failure)
 
-    def _tell_end(self, handle: ThreadHandle, known: dict[str, Any]) -> None:
+    def _report_end(self, handle: ThreadHandle, known: dict[str, Any]) -> None:
         key = handle.task.task_id
         if known["status"] == FAILED:
             self._failures[key] += 1
             if self._failures[key] < (handle.task.retry_count or 1):
                 self._to_retry.add(key)
-        self._tell_end_of(key, known, handle.failure)
+        self._report_end_of(key, known, handle.failure)
 
-    def _tell_end_of(self, key: str, known: dict[str, Any], failure: TaskFailure | None) -> None:
+    def _report_end_of(self, key: str, known: dict[str, Any], failure: TaskFailure | None) -> None:
         if known["status"] == DONE:
             self._observers.finished(key)
         elif known["status"] == PENDING:
-            self._note_new_needs(key, known.get("new_deps") or ())
+            self._note_dynamic_requirements(key, known.get("new_deps") or ())
         else:
             failure = failure or TaskFailure(str(json.loads(known.get("expl") or '""')))
             self._observers.failed(key, failure, again=key in self._to_retry)
 
-    def _note_new_needs(self, key: str, new: Sequence[str]) -> None:
+    def _note_dynamic_requirements(self, key: str, new: Sequence[str]) -> None:
         if key in self.nodes:
             needs = dict.fromkeys(
                 (*self.nodes[key].needs, *(self.nodes[need].task for need in new))
@@ -222,11 +222,11 @@ class TacWorker(luigi_worker.Worker):
                 assistant=False,
                 current_tasks=list(self._running_tasks),
             )
-            self._note_others(reply["running_tasks"] or ())
-            if self._is_strange(reply):
+            self._note_run_elsewhere(reply["running_tasks"] or ())
+            if self._is_unrequested(reply):
                 self._refuse(reply)
             elif self._has_no_task(reply) and self._scheduler_forgot():
-                self._tell_everything_again()
+                self._register_again()
             else:
                 return self._response(reply)
         return GetWorkResponse(None, 0, 0, 0, 0, WORKER_STATE_DISABLED)
@@ -248,7 +248,7 @@ class TacWorker(luigi_worker.Worker):
             reply.get("worker_state", WORKER_STATE_ACTIVE),
         )
 
-    def _note_others(self, running: Iterable[dict[str, Any]]) -> None:
+    def _note_run_elsewhere(self, running: Iterable[dict[str, Any]]) -> None:
         others = [task for task in running if task["worker"] != self._id]
         self.run_elsewhere = {task["task_id"]: task["worker"] for task in others}
         # Luigi keeps every reply, each with all running tasks: 828 MB for 1,000 of them. Its
@@ -259,10 +259,10 @@ class TacWorker(luigi_worker.Worker):
     def _has_no_task(reply: dict[str, Any]) -> bool:
         return reply.get("task_id") is None and "batch_id" not in reply
 
-    def _is_strange(self, reply: dict[str, Any]) -> bool:
-        """Tell whether the scheduler sends what this driver never scheduled.
+    def _is_unrequested(self, reply: dict[str, Any]) -> bool:
+        """Tell whether the scheduler sends a task that this driver did not schedule.
 
-        luigid asks nobody for a password: whoever reaches it could have any module imported here.
+        luigid has no authentication: anyone with access to it could have any module imported here.
         """
         if "batch_id" in reply:
             return (reply.get("task_module"), reply["task_family"]) not in self._families
@@ -272,9 +272,7 @@ class TacWorker(luigi_worker.Worker):
     def _refuse(self, reply: dict[str, Any]) -> None:
         refused = [reply["task_id"]] if reply.get("task_id") else reply["batch_task_ids"]
         for key in refused:
-            self._observers.notice(
-                f"{key}: refused, the scheduler sent what was not asked for here"
-            )
+            self._observers.notice(f"{key}: refused: this driver did not schedule it")
             self._scheduler.add_task(
                 worker=self._id,
                 task_id=key,
@@ -284,7 +282,7 @@ class TacWorker(luigi_worker.Worker):
             )
 
     def _scheduler_forgot(self) -> bool:
-        """Tell whether the scheduler does not know a task that waits here: it was started anew."""
+        """Whether the scheduler does not know a task that is pending here: it was restarted."""
         if not isinstance(self._scheduler, RetryingRemoteScheduler):
             return False
         now = time.monotonic()
@@ -295,10 +293,10 @@ class TacWorker(luigi_worker.Worker):
         if waiting is None:
             return False
         known: dict[str, Any] = self._scheduler.fetch_error(task_id=waiting)
-        return "taskModule" not in known  # as for every task it does not have
+        return "taskModule" not in known  # as for every task it does not know
 
-    def _tell_everything_again(self) -> None:
-        self._observers.notice("luigid was started anew and knew nothing: told it everything again")
+    def _register_again(self) -> None:
+        self._observers.notice("luigid was restarted and knew no task: all are scheduled again")
         self._batch_families_sent.clear()
         self._add_worker()
         for handle in self._running_tasks.values():
@@ -307,8 +305,8 @@ class TacWorker(luigi_worker.Worker):
         self.schedule(plan_of(roots))
 
     def _declare_running(self, task: luigi.Task, tracking_url: str | None = None) -> None:
-        # All that add_task would otherwise reset to its default; Luigi leaves it out, and so a task
-        # that may fail once was tried 29 times.
+        # All that add_task would otherwise reset to its default. Luigi's worker leaves it out: a
+        # task with one retry was tried 29 times.
         self._scheduler.add_task(
             worker=self._id,
             task_id=task.task_id,
@@ -324,8 +322,8 @@ class TacWorker(luigi_worker.Worker):
             retry_policy_dict=_retry_policy(task),
         )
 
-    def _give_up(self, task: luigi.Task) -> None:
-        """Let another driver have the task at once, if the scheduler can be told."""
+    def _release(self, task: luigi.Task) -> None:
+        """Report the task as failed, so that another driver may run it at once."""
         if isinstance(self._scheduler, RetryingRemoteScheduler):
             self._scheduler.timeout_seconds = 0.0
         with contextlib.suppress(RPCError):
@@ -340,11 +338,11 @@ class TacWorker(luigi_worker.Worker):
             )
 
     def _keep_alive(self, get_work_response: GetWorkResponse) -> bool:
-        """Wait for a task that failed and may be tried again, and for nothing else."""
+        """Wait while a failed task is to be retried, and for nothing else."""
         return bool(self._to_retry) and get_work_response.n_pending_tasks > 0
 
     def _run_task(self, task_id: str) -> None:
-        if task_id in self._running_tasks:  # a reply was lost, and this is the same task again
+        if task_id in self._running_tasks:  # its reply was lost, and the scheduler repeats it
             self._handle_next_task()
             return
         self._to_retry.discard(task_id)
@@ -381,7 +379,7 @@ class TacWorker(luigi_worker.Worker):
 
 
 def _runs_in_thread(task: luigi.Task) -> bool:
-    """Tell whether the task may be a thread: it says so, or its run() does nothing."""
+    """Whether the task is a thread: it has `runs_in_thread`, or no run() of its own."""
     return bool(getattr(task, "runs_in_thread", False)) or type(task).run in (luigi.Task.run, None)
 
 
@@ -389,17 +387,17 @@ def _retry_policy(task: luigi.Task) -> Any:
     return luigi_worker._get_retry_policy_dict(task)  # noqa: SLF001 - what Luigi's worker sends
 
 
-def _answer(node: Node) -> Any:
-    """Return whether the task is complete, as Luigi's worker takes it."""
+def _completeness(node: Node) -> Any:
+    """Return whether the task is complete, or why that is not known, as Luigi's worker takes it."""
     if node.failure is None:
         return node.complete
     return luigi_worker.TracebackWrapper(node.failure.details or node.failure.message)
 
 
-def _shown(explanation: str) -> str:
-    """Make plain what the dashboard shows of a failure: a traceback quotes whatever was raised.
+def _plain_explanation(explanation: str) -> str:
+    """Make the explanation of a failure plain: a traceback quotes the exception's own text.
 
-    It travels as JSON, but for that of a task that could not be loaded.
+    It is JSON, except for a task that could not be loaded.
     """
     try:
         text = json.loads(explanation)
@@ -411,4 +409,4 @@ def _shown(explanation: str) -> str:
 def _planned(node: Node) -> Planned:
     task = node.task
     needs = tuple(need.task_id for need in node.needs)
-    return Planned(task.task_id, task.task_family, str(task), needs, there=node.complete)
+    return Planned(task.task_id, task.task_family, str(task), needs, complete=node.complete)

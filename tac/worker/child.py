@@ -1,6 +1,6 @@
-"""The process of one task that has a process of its own: what it is given, does and says.
+"""The process of one task: its assignment, its run, and the messages that it sends.
 
-It talks to the driver and never to the scheduler, through the connection on which its life hangs.
+It is connected to the driver and never to the scheduler, and ends when that connection does.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -41,11 +41,11 @@ class Assignment:
     stop_grace_seconds: float
     verbose: bool
     defaults: Defaults = field(default_factory=dict)
-    """Of parameters, as the driver was told to set them."""
+    """The defaults of parameters that were set in the driver."""
 
 
 def failure_of_run(task: luigi.Task, error: BaseException) -> TaskFailure:
-    """Say why run() failed, or why its end was none."""
+    """Return why run() failed, or why the task is not complete after it."""
     if isinstance(error, TaskException):  # the only one that TaskProcess.run raises
         return _not_complete(task)
     return failure_of(str(task), error)
@@ -55,11 +55,11 @@ def _not_complete(task: luigi.Task) -> TaskFailure:
     ended = f"{task}: ended without an error, and"
     if luigi.task.flatten(task.output()):
         return TaskFailure(
-            f"{ended} its output is not there", hint="run() has to make what output() names"
+            f"{ended} its output does not exist", hint="run() has to create what output() names"
         )
     if type(task).complete is luigi.Task.complete:
         return TaskFailure(
-            f"{ended} has no output() that tells that it is done",
+            f"{ended} has no output() that shows that it is done",
             hint="return a target from output(), or give it a complete() of its own",
         )
     return TaskFailure(
@@ -69,18 +69,18 @@ def _not_complete(task: luigi.Task) -> TaskFailure:
 
 
 def main(theirs: Connection, pickled: bytes) -> None:
-    """Run the task, tell the result, and end."""
+    """Run the task, send the result, and exit."""
     os.setpgid(0, 0)
     terminal.guard()
     driver = _Driver(theirs)
-    warnings.showwarning = driver.warn  # type: ignore[assignment]  # nobody names its arguments
+    warnings.showwarning = driver.warn  # type: ignore[assignment]  # it is never called with keywords
     driver.listen()
     try:
         assignment: Assignment = pickle.loads(pickled)  # noqa: S301 - from the driver that started us
     except Exception as error:  # noqa: BLE001 - loading imports anybody's module
         text = f"its process could not load it: {type(error).__name__}: {cut(str(error))}"
-        driver.tell("failure", TaskFailure(text, details=traceback.format_exc()))
-        driver.tell("result", ("", FAILED, traceback.format_exc(), [], []))
+        driver.send("failure", TaskFailure(text, details=traceback.format_exc()))
+        driver.send("result", ("", FAILED, traceback.format_exc(), [], []))
         return
     silence_luigi(verbose=assignment.verbose)
     set_defaults(assignment.defaults)
@@ -103,7 +103,7 @@ class _Attempt(TaskProcess):
         )
 
     def _handle_run_exception(self, ex: BaseException) -> Any:
-        self.result_queue.tell("failure", failure_of_run(self.task, ex))
+        self.result_queue.send("failure", failure_of_run(self.task, ex))
         return super()._handle_run_exception(ex)
 
 
@@ -112,25 +112,25 @@ class _Driver:
 
     def __init__(self, theirs: Connection) -> None:
         self._connection = theirs
-        self._speaking = threading.Lock()
+        self._sending = threading.Lock()
         self.messages: queue.SimpleQueue[SchedulerMessage] = queue.SimpleQueue()
         self.grace_seconds = 0.0
 
     def put(self, result: Any) -> None:
-        self.tell("result", result)
+        self.send("result", result)
 
-    def tell(self, *words: Any) -> None:
-        with self._speaking:
-            self._connection.send(words)
+    def send(self, *values: Any) -> None:
+        with self._sending:
+            self._connection.send(values)
 
     def warn(
         self, message: Warning | str, _: object, filename: str, lineno: int, *__: object
     ) -> None:
-        """Let the driver show a warning: it knows what others have said already."""
-        self.tell("warning", str(message), filename, lineno)
+        """Let the driver show a warning: it knows which ones it has shown already."""
+        self.send("warning", str(message), filename, lineno)
 
     def add_scheduler_message_response(self, *values: Any) -> None:
-        self.tell("report", "respond", values)
+        self.send("report", "respond", values)
 
     def listen(self) -> None:
         threading.Thread(target=self._listen, name="tac-driver", daemon=True).start()
@@ -145,14 +145,14 @@ class _Driver:
             self.messages.put(SchedulerMessage(self, task_id, message_id, content, **payload))
 
     def _die(self) -> None:
-        """The driver is gone: so is the reason for this process and all it started."""
+        """End this process, and all it started: the driver has ended."""
         os.killpg(0, signal.SIGTERM)
         time.sleep(self.grace_seconds)  # mostly SIGTERM ends this process in it
         os.killpg(0, signal.SIGKILL)
 
 
 class _Reporter:
-    """What `set_status_message` and its like reach in this process."""
+    """Luigi's status reporter in this process: sends each update to the driver."""
 
     def __init__(self, driver: _Driver, task: luigi.Task) -> None:
         self._driver = driver
@@ -161,4 +161,4 @@ class _Reporter:
     def __getattr__(self, method: str) -> Any:
         if not method.startswith(("update_", "decrease_", "report_")):
             raise AttributeError(method)
-        return lambda *values: self._driver.tell("report", method, values)
+        return lambda *values: self._driver.send("report", method, values)

@@ -1,7 +1,7 @@
-"""Drivers of this machine that were killed: luigid waits a minute for them, and need not.
+"""Release the tasks of killed drivers of this machine, for which luigid would wait a minute.
 
-luigid forgets a worker that has said nothing for `worker_disconnect_delay`, 60 s by default, and
-until then nobody else may run its tasks. Whether a process of this machine lives is known here.
+luigid drops a worker that has sent nothing for `worker_disconnect_delay`, 60 s by default, and
+until then no other worker may run its tasks. Whether a process of this machine lives is known here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SAME_PLACE = ("host", "username", _PROCESSES)
 
 
 def process_table() -> tuple[str, str]:
-    """Return, for the worker's description, in which table of processes its number counts.
+    """Return an item of the worker's description: the PID namespace of its process.
 
     Two containers may have one host name, and each its own process 1.
     """
@@ -28,10 +28,10 @@ def process_table() -> tuple[str, str]:
     return _PROCESSES, str(space.readlink()) if space.is_symlink() else "of the machine"
 
 
-def release_their_tasks(
+def release_tasks(
     scheduler: Any, description: Mapping[str, Any], notice: Callable[[str], None]
 ) -> None:
-    """Tell luigid that the tasks of killed drivers run no more; `description` is our worker's."""
+    """Report the tasks of killed drivers as failed to luigid; `description` is our worker's."""
     for worker in scheduler.worker_list():
         if any(worker.get(name) != description.get(name) for name in _SAME_PLACE):
             continue
@@ -47,8 +47,8 @@ def release_their_tasks(
                 expl="the driver was killed",
             )
         scheduler.disable_worker(worker=worker["name"])
-        its = "1 task runs" if len(tasks) == 1 else f"{len(tasks)} tasks run"
-        notice(f"process {worker['pid']} was killed: luigid is told that its {its} no more")
+        its = "1 task is" if len(tasks) == 1 else f"{len(tasks)} tasks are"
+        notice(f"process {worker['pid']} was killed: its {its} released in luigid")
 
 
 def _is_running(pid: int) -> bool:

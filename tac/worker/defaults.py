@@ -1,6 +1,6 @@
-"""Defaults of parameters that were set for this run: in Luigi's configuration, in every process.
+"""Defaults of parameters that were set for this run, in Luigi's configuration of every process.
 
-A task that has a process of its own makes tasks too, and does not inherit what was set here.
+A task in a process of its own creates tasks too, and does not inherit the configuration set here.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _set: dict[tuple[str, str], str] = {}
 
 
 def set_defaults(defaults: Defaults) -> None:
-    """Let the tasks of a family have a value, if nobody gives them another."""
+    """Set the default value of parameters of task families."""
     config = get_config()
     for (family, name), text in defaults.items():
         percents = isinstance(config, LuigiConfigParser)  # it fills in %(name)s
@@ -23,5 +23,5 @@ def set_defaults(defaults: Defaults) -> None:
 
 
 def defaults() -> Defaults:
-    """Return all that were set in this process."""
+    """Return those that were set in this process."""
     return dict(_set)

@@ -1,4 +1,4 @@
-"""Why a task failed, in one sentence, from the error that it raised."""
+"""The failure of a task, in one sentence, from the exception that it raised."""
 
 import traceback
 from pathlib import Path
@@ -10,11 +10,11 @@ from tac.observer import TaskFailure
 from tac.redaction import redacted
 
 _NOT_THE_TASKS = (str(Path(luigi.__file__).parent), str(Path(__file__).parent))
-"""A traceback begins in these files, which tell nobody why a task failed."""
+"""A traceback begins in these files, which are not the task's own."""
 
 
 def failure_of(name: str, error: BaseException) -> TaskFailure:
-    """Say why `name` failed; what is no error of ours comes with its traceback."""
+    """Return why `name` failed; an exception that is no TacError comes with its traceback."""
     if isinstance(error, TacError):
         return TaskFailure(error.message, error.hint)
     where = error.__traceback__

@@ -1,7 +1,7 @@
-"""A running task as the worker holds it: a thread, which works itself or waits for a process.
+"""Handles of running tasks: a thread that runs the task itself, or waits for its process.
 
-Luigi's TaskProcess is a process by birth; here only its run() is used, in a thread, so dynamic
-requirements, events, on_failure() and the check of complete() stay Luigi's own.
+Luigi's TaskProcess is a process; here only its run() is used, in a thread, so dynamic requirements,
+events, on_failure() and the check of complete() stay Luigi's own.
 The driver has threads, so it never forks: 46 of 300 children hung when it did.
 """
 
@@ -40,24 +40,24 @@ Result = tuple[str, str, Any, list[str], list[Any]]
 """As TaskProcess puts it: task id, status, explanation, missing needs, new needs."""
 
 _PROCESSES = threading.Lock()
-"""multiprocessing looks after all its children whenever it starts one: one thread at a time."""
+"""multiprocessing reaps all its children whenever it starts one: one thread at a time."""
 
 _EXIT_SECONDS = 5.0
-"""A process that gave its result has as long to end by itself."""
+"""How long a process that sent its result may take to exit by itself."""
 
 
 class Results(queue.SimpleQueue[Result]):
-    """The worker's queue of results; Luigi closes it in the end."""
+    """The worker's queue of results, with the close() that Luigi calls."""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""
 
 
 class FencedResults:
-    """Lets one result of one attempt through, and none after the attempt was stopped.
+    """Passes on one result of one attempt, and none after the attempt was stopped.
 
     Otherwise a late result of an attempt that timed out would be taken for that of the next.
-    `flush` is called before the result is let through.
+    `flush` is called before the result is passed on.
     """
 
     def __init__(self, results: Results, flush: Callable[[], object]) -> None:
@@ -73,7 +73,7 @@ class FencedResults:
             self._results.put(result)
 
     def close(self) -> bool:
-        """Let nothing more through; False when it was closed before."""
+        """Pass on nothing more; False when it was closed before."""
         with self._lock:
             was_open = not self._closed
             self._closed = True
@@ -89,7 +89,7 @@ class TaskOptions:
     check_unfulfilled_deps: bool
     check_complete_on_run: bool
     stop_grace_seconds: float
-    """Between asking a process to stop and killing it."""
+    """Between SIGTERM and SIGKILL."""
     verbose: bool
 
 
@@ -119,10 +119,10 @@ class ThreadHandle(TaskProcess):
         self._ended = threading.Event()
 
     def start(self) -> None:
-        """Begin; the result comes through the queue."""
+        """Start the task; the result comes through the queue."""
         try:
             self._thread.start()
-        except RuntimeError as error:  # the system gives no more threads
+        except RuntimeError as error:  # the limit of threads
             self._fail(TaskFailure(f"{self.task}: could not be started: {error}"))
 
     def is_alive(self) -> bool:
@@ -131,7 +131,7 @@ class ThreadHandle(TaskProcess):
 
     @property
     def exitcode(self) -> int | None:
-        """Never a number the worker would act on: how a task ended comes through the queue."""
+        """None, as the worker would act on a number: the result comes through the queue."""
         return None
 
     def terminate(self) -> None:
@@ -149,7 +149,7 @@ class ThreadHandle(TaskProcess):
         self._stop()
 
     def wait_until_ended(self, deadline: float) -> bool:
-        """Wait until the task runs no more, at most until `deadline` of the monotonic clock."""
+        """Wait until the task has ended, at most until `deadline` of the monotonic clock."""
         if self._thread.ident is None:
             return True
         return self._ended.wait(max(0.0, deadline - time.monotonic()))
@@ -160,7 +160,7 @@ class ThreadHandle(TaskProcess):
             return
         try:
             on_kill()
-        except Exception as error:  # noqa: BLE001 - anybody's on_kill()
+        except Exception as error:  # noqa: BLE001 - a task's own on_kill()
             self.failure = failure_of(f"{self.task}: on_kill()", error)
 
     def _main(self) -> None:
@@ -180,9 +180,7 @@ class ThreadHandle(TaskProcess):
         )
 
     def _handle_run_exception(self, ex: BaseException) -> Any:
-        if (
-            self.stopped.is_set()
-        ):  # as in Luigi, a task that was killed does not get its on_failure()
+        if self.stopped.is_set():  # as in Luigi, on_failure() is not called for a killed task
             return "stopped"
         self.failure = child.failure_of_run(self.task, ex)
         return super()._handle_run_exception(ex)
@@ -192,7 +190,7 @@ class ProcessHandle(ThreadHandle):
     """Runs the task in a process of its own, and waits for it in a thread.
 
     The process is forked from a clean server and leads its own process group.
-    It lives no longer than the driver, whatever ends that: its life hangs on the connection.
+    It ends when its connection does, and so with the driver, whatever ends that.
     """
 
     def __init__(
@@ -204,10 +202,10 @@ class ProcessHandle(ThreadHandle):
         self._kill_timer: threading.Timer | None = None
 
     def run(self) -> None:
-        """Give the task to a process and put what comes of it."""
+        """Run the task in a process, and put its result."""
         try:
             assignment = bytes(ForkingPickler.dumps(self._assignment()))
-        except Exception as error:  # noqa: BLE001 - pickling calls anybody's __getstate__
+        except Exception as error:  # noqa: BLE001 - pickling calls the task's own __getstate__
             self._fail(_not_picklable(self.task, error))
             return
         ours, theirs = _context().Pipe()
@@ -219,13 +217,13 @@ class ProcessHandle(ThreadHandle):
                 self._process.start()
             process = self._process
             try:
-                told_result = self._listen(ours, process)
-                self._reap(process, _EXIT_SECONDS if told_result else None)
+                has_result = self._listen(ours, process)
+                self._reap(process, _EXIT_SECONDS if has_result else None)
             finally:
                 if self._kill_timer is not None:
                     self._kill_timer.cancel()
-            if not told_result:
-                self._fail(TaskFailure(f"{self.task}: {_end_of(process.exitcode)}"))
+            if not has_result:
+                self._fail(TaskFailure(f"{self.task}: {_exit_text(process.exitcode)}"))
 
     def _assignment(self) -> "child.Assignment":
         return child.Assignment(
@@ -239,7 +237,7 @@ class ProcessHandle(ThreadHandle):
         )
 
     def _listen(self, ours: "connection.Connection", process: "BaseProcess") -> bool:
-        """Hear what the process says, until its result (True) or its end without one (False)."""
+        """Handle its messages, until its result (True) or its end without one (False)."""
         messages = self.status_reporter.scheduler_messages
         if messages is not None:
             messages.connect(ours)
@@ -248,23 +246,23 @@ class ProcessHandle(ThreadHandle):
             if ours not in ready:
                 return False
             try:
-                kind, *words = ours.recv()
+                kind, *values = ours.recv()
             except (EOFError, OSError):
                 connection.wait([process.sentinel])
                 return False
             if kind == "result":
-                self.result_queue.put((self.task.task_id, *words[0][1:]))
+                self.result_queue.put((self.task.task_id, *values[0][1:]))
                 return True
-            self._hear(kind, words)
+            self._handle_message(kind, values)
 
-    def _hear(self, kind: str, words: list[Any]) -> None:
+    def _handle_message(self, kind: str, values: list[Any]) -> None:
         if kind == "failure":
-            self.failure = words[0]
+            self.failure = values[0]
         elif kind == "warning":
-            text, filename, line = words
+            text, filename, line = values
             warnings.showwarning(text, UserWarning, filename, line)
         elif kind == "report" and not self.stopped.is_set():
-            method, values = words
+            method, values = values
             getattr(self.status_reporter, method)(*values)
 
     def _reap(self, process: "BaseProcess", seconds: float | None) -> None:
@@ -273,7 +271,7 @@ class ProcessHandle(ThreadHandle):
         with _PROCESSES:
             process.join()
         if self.stopped.is_set() or process.exitcode:
-            # What the task had started goes with it.
+            # The processes that the task had started end with it.
             _signal_group(process, signal.SIGKILL)
 
     def _stop(self) -> None:
@@ -290,28 +288,28 @@ class ProcessHandle(ThreadHandle):
 
 
 class ProcessMessages:
-    """Messages of the scheduler on their way to a task in a process."""
+    """Sends messages of the scheduler to a task in a process."""
 
     def __init__(self) -> None:
         self._connection: connection.Connection | None = None
 
     def connect(self, ours: "connection.Connection") -> None:
-        """Send them here from now on."""
+        """Send them through this connection from now on."""
         self._connection = ours
 
     def put(self, message: SchedulerMessage) -> None:
-        """Send one; a task that has ended does not hear it."""
+        """Send one, unless the task has ended."""
         if self._connection is not None:
-            words = (message._task_id, message._message_id)  # noqa: SLF001 - it has no other door
+            values = (message._task_id, message._message_id)  # noqa: SLF001 - it has no other accessor
             with contextlib.suppress(OSError):
-                self._connection.send((*words, message.content, message.payload))
+                self._connection.send((*values, message.content, message.payload))
 
 
 @functools.cache
 def _context() -> context.ForkServerContext:
     found = get_context("forkserver")
-    # Luigi's half second is paid once. The tasks' own modules are not loaded there: some start
-    # threads, and what is forked then may hang.
+    # Importing Luigi takes half a second, once. The tasks' own modules are not imported there: some
+    # start threads, and what is forked then may hang.
     found.set_forkserver_preload(["tac.worker.child"])
     return found
 
@@ -323,13 +321,13 @@ def _signal_group(process: "BaseProcess", number: signal.Signals) -> None:
     try:
         os.killpg(pid, number)
     except ProcessLookupError:
-        # It has not made its own group yet, or all of it is gone.
+        # It has not created its own group yet, or the whole group has exited.
         if process.exitcode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
 
-def _end_of(code: int | None) -> str:
+def _exit_text(code: int | None) -> str:
     if code is not None and code < 0:
         return f"its process was ended by {signal.Signals(-code).name}"
     return f"its process ended with exit code {code} and without a result"

@@ -1,4 +1,4 @@
-"""What Luigi logs about itself: kept out of a run that has a view of its own."""
+"""Luigi's own log records, which `tac run` does not show beside its view."""
 
 import logging
 from pathlib import Path
@@ -11,7 +11,7 @@ _LUIGI = str(Path(luigi.__file__).parent)
 
 
 def silence_luigi(*, verbose: bool) -> None:
-    """Drop what Luigi's own code logs, or with `verbose` show it; a task's own words stay."""
+    """Drop the log records of Luigi's own code, or with `verbose` show them; a task's own stay."""
     if verbose:
         handler = terminal.Handler()
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", handlers=[handler])

@@ -1,7 +1,7 @@
-"""The plan of a run: which tasks there are, what each needs, and which outputs are there.
+"""The plan of a run: its tasks, what each requires, and which are complete.
 
-The same walk serves `--dry-run`, the worker and the view, so they cannot disagree.
-It asks many outputs at once, with threads: no process, no pickling, one client for a store.
+`--dry-run`, the worker and the view share one walk, so they cannot differ.
+It checks many outputs at once, in threads: no process, no pickling, one client for a store.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -17,39 +17,39 @@ from tac.observer import TaskFailure
 from tac.worker.failures import failure_of
 
 _THREADS = 16
-"""As many outputs are asked at once: a store far away answers after 10 ms, and does so all day."""
+"""How many tasks are checked at once: a remote store answers after 10 ms or more."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A task of the plan. What a complete task needs was not asked."""
+    """A task of the plan. The requirements of a complete task are not looked up."""
 
     task: luigi.Task
     complete: bool
     needs: tuple[luigi.Task, ...] = ()
     failure: TaskFailure | None = None
-    """Why it could not be asked whether it is complete, or what it needs."""
+    """Why its complete() or requires() failed."""
 
     @property
     def external(self) -> bool:
-        """Whether its output comes from elsewhere."""
+        """Whether it is an external task."""
         return is_external(self.task)
 
 
 @dataclass
 class Plan:
-    """The tasks that were asked for, and every task they need."""
+    """The requested tasks, and every task they require."""
 
     roots: tuple[luigi.Task, ...]
     nodes: dict[str, Node] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
-        """Whether everything that was asked for is there."""
+        """Whether all requested tasks are complete."""
         return all(self.nodes[root.task_id].complete for root in self.roots)
 
     def in_order(self) -> Iterator[Node]:
-        """Yield every node once, what a task needs before the task, in the order of requires()."""
+        """Yield every node once, requirements before their task, in the order of requires()."""
         seen: set[str] = set()
         stack = [(root.task_id, False) for root in reversed(self.roots)]
         while stack:
@@ -63,48 +63,48 @@ class Plan:
                 stack.extend((need.task_id, False) for need in reversed(node.needs))
 
     def missing(self) -> list[Node]:
-        """Return the tasks whose output is not there, in the order they would run."""
+        """Return the tasks that are not complete, in the order they would run."""
         return [node for node in self.in_order() if not node.complete]
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return one line."""
         missing = len(self.missing())
         return f"{missing} to run, {len(self.nodes) - missing} there already"
 
 
 def plan_of(roots: Iterable[luigi.Task]) -> Plan:
-    """Ask every task that the roots need whether it is complete, down to the complete ones."""
+    """Check whether the roots and their requirements are complete, down to the complete ones."""
     plan = Plan(tuple(roots))
     level = list({root.task_id: root for root in plan.roots}.values())
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="tac-plan") as threads:
         while level:
-            nodes = [_look_at(level[0])] if len(level) == 1 else list(threads.map(_look_at, level))
+            nodes = [_check(level[0])] if len(level) == 1 else list(threads.map(_check, level))
             plan.nodes.update((node.task.task_id, node) for node in nodes)
             needed = {need.task_id: need for node in nodes for need in node.needs}
             level = [task for key, task in needed.items() if key not in plan.nodes]
     return plan
 
 
-def _look_at(task: luigi.Task) -> Node:
+def _check(task: luigi.Task) -> Node:
     try:
         complete = task.complete()
         needs = () if complete else tuple(needs_of(task))
-    except Exception as error:  # noqa: BLE001 - anybody's complete() and requires() are called here
+    except Exception as error:  # noqa: BLE001 - a task's own complete() and requires()
         return Node(task, complete=False, failure=failure_of(str(task), error))
     return Node(task, complete, needs)
 
 
 def is_external(task: luigi.Task) -> bool:
-    """Tell whether the output of a task comes from elsewhere; Luigi knows three ways to say so."""
+    """Whether a task is external; Luigi has three ways to declare that."""
     run: object = task.run
     return run is None or run is NotImplemented
 
 
 def needs_of(task: luigi.Task) -> Iterator[luigi.Task]:
-    """Yield what a task needs; one that comes from elsewhere needs nothing of ours.
+    """Yield the requirements of a task; an external one has none.
 
     Raises:
-        TypeError: its requires() returns what is no task.
+        TypeError: its requires() returns something else than tasks.
     """
     for need in () if is_external(task) else task.deps():
         if not isinstance(need, luigi.Task):

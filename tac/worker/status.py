@@ -1,8 +1,8 @@
-"""What running tasks tell about themselves, on its way to Luigi's scheduler.
+"""Status updates of running tasks, sent to Luigi's scheduler by one thread.
 
-A task may speak a thousand times a second; the scheduler hears its last word, from one thread.
-What a task said last is sent before its result, or a finished task would stand at 7 % for ever.
-Nothing is sent after the result: a late word would make a finished task run again.
+A task may update its status a thousand times a second; the scheduler gets the latest one of each
+kind. It is sent before the task's result, or a finished task would stay at 7 % for ever, and none
+after it: a late update would make a finished task run again.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -26,11 +26,11 @@ logger = logging.getLogger(__name__)
 _WHOLE = 100
 
 _PAUSE_SECONDS = 0.5
-"""Between two rounds of sending: luigid serves everybody from one thread."""
+"""Between two rounds of sending: luigid serves all drivers from one thread."""
 
 
 class StatusHub:
-    """Keeps the last word of each kind per task; one thread sends them."""
+    """Keeps the latest update of each kind per task; one thread sends them."""
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str], Callable[[], object]] = {}
@@ -41,7 +41,7 @@ class StatusHub:
         self._refused = False
 
     def post(self, key: str, kind: str, send: Callable[[], object]) -> None:
-        """Have `send` called soon, unless a newer word of this kind comes first."""
+        """Have `send` called soon, unless a newer update of this kind comes first."""
         with self._changed:
             self._waiting[key, kind] = send
             if self._thread is None:
@@ -50,7 +50,7 @@ class StatusHub:
             self._changed.notify_all()
 
     def flush(self, key: str) -> None:
-        """Send what is waiting for `key` from this thread; then nothing of it is on its way."""
+        """Send the updates of `key` from this thread; after that none of them is being sent."""
         with self._changed:
             self._changed.wait_for(lambda: key not in self._sending)
             waiting = [known for known in self._waiting if known[0] == key]
@@ -58,14 +58,14 @@ class StatusHub:
             self._send(*known)
 
     def forget(self, key: str) -> None:
-        """Drop what is waiting for `key`, and wait until nothing of it is on its way."""
+        """Drop the updates of `key`, and wait until none of them is being sent."""
         with self._changed:
             for known in [known for known in self._waiting if known[0] == key]:
                 del self._waiting[known]
             self._changed.wait_for(lambda: key not in self._sending)
 
     def close(self) -> None:
-        """Stop sending; what still waits is lost, and so is the run it belongs to."""
+        """Stop sending, and drop the updates that were not sent: the run has ended."""
         self._stop.set()
         with self._changed:
             self._waiting.clear()
@@ -90,9 +90,11 @@ class StatusHub:
         try:
             send()
         except (rpc.RPCError, OSError):
-            level = logging.DEBUG if self._refused else logging.WARNING  # each task tells something
+            level = logging.DEBUG if self._refused else logging.WARNING  # each task has updates
             self._refused = True
-            logger.log(level, "the scheduler was not told the %s of %s", kind, key, exc_info=True)
+            logger.log(
+                level, "the %s of %s was not sent to the scheduler", kind, key, exc_info=True
+            )
         finally:
             with self._changed:
                 self._sending.discard(key)
@@ -101,16 +103,16 @@ class StatusHub:
 
 @dataclass(frozen=True)
 class Listeners:
-    """Whom a task reaches: who watches, and the scheduler by way of the hub."""
+    """Who gets the updates of a task: the observers, and the scheduler through the hub."""
 
     observers: Observer
     hub: StatusHub
     declare_running: Callable[[luigi.Task, str], object]
-    """Tell the scheduler again that the task runs, with the place of its log."""
+    """Report to the scheduler once more that the task runs, with the URL of its log."""
 
 
 class Reporter(TaskStatusReporter):
-    """What `set_status_message` and its like reach: the observers at once, the scheduler soon."""
+    """Luigi's status reporter: updates the observers at once, the scheduler soon."""
 
     keeps_policy = True
     """A tracking URL leaves the task's resources and retry policy alone; Luigi's own does not."""
@@ -127,13 +129,13 @@ class Reporter(TaskStatusReporter):
     def update_status_message(self, message: str) -> None:
         """Show what the task does now."""
         message = plain(str(message), lines=True)
-        self._to.observers.told(self._task_id, text=message)
+        self._to.observers.progressed(self._task_id, text=message)
         self._post("status", self._scheduler.set_task_status_message, self._task_id, message)
 
     def update_progress_percentage(self, percentage: float) -> None:
         """Show how far the task is."""
         percentage = min(max(percentage, 0), _WHOLE)
-        self._to.observers.told(self._task_id, percent=int(percentage))
+        self._to.observers.progressed(self._task_id, percent=int(percentage))
         send = self._scheduler.set_task_progress_percentage
         self._post("progress", send, self._task_id, percentage)
 
@@ -150,11 +152,11 @@ class Reporter(TaskStatusReporter):
         self._scheduler.add_scheduler_message_response(*answer)
 
     def flush(self) -> None:
-        """Have the scheduler told now what it would have been told soon."""
+        """Send the pending updates to the scheduler now."""
         self._to.hub.flush(self._task_id)
 
     def close(self) -> None:
-        """Let nothing more be said; returns when nothing is on its way."""
+        """Drop all further updates; returns when none is being sent."""
         with self._lock:
             self._closed = True
         self._to.hub.forget(self._task_id)

@@ -196,7 +196,7 @@ MISTAKES = [
     (
         [*DAYS, "--luigid", "http://127.0.0.1:9"],
         "Error: http://127.0.0.1:9: no luigid answers: [Errno 111] Connection refused",
-        "Hint: start `luigid --address 127.0.0.1`, mend --luigid, or leave it out to run without",
+        "Hint: start `luigid --address 127.0.0.1`, fix --luigid, or leave it out to run without",
     ),
     ([*DAYS, "Report"], "Error: Got unexpected extra argument (Report)", None),
 ]

@@ -6,8 +6,8 @@ from tac.live import Board, PlainLines, header_text, seconds_text, waiting_text
 from tac.observer import Planned, TaskFailure
 
 
-def planned(*names, there=False):
-    return [Planned(name, name.rstrip("0123456789"), f"{name}()", (), there) for name in names]
+def planned(*names, complete=False):
+    return [Planned(name, name.rstrip("0123456789"), f"{name}()", (), complete) for name in names]
 
 
 def board_of(*names, workers=1):
@@ -68,9 +68,9 @@ def test_the_header_counts_and_estimates():
 
 def test_a_task_that_is_there_already_is_not_to_be_run():
     board = board_of("Fetch1")
-    board.plan(planned("Fetch2", there=True))
+    board.plan(planned("Fetch2", complete=True))
 
-    assert (board.to_run, board.there) == (1, 1)
+    assert (board.to_run, board.complete) == (1, 1)
 
 
 def test_lines_report_each_end_and_nothing_else():
@@ -80,7 +80,7 @@ def test_lines_report_each_end_and_nothing_else():
 
     lines.planned(planned("Fetch1", "Fetch2"))
     lines.started("Fetch1")
-    lines.told("Fetch1", percent=50, text="half way")
+    lines.progressed("Fetch1", percent=50, text="half way")
     now[0] = 1.5
     lines.finished("Fetch1")
     lines.started("Fetch2")

@@ -125,8 +125,8 @@ FAILURES = [
         30,
         [
             "[1/1] WritesNothing(at={at}): failed",
-            "Error: WritesNothing(at={at}): ended without an error, and its output is not there",
-            "Hint: run() has to make what output() names",
+            "Error: WritesNothing(at={at}): ended without an error, and its output does not exist",
+            "Hint: run() has to create what output() names",
             "{go_on}",
             "0 ran, 1 failed, 0 were there already, T s",
         ],

@@ -85,7 +85,7 @@ def test_what_many_tasks_without_an_output_failed_of_is_said_once(here):
     ended = tac(here, "run", "--module", "warn", "All", "--workers", 1, "--quiet")
 
     assert [line for line in ended.lines if not line.startswith("Warning: ")] == [
-        "Error: NoOutput(number=0): ended without an error, and has no output() that tells that "
+        "Error: NoOutput(number=0): ended without an error, and has no output() that shows that "
         "it is done",
         "Hint: return a target from output(), or give it a complete() of its own",
         "The same: NoOutputEither(number=0), NoOutput(number=1), NoOutputEither(number=1), "

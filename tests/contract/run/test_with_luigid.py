@@ -60,7 +60,7 @@ def test_a_luigid_that_restarts_without_state_gets_all_tasks_again(tmp_path, ser
         ended = end_of(process)
 
     assert (ended.code, ended.out) == (0, f"{tmp_path}/NeedsWaits.txt\n")
-    assert "luigid was started anew and knew nothing: told it everything again" in ended.lines
+    assert "luigid was restarted and knew no task: all are scheduled again" in ended.lines
 
 
 def test_a_task_may_finish_while_luigid_is_unreachable(tmp_path, server):
@@ -102,10 +102,7 @@ def test_a_killed_driver_leaves_its_task_to_the_next_one_on_its_machine(tmp_path
     ended = tac_run(tmp_path, "NeedsWaits", "--luigid", server.url)
 
     assert (ended.code, ended.out) == (0, f"{tmp_path}/NeedsWaits.txt\n"), ended.err
-    assert (
-        f"process {process.pid} was killed: luigid is told that its 1 task runs no more"
-        in ended.lines
-    )
+    assert f"process {process.pid} was killed: its 1 task is released in luigid" in ended.lines
 
 
 def test_a_stopped_driver_leaves_its_task_to_the_next_one(tmp_path, server):
@@ -142,7 +139,7 @@ def test_a_task_that_another_client_put_into_luigid_is_refused(tmp_path, server)
         (tmp_path / "Waits.go").touch()
         ended = end_of(process)
 
-    assert said == "InProcess_evil: refused, the scheduler sent what was not asked for here\n"
+    assert said == "InProcess_evil: refused: this driver did not schedule it\n"
     assert (ended.code, ended.out) == (0, f"{tmp_path}/NeedsWaits.txt\n")
 
 
@@ -154,5 +151,5 @@ def test_no_luigid_at_the_address_is_said_after_a_while(tmp_path, server):
     assert ended.code == 2
     assert ended.lines[-2:] == [
         f"Error: {server.url}: no luigid answers: [Errno 111] Connection refused",
-        "Hint: start `luigid --address 127.0.0.1`, mend --luigid, or leave it out to run without",
+        "Hint: start `luigid --address 127.0.0.1`, fix --luigid, or leave it out to run without",
     ]

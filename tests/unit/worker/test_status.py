@@ -89,7 +89,7 @@ class Heard(Observer):
     def __init__(self) -> None:
         self.all: list[Any] = []
 
-    def told(self, key, *, percent=None, text=None):
+    def progressed(self, key, *, percent=None, text=None):
         self.all.append(percent if text is None else text)
 
     def linked(self, key, url):

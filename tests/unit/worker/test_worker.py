@@ -27,7 +27,7 @@ class Ear(Observer):
         self.heard = []
 
     def planned(self, tasks):
-        self.heard.append(("planned", [(task.name, task.there) for task in tasks]))
+        self.heard.append(("planned", [(task.name, task.complete) for task in tasks]))
 
     def started(self, key):
         self.heard.append(("started", key.split("_")[0]))
