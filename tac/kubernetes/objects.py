@@ -73,9 +73,9 @@ def time_of(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
 
-def condition_of(thing: Mapping[str, Any], kind: str) -> Object | None:
-    """Return the condition of that type of a pod or a Job, if it holds."""
+def condition_of(thing: Mapping[str, Any], kind: str, status: str = "True") -> Object | None:
+    """Return the condition of that type of a pod or a Job, if it has that status."""
     for condition in (thing.get("status") or {}).get("conditions") or ():
-        if condition["type"] == kind and condition["status"] == "True":
+        if condition["type"] == kind and condition["status"] == status:
             return dict(condition)
     return None

@@ -172,8 +172,8 @@ def _gone(what: str) -> Diagnosis:
 
 def _with_pod(last: _LastSeen, pod: Object, events: Sequence[Object]) -> Diagnosis:
     ended, terminating_since = termination_of(pod), termination_requested_at(pod)
-    if ended is not None and _is_its_own(ended, pod, terminating_since):
-        return _ended(last, pod, ended)
+    if ended is not None and _ended_by_itself(ended, pod, terminating_since):
+        return _terminated(last, pod, ended)
     if ended is None and not is_over(pod):
         if terminating_since is None:
             return diagnose_pending(pod, events, last.now)
@@ -187,7 +187,7 @@ def _with_pod(last: _LastSeen, pod: Object, events: Sequence[Object]) -> Diagnos
     return replace(found, ending=ended.ending, container=_name_if_several(pod, ended))
 
 
-def _is_its_own(ended: Termination, pod: Object, terminating_since: datetime | None) -> bool:
+def _ended_by_itself(ended: Termination, pod: Object, terminating_since: datetime | None) -> bool:
     """Whether a pod ended by itself, before it was terminating."""
     if pod["status"].get("reason") or ended.reason in server_words.END_UNKNOWN_REASONS:
         return False
@@ -202,7 +202,7 @@ def _is_its_own(ended: Termination, pod: Object, terminating_since: datetime | N
     return ended.finished < terminating_since
 
 
-def _ended(last: _LastSeen, pod: Object, ended: Termination) -> Diagnosis:
+def _terminated(last: _LastSeen, pod: Object, ended: Termination) -> Diagnosis:
     container = _name_if_several(pod, ended)
     if ended.exit_code and last.tries_again:
         text = f"pod/{pod['metadata']['name']} failed with exit code {ended.exit_code}, and the "
@@ -237,11 +237,11 @@ def _ended_from_outside(
     if last.deleted and terminating_since is not None:
         return _gone(f"job/{last.name}" if last.name else "the Job")
     if not is_over(pod) and termination_of(pod) is None:
-        return _on_a_lost_node(pod)
+        return _node_lost(pod)
     disruption = condition_of(pod, "DisruptionTarget")
     if terminating_since is not None and disruption is None:
         return _gone(f"pod/{pod['metadata']['name']}")
-    return _ended_by_the_platform(pod, disruption or {})
+    return _disrupted(pod, disruption or {})
 
 
 def _past_its_own_deadline(pod: Object) -> Diagnosis | None:
@@ -251,13 +251,13 @@ def _past_its_own_deadline(pod: Object) -> Diagnosis | None:
     return Diagnosis(stage=Stage.ENDED, reason=Reason.DEADLINE, detail=text)
 
 
-def _on_a_lost_node(pod: Object) -> Diagnosis:
+def _node_lost(pod: Object) -> Diagnosis:
     node, end = pod["spec"].get("nodeName", ""), pod["metadata"]["deletionTimestamp"]
     detail = f"node/{node}: it does not answer, its pod was to terminate by {end}"
     return Diagnosis(stage=Stage.LOST, reason=Reason.NODE_LOST, detail=detail)
 
 
-def _ended_by_the_platform(pod: Object, disruption: Object) -> Diagnosis:
+def _disrupted(pod: Object, disruption: Object) -> Diagnosis:
     status, ended = pod["status"], termination_of(pod)
     text = str(status.get("message") or disruption.get("message") or status.get("reason") or "")
     if ended is not None and ended.reason in server_words.END_UNKNOWN_REASONS:

@@ -55,7 +55,7 @@ def diagnose_without_pod(job: Object, events: Sequence[Object]) -> Diagnosis:
     text = cut(server_words.CREATE_PREFIX.sub("", message, count=1))
     found = _of(_main(job["spec"]["template"]), Diagnosis(stage=Stage.NO_POD, detail=text))
     if (fits := fits_quota(message)) is not None:
-        # What uses it up ends at some time: until then the Job controller asks again.
+        # The pods that use it up end at some time: until then the Job controller tries again.
         return replace(found, makes_progress=fits, permanent=not fits)
     permanent = server_words.matches_any(server_words.NEVER_ADMITTED, message)
     return replace(found, permanent=permanent)
@@ -99,7 +99,7 @@ def diagnose_pending(pod: Object, events: Sequence[Object], now: datetime) -> Di
 
 
 def _runs(container: PodContainer) -> bool:
-    # Also between two runs, where it is started again when it has failed.
+    # Also between two runs of a container that is restarted.
     begun = container.state("running") is not None or container.state("terminated") is not None
     return begun or "terminated" in (container.status.get("lastState") or {})
 
@@ -140,11 +140,11 @@ def _main(pod: Object) -> PodContainer:
     return next(container for container in containers_of(pod) if not container.initial)
 
 
-# No node.
+# Unschedulable.
 
 
 def _unschedulable(pod: Object, events: Sequence[Object], now: datetime) -> Diagnosis:
-    condition = _not_scheduled(pod)
+    condition = condition_of(pod, "PodScheduled", "False") or {}
     text = cut(_shortage(str(condition.get("message", ""))))
     found = _of(_main(pod), Diagnosis(stage=Stage.SCHEDULING, detail=text))
     if condition.get("reason") == "SchedulingGated":
@@ -160,21 +160,14 @@ def _unschedulable(pod: Object, events: Sequence[Object], now: datetime) -> Diag
     )
 
 
-def _not_scheduled(pod: Object) -> Object:
-    for condition in (pod.get("status") or {}).get("conditions") or ():
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return dict(condition)
-    return {}
-
-
 def _shortage(message: str) -> str:
-    """Leave of the scheduler's words what is missing, and where that differs on how many nodes."""
+    """Keep of the scheduler's message what is missing, and on how many nodes where that differs."""
     why = server_words.NODES_AVAILABLE.sub("", message, count=1).partition(". ")[0].rstrip(".")
     causes = server_words.NEXT_NODE_COUNT.split(why)
     return re.sub(r"^\d+ ", "", causes[0]) if len(causes) == 1 else ", ".join(causes)
 
 
-# A node, and no program yet.
+# Scheduled, and not started yet.
 
 
 def _waits_its_turn(waiting: Object) -> bool:
@@ -223,7 +216,7 @@ def _creating(containers: Sequence[PodContainer], events: Sequence[Object]) -> D
 
 
 def _matters(event: Object) -> bool:
-    # What the scheduler said is of before; the node does what it says now.
+    # What the scheduler said was before; the kubelet reports what is now.
     old = event["reason"] == "FailedScheduling"
     soon = server_words.ROOT_CA_CONFIG_MAP.search(event["message"])
     return event.get("type") == "Warning" and not old and not soon
