@@ -122,7 +122,7 @@ stringData:
   AWS_ACCESS_KEY_ID: tac-$(random_hex 6)
   AWS_SECRET_ACCESS_KEY: $(random_hex 20)
 YAML
-    # An S3 that is there already was started with the keys before these.
+    # An existing S3 was started with the keys before these.
     found=$("${KUBECTL[@]}" get statefulset s3 --ignore-not-found --output name)
     [[ -z $found ]] || show_and_run "${KUBECTL[@]}" rollout restart statefulset/s3
 }

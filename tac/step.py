@@ -316,7 +316,7 @@ def _exists(out: Output) -> bool:
         return False
     maker = f"tac {stat.version}" if stat.version else "an unknown version"
     say(
-        f"{out.address}: there already, {format_size(stat.size)},"
+        f"{out.address}: exists, {format_size(stat.size)},"
         f" made {stat.modified:%Y-%m-%d %H:%M} UTC by {maker}; nothing to do"
     )
     return True

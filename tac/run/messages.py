@@ -58,7 +58,7 @@ def dry_run(plan: Plan) -> Iterator[str]:
     missing = {node.task.task_id for node in plan.missing()}
     for node in plan.in_order():
         if node.complete:
-            yield f"there already  {node.task}: {_places(node.task)}"
+            yield f"complete       {node.task}: {_places(node.task)}"
         elif node.failure is not None:
             yield f"cannot run     {node.failure.message}"
         elif node.external:
@@ -67,7 +67,7 @@ def dry_run(plan: Plan) -> Iterator[str]:
             yield f"would run      {node.task}: {_why(node, missing)}"
     would_run = sum(1 for key in missing if _can_run(plan.nodes[key]))
     there = len(plan.nodes) - len(missing)
-    yield f"{would_run} would run, {there} {'is' if there == 1 else 'are'} there already"
+    yield f"{would_run} would run, {there} {'is' if there == 1 else 'are'} complete"
 
 
 def _can_run(node: Node) -> bool:
@@ -117,9 +117,9 @@ def summary(outcome: Outcome) -> str:
         "run by another worker": len(outcome.elsewhere),
         "stopped": len(outcome.running) if outcome.stopped_by else 0,
         "were not run": len(outcome.not_run) - (len(outcome.running) if outcome.stopped_by else 0),
-        "were there already": len(outcome.there),
+        "were complete": len(outcome.there),
     }
-    always = ("ran", "were there already")
+    always = ("ran", "were complete")
     parts = [_counted(count, what) for what, count in counts.items() if count > 0 or what in always]
     return f"{', '.join(parts)}, {outcome.seconds:.1f} s"
 
@@ -213,4 +213,4 @@ def _held_up(name: str, outcome: Outcome) -> Iterator[str]:
 def all_there(plan: Plan) -> str:
     """Say that there is nothing to do."""
     roots = [str(root) for root in plan.roots]
-    return f"{names(roots, most=1)}: there already, nothing to do"
+    return f"{names(roots, most=1)}: complete, nothing to do"

@@ -69,7 +69,7 @@ class Plan:
     def __str__(self) -> str:
         """Return one line."""
         missing = len(self.missing())
-        return f"{missing} to run, {len(self.nodes) - missing} there already"
+        return f"{missing} to run, {len(self.nodes) - missing} complete"
 
 
 def plan_of(roots: Iterable[luigi.Task]) -> Plan:

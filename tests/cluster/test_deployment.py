@@ -79,7 +79,7 @@ def test_a_run_ends_with_its_results_in_the_clusters_s3(deployment):
 
     assert (first.code, again.code) == (0, 0), first.out + again.out
     assert "s3://tac/flights/flights/2023-03-01.parquet" in first.out.splitlines()
-    assert re.search(r"there already, nothing to do$", again.out, re.MULTILINE), again.out
+    assert re.search(r"complete, nothing to do$", again.out, re.MULTILINE), again.out
     assert "flights/flights/2023-03-01.parquet" in keys(deployment)
     # The same words, the same Job: the first one was over, so it was made anew.
     assert job_of(first.out + first.err) == job_of(again.out + again.err)
@@ -122,7 +122,7 @@ def test_a_run_without_a_task_is_of_the_report(deployment):
     ended = deployment.do("run", "--date", "2023-03-01", "--dry-run", "--runner", "local")
 
     assert ended.code == 0, ended.out
-    assert re.search(r"^\d+ would run, \d+ (is|are) there already$", ended.out, re.MULTILINE)
+    assert re.search(r"^\d+ would run, \d+ (is|are) complete$", ended.out, re.MULTILINE)
     job = deployment.read("job", job_of(ended.out + ended.err))
     [container] = job["spec"]["template"]["spec"]["containers"]
     assert container["args"][:3] == ["Report", "--date", "2023-03-01"]

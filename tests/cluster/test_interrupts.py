@@ -70,7 +70,7 @@ def test_ctrl_c_once_leaves_the_step_to_the_next_driver(laptop, variables, tmp_p
     assert first.err.splitlines(keepends=True)[0] == ASKED
     assert f"SIGINT: stopped; {TASK} keeps running\n" in first.err
     assert second.code == 0, second.err
-    assert second.err.splitlines()[-1].startswith("1 ran, 0 were there already")
+    assert second.err.splitlines()[-1].startswith("1 ran, 0 were complete")
     assert [len(kept.jobs), len(kept.pods), sum(kept.succeeded.values())] == [1, 1, 1]
     assert laptop.jobs() == []
     until_no_pod_is_left(laptop)

@@ -229,7 +229,7 @@ def test_without_an_output_luigis_own_example_runs_under_tac_too(at, words):
     ended = at.run(at.tac("Pi", *words))  # no pod sees the store, and none has to
 
     assert ended.code == 0, ended.err
-    assert ended.err.splitlines()[-1].startswith("1 ran, 0 were there already")
+    assert ended.err.splitlines()[-1].startswith("1 ran, 0 were complete")
 
 
 @pytest.mark.parametrize("path", sorted(MANIFESTS.glob("*.yaml")), ids=lambda path: path.stem)

@@ -53,7 +53,7 @@ def test_a_stock_driver_that_is_killed_finds_its_job_again(slow, workers):
 
     with slow.started(slow.stock("Wait", "--workers", workers)) as process:
         log = next(slow.path.glob("store/_tac/logs/wait-*.log"))
-        until(lambda: "was there already" in log.read_text(), "the Job to be found again")
+        until(lambda: "# adopted job/" in log.read_text(), "the Job to be found again")
         assert [each["metadata"]["uid"] for each in slow.jobs()] == [job["metadata"]["uid"]]
         (slow.shared / "go").touch()
         outcome = end_of(process)

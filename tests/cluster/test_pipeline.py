@@ -50,7 +50,7 @@ def test_one_day_makes_the_same_bytes_on_all_nodes_and_a_second_run_creates_noth
     assert re.fullmatch(
         rf"kubernetes: context \S+, namespace {deployment.namespace}, https://\S+", first
     )
-    assert re.fullmatch(rf"{STEPS} ran, 0 were there already, \d+\.\d s", last)
+    assert re.fullmatch(rf"{STEPS} ran, 0 were complete, \d+\.\d s", last)
     assert laptop.read("first", PREDICTIONS) == local_run
     assert laptop.jobs() == []
     assert sorted(kept.succeeded.values()) == [1] * STEPS
@@ -60,7 +60,7 @@ def test_one_day_makes_the_same_bytes_on_all_nodes_and_a_second_run_creates_noth
     with journal(deployment.namespace) as kept:
         again = tac(tmp_path, *WORDS, seconds=SECONDS, **laptop.of(tmp_path, "first"))
 
-    assert again.err == f"MakePredictions(date={DAY}): there already, nothing to do\n"
+    assert again.err == f"MakePredictions(date={DAY}): complete, nothing to do\n"
     assert (kept.jobs, kept.pods) == ({}, {})
 
 

@@ -206,7 +206,7 @@ def test_five_hundred_waiting_jobs_cost_two_watches_and_little_time(at, proxy, m
     commands = [
         at.command("true", number, log=at.path / f"{number}.log") for number in range(WAITERS)
     ]
-    for command in commands:  # they are there already, and wait until a queue lets them go
+    for command in commands:  # they are created, and suspended by a queue
         _, manifest = runner._prepare(command)
         manifest = numbered(manifest, 1)
         manifest["spec"]["suspend"] = True

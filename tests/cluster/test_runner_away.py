@@ -187,7 +187,7 @@ def test_a_job_whose_creation_was_not_answered_is_found_and_not_made_twice(at, p
 
     assert verdict.reason is Reason.DONE
     assert len(created) == 2
-    assert at.notes[0] == "# job/x-1 was there already"
+    assert at.notes[0] == "# adopted job/x-1"
     assert len(at.made_pods()) == 1
 
 

@@ -64,7 +64,7 @@ def test_one_day_in_containers_makes_the_same_bytes_and_leaves_none(
 ):
     ended = tac(tmp_path, *WORDS, seconds=SECONDS, **variables)
 
-    assert re.fullmatch(r"15 ran, 0 were there already, \d+\.\d s", summary(ended))
+    assert re.fullmatch(r"15 ran, 0 were complete, \d+\.\d s", summary(ended))
     assert (tmp_path / "store" / PREDICTIONS).read_bytes() == local_run
     assert ours(engine, tmp_path) == []
     assert "[100 %] features" in "".join(
@@ -73,7 +73,7 @@ def test_one_day_in_containers_makes_the_same_bytes_and_leaves_none(
 
     again = tac(tmp_path, *WORDS, **{**variables, "DOCKER_HOST": "unix:///nonexistent"})
 
-    assert summary(again) == f"MakePredictions(date={DAY}): there already, nothing to do"
+    assert summary(again) == f"MakePredictions(date={DAY}): complete, nothing to do"
 
 
 def test_drivers_that_are_killed_leave_nothing_undone_twice_or_lying_about(
@@ -98,7 +98,7 @@ def test_drivers_that_are_killed_leave_nothing_undone_twice_or_lying_about(
     assert ours(engine, tmp_path) == []
     assert not list((tmp_path / "store").rglob("*.partial"))
     for log in (tmp_path / "store" / "_tac" / "logs").glob("*.log"):
-        assert "there already" not in log.read_text(), log
+        assert ": exists, " not in log.read_text(), log
 
 
 def test_two_drivers_at_once_run_each_step_once(engine, variables, local_run, tmp_path):

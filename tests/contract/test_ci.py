@@ -26,7 +26,7 @@ echo "make $* was here"
 for word in "$@"; do
     [[ $word != STORE=* ]] || install -D /dev/stdin "${word#*=}/report/2023-03-01.html" <<<page
 done
-echo 'all there already, nothing to do'
+echo 'all complete, nothing to do'
 [[ " $* " != *' test '* ]] || echo '7 passed in 1.00s'
 """
 CHECK = '#!/usr/bin/env bash\necho check.sh >>"$RAN"\n'

@@ -40,7 +40,7 @@ def test_what_is_missing_is_run_and_the_scores_are_printed(first):
     assert (result["every"], result["dates"]) == (5, 1)
     assert (result["first"], result["last"]) == ("2023-03-01", "2023-03-01")
     assert ended.out == f"{show(result)}\n"
-    assert ended.lines[-1] == "18 ran, 0 were there already, T s"
+    assert ended.lines[-1] == "18 ran, 0 were complete, T s"
 
 
 def test_luigid_gets_every_task_and_how_many_run_at_once(first):
@@ -60,7 +60,7 @@ def test_a_second_evaluation_runs_nothing_and_prints_the_same(first):
 
     assert (again.code, again.out) == (0, ended.out)
     assert again.err == (
-        "Evaluate(first=2023-03-01, last=2023-03-02, every=5): there already, nothing to do\n"
+        "Evaluate(first=2023-03-01, last=2023-03-02, every=5): complete, nothing to do\n"
     )
 
 

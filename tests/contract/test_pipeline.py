@@ -42,7 +42,7 @@ def test_a_first_run_ends_with_the_place_of_the_report(first_run):
     at, ended = first_run
 
     assert ended.out == f"{at}/store/report/{DAY}.html\n"
-    assert re.fullmatch(r"65 ran, 0 were there already, \d+\.\d s", ended.err.splitlines()[-1])
+    assert re.fullmatch(r"65 ran, 0 were complete, \d+\.\d s", ended.err.splitlines()[-1])
     assert (at / "store" / "report" / f"{DAY}.html").stat().st_size > 100_000
 
 
@@ -53,7 +53,7 @@ def test_a_second_run_starts_no_step_and_says_that_all_outputs_exist(first_run):
     ended = tac(at, "run", "Report", "--date", DAY)
 
     assert (ended.code, ended.out) == (0, f"{at}/store/report/{DAY}.html\n")
-    assert ended.err == f"Report(date={DAY}, history=7): there already, nothing to do\n"
+    assert ended.err == f"Report(date={DAY}, history=7): complete, nothing to do\n"
     assert sorted((path, path.stat().st_mtime_ns) for path in at.rglob("*")) == before
 
 

@@ -52,7 +52,7 @@ def test_an_output_that_is_there_is_left_alone(tmp_path):
     result = run(str(out), "bug")
 
     assert result.exit_code == 0
-    assert result.stderr.startswith(f"{out}: there already, 5 bytes, made 2")
+    assert result.stderr.startswith(f"{out}: exists, 5 bytes, made 2")
     assert result.stderr.endswith(" UTC by an unknown version; nothing to do\n")
     assert out.read_text(encoding="utf-8") == "first"
 

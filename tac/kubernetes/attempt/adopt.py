@@ -52,7 +52,7 @@ def ensure_job(context: AttemptContext) -> Object | None:
             if _is_worth_following(context, job):
                 name = job["metadata"]["name"]
                 _log.info("job/%s: found", name)
-                context.log.note(f"job/{name} was there already")
+                context.log.note(f"adopted job/{name}")
                 return job
         number = 1 + max(map(attempt_of, jobs), default=0)
         created = _create(context, numbered(context.manifest, number))

@@ -12,18 +12,18 @@ MODULE = "tests.support.external"
 
 ROOTS = [
     # the task, what is missing, the files after a run, the last line of a dry run
-    ("External", ["External"], [], "0 would run, 0 are there already"),
-    ("NotImplementedClass", ["NotImplementedClass"], [], "0 would run, 0 are there already"),
-    ("NoneClass", ["NoneClass"], [], "0 would run, 0 are there already"),
-    ("NeedsExternal", ["External"], [], "1 would run, 0 are there already"),
-    ("NeedsNotImplemented", ["NotImplementedClass"], [], "1 would run, 0 are there already"),
-    ("NeedsNone", ["NoneClass"], [], "1 would run, 0 are there already"),
-    ("NeedsExternalized", ["Mid"], [], "1 would run, 0 are there already"),
-    ("NeedsExternalizedClass", ["Mid"], [], "1 would run, 0 are there already"),
-    ("NeedsAssigned", ["Mid"], [], "1 would run, 0 are there already"),
-    ("NeedsBoth", ["External"], ["Leaf", "Mid"], "4 would run, 0 are there already"),
-    ("NeedsTwins", [], ["Leaf", "Mid", "NeedsExternalized"], "4 would run, 0 are there already"),
-    ("Deep", ["External"], ["Leaf"], "3 would run, 0 are there already"),
+    ("External", ["External"], [], "0 would run, 0 are complete"),
+    ("NotImplementedClass", ["NotImplementedClass"], [], "0 would run, 0 are complete"),
+    ("NoneClass", ["NoneClass"], [], "0 would run, 0 are complete"),
+    ("NeedsExternal", ["External"], [], "1 would run, 0 are complete"),
+    ("NeedsNotImplemented", ["NotImplementedClass"], [], "1 would run, 0 are complete"),
+    ("NeedsNone", ["NoneClass"], [], "1 would run, 0 are complete"),
+    ("NeedsExternalized", ["Mid"], [], "1 would run, 0 are complete"),
+    ("NeedsExternalizedClass", ["Mid"], [], "1 would run, 0 are complete"),
+    ("NeedsAssigned", ["Mid"], [], "1 would run, 0 are complete"),
+    ("NeedsBoth", ["External"], ["Leaf", "Mid"], "4 would run, 0 are complete"),
+    ("NeedsTwins", [], ["Leaf", "Mid", "NeedsExternalized"], "4 would run, 0 are complete"),
+    ("Deep", ["External"], ["Leaf"], "3 would run, 0 are complete"),
 ]
 
 

@@ -84,7 +84,7 @@ ROWS = [
             "Error: Greedy(number=1): was not run: [resources] gpu=0, and Greedy wants 1",
             f"Hint: {GPU} luigi.cfg",
             f"{AGAIN} Greedy",
-            "0 ran, 1 was not run, 0 were there already, T s",
+            "0 ran, 1 was not run, 0 were complete, T s",
         ],
     ),
     (
@@ -99,7 +99,7 @@ ROWS = [
             "Hint: write tpu=2 below [resources] in luigi.cfg",
             "Not run because of it: NeedsAll()",
             f"{AGAIN} NeedsAll",
-            "1 ran, 5 were not run, 0 were there already, T s",
+            "1 ran, 5 were not run, 0 were complete, T s",
         ],
     ),
     (
@@ -108,7 +108,7 @@ ROWS = [
             "Error: Disabled(number=1): was not run: its class says that it is disabled",
             "Hint: `disabled` is set there",
             f"{AGAIN} Disabled",
-            "0 ran, 1 was not run, 0 were there already, T s",
+            "0 ran, 1 was not run, 0 were complete, T s",
         ],
     ),
     (
@@ -119,7 +119,7 @@ ROWS = [
             "Hint: one of these requires() has to leave one out",
             "Not run because of it: One(number=1), Three(number=1)",
             f"{AGAIN} One",
-            "0 ran, 3 were not run, 0 were there already, T s",
+            "0 ran, 3 were not run, 0 were complete, T s",
         ],
     ),
 ]
@@ -214,7 +214,7 @@ def test_an_unexpected_error_exits_with_40_and_shows_a_traceback_only_with_debug
 
     assert (ended.code, ended.out) == (40, "")
     assert ended.lines == [
-        "Lost(): there already, nothing to do",
+        "Lost(): complete, nothing to do",
         "Error: LookupError: no such entry",
         "Hint: --debug shows where",
     ]

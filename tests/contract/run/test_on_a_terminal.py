@@ -47,7 +47,7 @@ def test_what_runs_what_waits_and_how_far_it_is_are_shown_while_it_runs(tmp_path
     assert row.startswith(f"TellsAndWaits(at={tmp_path})"[:40])
     assert row.split()[-5:] == [OWN // 2 * "━", "T", "s", "half", "way"]
     assert waiting == "waiting: 1 NeedsTells"
-    assert re.fullmatch(r"2 ran, 0 were there already, \d+\.\d s", remains[0])
+    assert re.fullmatch(r"2 ran, 0 were complete, \d+\.\d s", remains[0])
     assert remains[1:] == [f"{tmp_path}/NeedsTells.txt"]
 
 

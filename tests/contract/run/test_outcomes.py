@@ -22,10 +22,10 @@ def test_a_pipeline_runs_once_and_says_where_its_result_is(tmp_path):
         f"[1/3] InThread(at={tmp_path}, number=0): done in T s",
         f"[2/3] InProcess(at={tmp_path}, number=0): done in T s",
         f"[3/3] Mixed(at={tmp_path}): done in T s",
-        "3 ran, 0 were there already, T s",
+        "3 ran, 0 were complete, T s",
     ]
     assert (second.code, second.out) == (0, f"{tmp_path}/Mixed.txt\n")
-    assert second.lines == [f"Mixed(at={tmp_path}): there already, nothing to do"]
+    assert second.lines == [f"Mixed(at={tmp_path}): complete, nothing to do"]
 
 
 def test_a_task_in_a_thread_is_the_driver_and_every_other_is_a_process_of_its_own(tmp_path):
@@ -51,7 +51,7 @@ FAILURES = [
             "Error: Fails(at={at}, bug=False): flights/2023-03-01.parquet: is empty.",
             "Hint: fetch it again",
             "{go_on}",
-            "0 ran, 1 failed, 0 were there already, T s",
+            "0 ran, 1 failed, 0 were complete, T s",
         ],
     ),
     (
@@ -62,7 +62,7 @@ FAILURES = [
             "Error: FailsInProcess(at={at}, bug=False): flights/2023-03-01.parquet: is empty.",
             "Hint: fetch it again",
             "{go_on}",
-            "0 ran, 1 failed, 0 were there already, T s",
+            "0 ran, 1 failed, 0 were complete, T s",
         ],
     ),
     (
@@ -75,7 +75,7 @@ FAILURES = [
             "Hint: fetch it again",
             "Not run because of it: NeedsFails(at={at}), Above(at={at})",
             "{go_on}",
-            "1 ran, 1 failed, 2 were not run, 0 were there already, T s",
+            "1 ran, 1 failed, 2 were not run, 0 were complete, T s",
         ],
     ),
     (
@@ -85,7 +85,7 @@ FAILURES = [
             "Error: FromElsewhere(at={at}): is not there, and comes from elsewhere",
             "Not run because of it: NeedsFromElsewhere(at={at})",
             "{go_on}",
-            "0 ran, 1 missing, 1 was not run, 0 were there already, T s",
+            "0 ran, 1 missing, 1 was not run, 0 were complete, T s",
         ],
     ),
     (
@@ -97,7 +97,7 @@ FAILURES = [
             "cannot pickle '_thread.lock' object",
             "Hint: make what cannot be pickled in run(), or give the task `runs_in_thread = True`",
             "{go_on}",
-            "0 ran, 1 failed, 0 were there already, T s",
+            "0 ran, 1 failed, 0 were complete, T s",
         ],
     ),
     (
@@ -107,7 +107,7 @@ FAILURES = [
             "[1/1] ExitsZero(at={at}): failed",
             "Error: ExitsZero(at={at}): its process ended with exit code 0 and without a result",
             "{go_on}",
-            "0 ran, 1 failed, 0 were there already, T s",
+            "0 ran, 1 failed, 0 were complete, T s",
         ],
     ),
     (
@@ -117,7 +117,7 @@ FAILURES = [
             "[1/1] KillsItself(at={at}): failed",
             "Error: KillsItself(at={at}): its process was ended by SIGKILL",
             "{go_on}",
-            "0 ran, 1 failed, 0 were there already, T s",
+            "0 ran, 1 failed, 0 were complete, T s",
         ],
     ),
     (
@@ -128,7 +128,7 @@ FAILURES = [
             "Error: WritesNothing(at={at}): ended without an error, and its output does not exist",
             "Hint: run() has to create what output() names",
             "{go_on}",
-            "0 ran, 1 failed, 0 were there already, T s",
+            "0 ran, 1 failed, 0 were complete, T s",
         ],
     ),
     (
@@ -138,7 +138,7 @@ FAILURES = [
             "[1/1] TimesOut(at={at}): failed",
             "Error: TimesOut(at={at}): took longer than 1 s, its worker_timeout",
             "{go_on}",
-            "0 ran, 1 failed, 0 were there already, T s",
+            "0 ran, 1 failed, 0 were complete, T s",
         ],
     ),
 ]
@@ -187,7 +187,7 @@ def test_needs_that_are_found_while_running_are_run_first(tmp_path):
         f"[1/3] InThread(at={tmp_path}, number=1): done in T s",
         f"[2/3] InProcess(at={tmp_path}, number=2): done in T s",
         f"[3/3] FindsOut(at={tmp_path}): done in T s",
-        "3 ran, 0 were there already, T s",
+        "3 ran, 0 were complete, T s",
     ]
 
 
@@ -202,7 +202,7 @@ def test_a_task_that_may_fail_is_tried_again(tmp_path):
             f"[1/1] FailsTwice(at={tmp_path}): failed, and is tried again: not yet.",
             f"[1/1] FailsTwice(at={tmp_path}): failed, and is tried again: not yet.",
             f"[1/1] FailsTwice(at={tmp_path}): done in T s",
-            "1 ran, 0 were there already, T s",
+            "1 ran, 0 were complete, T s",
         ],
     )
 

@@ -41,7 +41,7 @@ def test_a_plan_without_steps_needs_neither_s3_nor_a_cluster_nor_an_engine(tmp_p
     )
 
     assert (ended.code, ended.out) == (0, f"{tmp_path}/Mixed.txt\n"), ended.err
-    assert ended.lines[-1] == "3 ran, 0 were there already, T s"
+    assert ended.lines[-1] == "3 ran, 0 were complete, T s"
 
 
 def test_a_step_that_is_done_needs_nothing_either(here):

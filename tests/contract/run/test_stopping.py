@@ -35,7 +35,7 @@ def test_a_signal_stops_what_runs_and_names_it(tmp_path, number, code, said):
         f"WaitsInProcess(at={tmp_path}, number=0), WaitsInProcess(at={tmp_path}, number=1)",
         "What is done stays done. To continue: "
         f"tac run --module tests.support.tasks AllWait --at {tmp_path} --workers 3",
-        "0 ran, 3 stopped, 1 was not run, 0 were there already, T s",
+        "0 ran, 3 stopped, 1 was not run, 0 were complete, T s",
     ]
     assert (tmp_path / "Waits.stopped").exists()
     assert [pid for pid in processes(tmp_path) if is_running(pid)] == []
@@ -91,4 +91,4 @@ def test_the_same_command_continues_after_a_stop(tmp_path):
     ended = tac_run(tmp_path, "AllWait", "--workers", 3)
 
     assert ended.code == 0
-    assert ended.lines[-1] == "3 ran, 1 was there already, T s"
+    assert ended.lines[-1] == "3 ran, 1 was complete, T s"

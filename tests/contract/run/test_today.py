@@ -37,7 +37,7 @@ def planned(here, word, task="Count", **environment):
     ended = tac(here, *words, **environment)
     assert (ended.code, ended.err) == (0, ""), ended.err
     would_run, count = ended.out.splitlines()
-    assert count == "1 would run, 0 are there already"
+    assert count == "1 would run, 0 are complete"
     day = would_run.partition("date=")[2][:10]
     store = f"{here}/store/counts/{day}.csv"
     assert would_run == f"would run      {task}(date={day}): {store} is not there"

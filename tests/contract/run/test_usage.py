@@ -279,12 +279,12 @@ def test_a_dry_run_says_what_would_run_and_why_and_runs_nothing(tmp_path):
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines() == [
         f"would run      Fails(at={tmp_path}, bug=False): {tmp_path}/Fails-False.txt is not there",
-        f"there already  InThread(at={tmp_path}, number=0): {tmp_path}/InThread-0.txt",
+        f"complete       InThread(at={tmp_path}, number=0): {tmp_path}/InThread-0.txt",
         f"would run      NeedsFails(at={tmp_path}): {tmp_path}/NeedsFails.txt is not there; "
         f"needs Fails(at={tmp_path}, bug=False), which would run",
         f"would run      Above(at={tmp_path}): {tmp_path}/Above.txt is not there; "
         f"needs NeedsFails(at={tmp_path}), which would run",
-        "3 would run, 1 is there already",
+        "3 would run, 1 is complete",
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["InThread-0.txt"]
 

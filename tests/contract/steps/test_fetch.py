@@ -95,7 +95,7 @@ def test_an_existing_output_is_kept_and_nothing_is_read(tmp_path):
     result = fetch(tmp_path, "--source", "/nowhere/{date}.csv")
 
     assert result.returncode == 0
-    assert result.stderr.startswith(f"{tmp_path}/out.parquet: there already, 4 bytes, made ")
+    assert result.stderr.startswith(f"{tmp_path}/out.parquet: exists, 4 bytes, made ")
     assert (tmp_path / "out.parquet").read_bytes() == b"mine"
 
 

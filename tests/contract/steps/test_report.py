@@ -75,7 +75,7 @@ def test_an_existing_page_is_left_alone_and_inputs_are_not_read(folder):
     (folder / "page.html").write_text("mine")
     done = report(folder, "page.html", "nowhere.parquet")
     assert (done.returncode, (folder / "page.html").read_text()) == (0, "mine")
-    assert re.fullmatch(r"page\.html: there already, 4 bytes, .*; nothing to do\n", done.stderr)
+    assert re.fullmatch(r"page\.html: exists, 4 bytes, .*; nothing to do\n", done.stderr)
 
 
 def test_help_shows_how_it_is_called_and_loads_nothing_heavy(folder):
