@@ -17,6 +17,7 @@ import docker
 import docker.auth
 import docker.credentials
 import docker.errors
+import docker.tls
 import docker.utils
 
 from tac import settings
@@ -31,6 +32,7 @@ from tac.errors import (
     cut,
 )
 from tac.runners.docker import engine_words
+from tac.runners.docker.context import current_context
 
 if TYPE_CHECKING:
     import threading
@@ -85,11 +87,12 @@ class Engine:
     """
 
     def __init__(self) -> None:
-        self.host = _host()
+        address = _address()
+        self.host = str(address["base_url"])
         _check(self.host)
         with self._asked():
-            client = docker.DockerClient.from_env(
-                timeout=_ANSWER_SECONDS, max_pool_size=_MOST_CONNECTIONS
+            client = docker.DockerClient(
+                **address, timeout=_ANSWER_SECONDS, max_pool_size=_MOST_CONNECTIONS
             )
             self._api = client.api
             self.info: Mapping[str, Any] = client.api.info()
@@ -206,12 +209,28 @@ class Engine:
             raise unavailable(self.host, error) from error
 
 
-def _host() -> str:
-    if named := settings.variable("DOCKER_HOST"):
-        return named
-    with contextlib.suppress(docker.errors.DockerException, OSError, ValueError, AttributeError):
-        return docker.ContextAPI.get_current_context().Host or _DEFAULT_HOST
-    return _DEFAULT_HOST
+def _address() -> dict[str, Any]:
+    """Return how the engine is reached, as the `docker` command decides it.
+
+    Raises:
+        ConfigError: the context is not there, or a file of TLS.
+    """
+    context = current_context(settings.variable)
+    try:
+        if context is None:
+            return {"base_url": _DEFAULT_HOST, **docker.utils.kwargs_from_env()}
+        address: dict[str, Any] = {"base_url": context.host}
+        if context.has_tls:
+            address["tls"] = docker.tls.TLSConfig(
+                context.certificate, context.authority, context.verify
+            )
+    except docker.errors.TLSParameterError as error:
+        raise ConfigError(
+            f"docker engine: its TLS cannot be used: {cut(error.msg)}",
+            hint="DOCKER_CERT_PATH, by default ~/.docker, is to hold ca.pem, cert.pem and key.pem; "
+            "without TLS unset DOCKER_TLS_VERIFY",
+        ) from error
+    return address
 
 
 def _check(host: str) -> None:
