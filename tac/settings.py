@@ -58,8 +58,9 @@ class Settings:
     """Where targets live: a directory, or `s3://bucket/prefix`."""
 
     source: str = ""
-    """The reference pipeline's alone, which `tac.task` reads: where its data come from, a template
-    such as `https://host/{date:%Y-%m-%d}.parquet`; without one, from the package."""
+    """The reference pipeline's alone: where its data come from, a template such as
+    `https://host/{date:%Y-%m-%d}.parquet`; without one, from the package. Runners in containers
+    refuse one with a secret in it before a run begins."""
 
     runner: str = "local"
     """Where a step's command runs: `local`, `docker` or `kubernetes`."""
