@@ -89,7 +89,7 @@ repository: $(DEVS) ## lock, changelog and documents agree with the code
 docs: $(DEVS) ## write what docs/ says of the code anew, from the code
 	$(BIN)/python hack/retries.py
 
-fmt: $(DEVS) ## format the code and mend what can be mended
+fmt: $(DEVS) ## format the code and fix what can be mended
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
 

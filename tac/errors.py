@@ -1,8 +1,8 @@
 """The errors of tac, grouped by what the person or the runner who meets one does next.
 
     TacError                       1   a bug, until a subclass says otherwise
-    ├── ConfigError                2   mend a setting or a command line
-    ├── StorageError               2   mend an address or a right
+    ├── ConfigError                2   fix a setting or a command line
+    ├── StorageError               2   fix an address or a right
     │   ├── InputMissing           2   make the input first
     │   ├── BucketMissing          2   create the bucket
     │   ├── CredentialsRejected    2   log in again, or set other keys
@@ -12,16 +12,16 @@
     │   ├── Forbidden              2   ask for the right
     │   ├── NotFound               1   look for the name, or the namespace
     │   ├── Conflict               1   look at the object that has the name
-    │   ├── Invalid                1   mend the manifest
+    │   ├── Invalid                1   fix the manifest
     │   └── Expired                1   list again
     ├── EngineError                1   read what the Docker engine said
     │   ├── EngineUnavailable      1   start the engine
     │   ├── ImageNotFound          1   build the image, or name another
     │   ├── ContainerNotFound      1   create the container
     │   ├── ContainerConflict      1   look at the container that has the name
-    │   ├── ContainerNotStarted    1   mend the command, or the image
-    │   └── EngineRefused          1   mend what it names
-    ├── DataError                 65   mend the data
+    │   ├── ContainerNotStarted    1   fix the command, or the image
+    │   └── EngineRefused          1   fix what it names
+    ├── DataError                 65   fix the data
     ├── TemporaryError            75   try again
     │   ├── StorageUnavailable    75   wait until the store answers again
     │   ├── StorageFull           75   free space in the store

@@ -116,7 +116,7 @@ def more_memory(text: str, first: str, most: str) -> str:
     """
     limit = most_memory(first, most)
     size = parse_memory(text)
-    # Never less: somebody may have set the limit below what the task itself asks for.
+    # Never less: the limit may be set below what the task itself requests.
     return text if limit <= size else f"{min(2 * size, limit) >> 20}Mi"
 
 

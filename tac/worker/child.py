@@ -77,7 +77,7 @@ def main(theirs: Connection, pickled: bytes) -> None:
     driver.listen()
     try:
         assignment: Assignment = pickle.loads(pickled)  # noqa: S301 - from the driver that started us
-    except Exception as error:  # noqa: BLE001 - loading imports anybody's module
+    except Exception as error:  # noqa: BLE001 - it imports the task's own module
         text = f"its process could not load it: {type(error).__name__}: {cut(str(error))}"
         driver.send("failure", TaskFailure(text, details=traceback.format_exc()))
         driver.send("result", ("", FAILED, traceback.format_exc(), [], []))

@@ -20,7 +20,7 @@ def test_a_server_that_does_not_know_us(cluster, use, client_of):
         "rejected the credentials (401 Unauthorized)"
     )
     assert error.hint == (
-        "log in again, or mend the context's user: `kubectl --context t auth whoami`"
+        "log in again, or fix the context's user: `kubectl --context t auth whoami`"
     )
 
 

@@ -39,7 +39,7 @@ def test_no_credential_goes_over_the_wire(tmp_path, monkeypatch, user):
     ]
 
 
-MEND = "mend proxy-url in the kubeconfig, or HTTPS_PROXY and HTTP_PROXY"
+MEND = "fix proxy-url in the kubeconfig, or HTTPS_PROXY and HTTP_PROXY"
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -54,7 +54,7 @@ def backoff(reasons: list[Reason]) -> list[float]:
 
 
 class Stop(threading.Event):
-    """A stop that nobody asks for: who waits for it is told at once that the time is over."""
+    """A stop event whose wait() returns at once, and records its timeout."""
 
     def __init__(self) -> None:
         super().__init__()

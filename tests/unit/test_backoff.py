@@ -82,7 +82,7 @@ def test_each_pause_is_up_to_a_quarter_longer_or_shorter_by_chance():
 
 
 @pytest.mark.parametrize(("asked", "pause"), [(None, 0.1), (0.0, 0.1), (0.05, 0.1), (7.0, 7.0)])
-def test_what_a_server_asks_for_is_never_undercut(no_jitter, asked, pause):
+def test_retry_after_is_never_undercut(no_jitter, asked, pause):
     assert Backoff().next(asked) == pause
 
 
@@ -125,12 +125,12 @@ def test_a_server_that_asks_for_more_time_than_is_left_is_given_up_at_once(clock
     assert clock.slept == []
 
 
-def test_a_server_is_asked_again_when_it_said(clock):
+def test_a_server_is_asked_again_after_its_retry_after(clock):
     assert retry_on(ApiUnavailable, Server(2, retry_after_seconds=7), lambda: 59) == "answer"
     assert clock.slept == [7, 7]
 
 
-def test_what_is_no_failure_of_that_kind_is_raised_at_once(clock):
+def test_another_exception_is_raised_at_once(clock):
     def call():
         raise ValueError("no")
 
@@ -140,7 +140,7 @@ def test_what_is_no_failure_of_that_kind_is_raised_at_once(clock):
     assert clock.slept == []
 
 
-def test_each_failure_is_told_with_its_number(clock):
+def test_each_failure_is_reported_with_its_number(clock):
     told = []
 
     retry_on(
@@ -153,7 +153,7 @@ def test_each_failure_is_told_with_its_number(clock):
     assert told == [("https://k.example: away", number) for number in (1, 2, 3)]
 
 
-def test_who_is_told_of_a_failure_may_end_it(clock):
+def test_on_failure_may_raise_and_so_end_it(clock):
     def final(error, number):
         raise error
 

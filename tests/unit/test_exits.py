@@ -368,7 +368,7 @@ def test_every_reason_is_a_row():
         (("x" * 600,), exits.LastError("x" * 499 + "…")),
     ],
 )
-def test_last_words_are_the_error_of_a_step_else_an_exception_else_the_last_line(tail, words):
+def test_the_last_error_is_that_of_a_step_else_an_exception_else_the_last_line(tail, words):
     assert exits.last_error(tail) == words
 
 

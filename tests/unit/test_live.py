@@ -66,7 +66,7 @@ def test_the_header_counts_and_estimates():
     assert header_text(board, 4, 0) == "1 of 3 done, 1 failed, 4.0 s, time left unknown yet"
 
 
-def test_a_task_that_is_there_already_is_not_to_be_run():
+def test_a_complete_task_is_not_to_be_run():
     board = board_of("Fetch1")
     board.plan(planned("Fetch2", complete=True))
 

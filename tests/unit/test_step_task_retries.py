@@ -87,7 +87,7 @@ def learned_mib(tmp_path):
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-def test_no_reason_eats_the_budget_of_another(setting):
+def test_no_reason_uses_up_the_budget_of_another(setting):
     setting(TAC_MOST_MEMORY="64Gi")
     reasons = in_turn(tuple(BUDGETS))
 
@@ -97,7 +97,7 @@ def test_no_reason_eats_the_budget_of_another(setting):
 
 
 @pytest.mark.parametrize("reason", BUDGETS)
-def test_what_ends_for_one_reason_too_often_is_given_up_whatever_else_had_its_turn(setting, reason):
+def test_a_reason_without_budget_left_is_final_whatever_else_was_retried(setting, reason):
     setting(TAC_MOST_MEMORY="64Gi")
 
     error, _ = failure(*in_turn(tuple(BUDGETS)), reason)
@@ -105,7 +105,7 @@ def test_what_ends_for_one_reason_too_often_is_given_up_whatever_else_had_its_tu
     assert error.message.endswith(f": {end(reason).detail}")
 
 
-def test_what_is_no_fault_of_the_platform_is_given_up_at_once(setting):
+def test_what_the_platform_did_not_do_is_final(setting):
     error, _ = failure(Reason.EVICTED, Reason.BUG)
 
     assert error.message.endswith(f": {end(Reason.BUG).detail}")

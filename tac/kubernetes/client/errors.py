@@ -139,7 +139,7 @@ def error_of(asked: RequestInfo, status: Status) -> TacError:
             f"{not_done}: {_server(asked.place)} rejected the credentials (401 Unauthorized){more}",
             status=status.code,
             reason=status.reason,
-            hint=f"log in again, or mend the context's user: `{asked.place.kubectl} auth whoami`",
+            hint=f"log in again, or fix the context's user: `{asked.place.kubectl} auth whoami`",
         )
     kind, hint = ApiError, None
     if not status.by_kubernetes:
@@ -209,7 +209,7 @@ def no_answer(asked: RequestInfo, error: BaseException, within_seconds: float) -
                 f"{asked.subject}: {_NOT_DONE[asked.verb]}: "
                 f"the certificate of {server} is not trusted: {below.verify_message}",
                 hint="take the kubeconfig anew from where the cluster was made, "
-                "or mend its certificate-authority or tls-server-name",
+                "or fix its certificate-authority or tls-server-name",
             )
         if isinstance(below, _NO_PROXY):
             socks = "SOCKS" in str(below)
@@ -218,7 +218,7 @@ def no_answer(asked: RequestInfo, error: BaseException, within_seconds: float) -
                 f"{server}: its proxy cannot be used: {said}",
                 hint="`pip install PySocks` where tac is installed, or name a proxy of http://"
                 if socks
-                else "mend proxy-url in the kubeconfig, or HTTPS_PROXY and HTTP_PROXY",
+                else "fix proxy-url in the kubeconfig, or HTTPS_PROXY and HTTP_PROXY",
             )
     said, reached = _said(error, within_seconds)
     outside = asked.place.context != IN_CLUSTER and not reached

@@ -77,7 +77,7 @@ _REMEDIES: Mapping[Stage, Sequence[tuple[Sequence[re.Pattern[str]], str]]] = {
         ),
         (
             (words.NODE_MISMATCH,),
-            "mend node selector and tolerations in {set_pod}, or label a node: "
+            "fix node selector and tolerations in {set_pod}, or label a node: "
             "`{kubectl} get nodes --show-labels`",
         ),
         ((words.VOLUME_CLAIM,), "`{kubectl_here} get persistentvolumeclaims` tells more"),

@@ -247,7 +247,7 @@ def _check(host: str) -> None:
         raise ConfigError(
             f"docker engine at {host!r}: is no address of one: {cut(str(error))}",
             hint="set DOCKER_HOST like unix:///var/run/docker.sock or tcp://host:2376, "
-            "or mend the context: `docker context inspect`",
+            "or fix the context: `docker context inspect`",
         ) from error
 
 

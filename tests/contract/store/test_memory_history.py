@@ -116,7 +116,7 @@ def test_of_an_overfull_folder_no_more_names_are_read_than_the_limit(s3_home, mo
     assert memory_history.memory_of("Fit", "256Mi", "", store=s3_home.address("store")) == "303Mi"
 
 
-def test_a_store_that_cannot_be_asked_or_written_is_said_and_no_reason_to_fail(tmp_path, caplog):
+def test_an_unreachable_store_is_logged_and_no_reason_to_fail(tmp_path, caplog):
     (tmp_path / "_tac").write_text("in the way")
 
     with caplog.at_level(logging.WARNING):

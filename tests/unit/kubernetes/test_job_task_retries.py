@@ -32,14 +32,14 @@ def run(*reasons):
     return stop.waited
 
 
-def test_no_reason_eats_the_budget_of_another():
+def test_no_reason_uses_up_the_budget_of_another():
     reasons = in_turn(PLATFORM)
 
     assert run(*reasons, Reason.DONE) == backoff(reasons)
 
 
 @pytest.mark.parametrize("reason", PLATFORM)
-def test_what_ends_for_one_reason_too_often_is_given_up_whatever_else_had_its_turn(reason):
+def test_a_reason_without_budget_left_is_final_whatever_else_was_retried(reason):
     with pytest.raises(StepFailed) as caught:
         run(*in_turn(PLATFORM), reason)
 

@@ -43,7 +43,7 @@ ORDERS = [
         [("a", []), ("b", []), ("c", ["b"], {"priority": 5})],
         ["b", "c", "a"],
     ),
-    ("one that needs what nobody made waits", [("a", []), ("b", ["unknown"])], ["a"]),
+    ("one with an unknown requirement waits", [("a", []), ("b", ["unknown"])], ["a"]),
     ("what is not runnable here is not run", [("a", [], {"runnable": False}), ("b", [])], ["b"]),
     ("what is done is not run", [("a", [], {"status": "DONE"}), ("b", ["a"])], ["b"]),
 ]
@@ -91,7 +91,7 @@ def test_no_more_runs_than_the_resources_allow():
     assert next_task(scheduler) == "c"
 
 
-def test_what_failed_for_good_holds_up_what_needs_it_and_nothing_else():
+def test_a_task_that_failed_for_good_blocks_its_dependents_and_nothing_else():
     scheduler = scheduler_of(LocalScheduler, [("a", []), ("b", ["a"]), ("c", [])])
 
     first = next_task(scheduler)
@@ -101,7 +101,7 @@ def test_what_failed_for_good_holds_up_what_needs_it_and_nothing_else():
     assert scheduler.get_work(worker="w")["n_pending_tasks"] == 1  # c runs; b waits for nothing
 
 
-def test_what_may_fail_again_is_handed_out_again():
+def test_a_failed_task_with_retries_left_is_handed_out_again():
     policy = {"retry_policy_dict": {"retry_count": 2}}
     scheduler = scheduler_of(LocalScheduler, [("a", [], policy)], retry_delay=0)
 
@@ -111,7 +111,7 @@ def test_what_may_fail_again_is_handed_out_again():
     assert (first, next_task(scheduler)) == ("a", "a")
 
 
-def test_new_needs_of_a_running_task_come_before_it():
+def test_dynamic_requirements_of_a_running_task_come_before_it():
     scheduler = scheduler_of(LocalScheduler, [("a", [])])
 
     first = next_task(scheduler)

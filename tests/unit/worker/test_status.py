@@ -26,7 +26,7 @@ def hub_that_sends(word):
     return hub, sent, busy
 
 
-def test_the_last_word_of_each_kind_is_sent():
+def test_the_latest_update_of_each_kind_is_sent():
     hub, all_sent, busy = StatusHub(), threading.Event(), threading.Event()
     sent: list[str] = []
 
@@ -55,7 +55,7 @@ def test_nothing_is_sent_for_a_task_after_it_was_forgotten():
     assert sent == ["slow"]
 
 
-def test_what_was_said_last_is_sent_before_a_flush_returns_and_after_what_was_on_its_way():
+def test_the_latest_update_is_sent_before_a_flush_returns_and_after_one_being_sent():
     hub, sent, busy = hub_that_sends("slow")
     hub.post("task", "status", lambda: sent.append("last"))
     hub.post("task", "progress", lambda: sent.append("100 %"))
@@ -119,7 +119,7 @@ def test_a_percentage_is_one(reporter, heard, told, shown):
     assert heard.all == [shown]
 
 
-def test_any_tasks_words_are_plain_and_bounded(reporter, heard):
+def test_status_messages_are_plain_and_bounded(reporter, heard):
     reporter.update_status_message("one\x1b]0;title\x07\r\ntwo\n" + "x" * 15_000_000)
     reporter.update_tracking_url("http://host/\x1b[1mlog\u202e")
 

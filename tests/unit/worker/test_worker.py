@@ -1,4 +1,4 @@
-"""The worker with tasks in threads: order, time, memory, and what its observers hear."""
+"""The worker with tasks in threads: order, time, memory, and the events of its observers."""
 
 import time
 
@@ -20,23 +20,23 @@ from tests.support.tasks import (
 )
 
 
-class Ear(Observer):
-    """Writes down what it hears."""
+class Recorder(Observer):
+    """Records events."""
 
     def __init__(self):
-        self.heard = []
+        self.events = []
 
     def planned(self, tasks):
-        self.heard.append(("planned", [(task.name, task.complete) for task in tasks]))
+        self.events.append(("planned", [(task.name, task.complete) for task in tasks]))
 
     def started(self, key):
-        self.heard.append(("started", key.split("_")[0]))
+        self.events.append(("started", key.split("_")[0]))
 
     def finished(self, key):
-        self.heard.append(("finished", key.split("_")[0]))
+        self.events.append(("finished", key.split("_")[0]))
 
     def failed(self, key, failure, *, again):
-        self.heard.append(("failed", key.split("_")[0], failure.message, failure.hint, again))
+        self.events.append(("failed", key.split("_")[0], failure.message, failure.hint, again))
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def work(root, *observers, workers=1):
     return worker
 
 
-def test_a_plan_asks_no_further_than_what_is_there(tmp_path):
+def test_a_plan_checks_no_further_than_complete_tasks(tmp_path):
     InThread(at=str(tmp_path)).write()
 
     plan = plan_of([NeedsFails(at=str(tmp_path))])
@@ -65,13 +65,13 @@ def test_a_plan_asks_no_further_than_what_is_there(tmp_path):
     ]
 
 
-def test_observers_hear_what_happens_in_order(tmp_path):
-    ear = Ear()
+def test_observers_get_the_events_in_order(tmp_path):
+    ear = Recorder()
 
     work(NeedsFails(at=str(tmp_path)), ear)
 
     at = tmp_path
-    assert ear.heard == [
+    assert ear.events == [
         (
             "planned",
             [
@@ -125,7 +125,7 @@ def test_a_chain_of_thousands_is_no_recursion(tmp_path):
     assert set(worker.statuses.values()) == {"DONE"}
 
 
-def test_data_from_elsewhere_that_is_missing_does_not_keep_a_worker_waiting(tmp_path):
+def test_a_missing_external_task_does_not_keep_a_worker_waiting(tmp_path):
     worker = work(FromElsewhere(at=str(tmp_path)))
 
     assert list(worker.statuses.values()) == ["PENDING"]

@@ -164,13 +164,13 @@ def test_each_number_is_an_error_of_its_kind(code, kind, exit_code):
             UNAUTHORIZED,
             "pods in namespace ns: not listed: the API server https://one.example of context "
             "'one' rejected the credentials (401 Unauthorized)",
-            "log in again, or mend the context's user: `kubectl --context one auth whoami`",
+            "log in again, or fix the context's user: `kubectl --context one auth whoami`",
         ),
         (
             {**UNAUTHORIZED, "message": "token expired"},
             "pods in namespace ns: not listed: the API server https://one.example of context "
             "'one' rejected the credentials (401 Unauthorized): token expired",
-            "log in again, or mend the context's user: `kubectl --context one auth whoami`",
+            "log in again, or fix the context's user: `kubectl --context one auth whoami`",
         ),
         (
             NO_RIGHT,

@@ -239,7 +239,7 @@ WAITS = {
     "unschedulable-processors": f"{NO_NODE}Insufficient cpu\n"
     "Hint: lower TAC_CPU (now 400) or add a node: `kubectl --context dc describe nodes`",
     "unschedulable-selector": f"{NO_NODE}node(s) didn't match Pod's node affinity/selector\n"
-    "Hint: mend node selector and tolerations in TAC_KUBERNETES_POD_PATCH, or label a node: "
+    "Hint: fix node selector and tolerations in TAC_KUBERNETES_POD_PATCH, or label a node: "
     "`kubectl --context dc get nodes --show-labels`",
     "unschedulable-volume": f'{NO_NODE}persistentvolumeclaim "data" not found\n'
     f"Hint: `{KUBECTL} get persistentvolumeclaims` tells more",

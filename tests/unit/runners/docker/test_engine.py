@@ -55,7 +55,7 @@ def test_an_engine_that_cannot_be_asked_is_named_with_the_reason(error, message,
 
 HOW = (
     "set DOCKER_HOST like unix:///var/run/docker.sock or tcp://host:2376, "
-    "or mend the context: `docker context inspect`"
+    "or fix the context: `docker context inspect`"
 )
 
 
