@@ -17,8 +17,8 @@ PERHAPS = (
     "and for no reason that is given, perhaps out of memory"
 )
 REMEDY = (
-    "Hint: if it ran out, give it more memory, in spec_schema (now {}); if not, its node, or "
-    f"somebody, killed it: `kubectl --context C --namespace NS events --for pod/x-N-POD`; {LOG}"
+    "Hint: if it ran out, give it more memory, in spec_schema (now {}); if not, its node or "
+    f"a person killed it: `kubectl --context C --namespace NS events --for pod/x-N-POD`; {LOG}"
 )
 DESCRIBE = f"Hint: `kubectl --context C --namespace NS describe job/x-1` tells more; {LOG}"
 

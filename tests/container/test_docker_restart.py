@@ -177,7 +177,7 @@ def test_a_container_that_ends_with_the_engine_is_no_fault_of_the_step(at, own):
     verdict, _ = run_over_a_restart(at, own, own.stop)
 
     assert verdict.reason is Reason.LOST
-    assert verdict.detail.endswith("ended with exit code 143 while the engine was away")
+    assert verdict.detail.endswith("ended with exit code 143 while the engine was unavailable")
     assert verdict.remedy == (
         '`"live-restore": true` in /etc/docker/daemon.json lets containers '
         f"outlive a restart of the engine; log: {at.path}/x.log"
@@ -190,4 +190,4 @@ def test_a_container_that_ends_with_the_whole_machine_is_no_fault_of_the_step(at
     verdict, _ = run_over_a_restart(at, own, own.kill)
 
     assert verdict.reason is Reason.LOST
-    assert verdict.detail.endswith("ended with exit code 255 while the engine was away")
+    assert verdict.detail.endswith("ended with exit code 255 while the engine was unavailable")

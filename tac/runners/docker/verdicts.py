@@ -73,7 +73,7 @@ def conclude(watched: Watched, state: State, tail: Sequence[str]) -> Verdict:
     if _ended_with_the_engine(watched, state):
         return verdict.lost(
             f"container/{watched.name} ended with exit code {state.exit_code} "
-            "while the engine was away",
+            "while the engine was unavailable",
             seconds=state.seconds,
             log=str(watched.request.log),
             remedy='`"live-restore": true` in /etc/docker/daemon.json lets containers '

@@ -100,7 +100,8 @@ def test_what_another_driver_stopped_too_late_is_done(output):
         (
             {"cut_off": True},
             state(255),
-            "lost after 2.5 s: container/x-1 ended with exit code 255 while the engine was away",
+            "lost after 2.5 s: container/x-1 ended with exit code 255 while the engine was "
+            "unavailable",
         ),
         (
             {},
