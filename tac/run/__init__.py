@@ -130,13 +130,14 @@ def build(plan: Plan, options: Options) -> Outcome:
     record = _Record()
     factory = WorkerFactory((record, *options.observers), options.verbose)
     began = time.monotonic()
-    steps = [
-        node.task
+    steps = {
+        node.task: node.failure
         for node in plan.missing()
-        if isinstance(node.task, StepTask) and node.failure is None and not node.external
-    ]
-    with raised_signals(), _runner(steps) as runner:
-        if steps and (where := runner.preflight(step.output().path for step in steps)):
+        if isinstance(node.task, StepTask) and not node.external
+    }
+    runnable = [step for step, failure in steps.items() if failure is None]
+    with raised_signals(), _runner(runnable) as runner:
+        if steps and (where := runner.preflight(step.output().path for step in runnable)):
             Observers(options.observers).notice(where)
         scheduler = _scheduler(factory, options.luigid)
         worker = factory.create_worker(scheduler, options.workers)

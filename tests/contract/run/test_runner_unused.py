@@ -57,6 +57,24 @@ def test_a_step_that_is_done_needs_nothing_either(here):
     assert (ended.code, ended.out) == (0, "needs.txt\n"), ended.err
 
 
+def test_a_place_that_is_not_there_is_named_where_the_store_cannot_be_asked_either(here):
+    ended = tac(
+        here,
+        *("run", "--module", "pipeline", "Needs", "--runner", "kubernetes"),
+        TAC_STORE="s3://a-bucket/x",
+        AWS_EC2_METADATA_DISABLED="true",
+        AWS_SHARED_CREDENTIALS_FILE=f"{here}/none",
+        AWS_CONFIG_FILE=f"{here}/none",
+        KUBECONFIG=f"{here}/none",
+    )
+
+    assert (ended.code, ended.err) == (
+        2,
+        f"Error: kubernetes: no API server is configured: {here}/none names none, and this is not "
+        "a pod\nHint: `minikube start`, or set KUBECONFIG to the file of another cluster\n",
+    )
+
+
 def test_a_step_whose_output_no_pod_sees_is_refused_before_anything_runs(here):
     ended = tac(here, "run", "--module", "pipeline", "Needs", "--runner", "kubernetes")
 
