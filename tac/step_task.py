@@ -272,7 +272,7 @@ class StepTask(KubernetesJobTask):
             remedy = f"{limit}; log: {request.log}"
             raise self._failure(dataclasses.replace(ended, remedy=remedy), request)
         if more != self._memory and certain:
-            self._needed = more  # of what may have been something else nothing is learned
+            self._needed = more  # a kill of another cause must not change the memory history
         self._memory = more
 
     def _first_memory(self) -> str:
@@ -288,7 +288,7 @@ class StepTask(KubernetesJobTask):
         )
 
     def _own_memory(self) -> str:
-        """Return how much memory the task asks for, whatever was learned of its family."""
+        """Return how much memory the task asks for, without the memory history of its family."""
         return self._described().memory if self._overrides("spec_schema") else self._set_memory()
 
     def _set_memory(self) -> str:

@@ -263,7 +263,7 @@ def fit_model(model: Model, features: Table) -> None:
     late = np.array(known.column("late").to_pylist(), dtype=float)
     if known.num_rows < _FEWEST_FLIGHTS or not 0 < late.sum() < len(late):
         raise DataError(
-            f"the features: cannot be learned from: {known.num_rows} flights with an outcome"
+            f"the features: a model cannot be fitted: {known.num_rows} flights with an outcome"
             f" (at least {_FEWEST_FLIGHTS}), {int(late.sum())} of them late"
         )
     model.fit(known, late)

@@ -46,9 +46,9 @@ def flights_to_predict(features: Table) -> Table:
     dates = features.column("date")
     last = pc.max(dates)
     flights = features.filter(pc.equal(dates, last))
-    if told := flights.num_rows - flights.column("late").null_count:
+    if known := flights.num_rows - flights.column("late").null_count:
         raise DataError(
-            f"the features: {told} of {flights.num_rows} flights of their last day, {last}, are"
+            f"the features: {known} of {flights.num_rows} flights of their last day, {last}, are"
             " known to be late or not: there is nothing to predict",
             hint="python -m tac.transform OUT DAY… --schedule S leaves the last day open",
         )

@@ -188,7 +188,7 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
         return bool(flatten(self.output())) or type(self).complete is not KubernetesJobTask.complete
 
     def _is_done(self, session: Session, work: str) -> bool:
-        """Whether a Job has succeeded whose end was not told yet, or the task is complete."""
+        """Whether a Job has succeeded whose end was not reported yet, or the task is complete."""
         if any(_is_news(job, session) for job in session.reflector.jobs_of(work)):
             return True
         return self._can_tell() and bool(self.complete())
@@ -200,7 +200,7 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
         budgets: Mapping[verdict.Reason, tuple[float, ...]],
         stop: threading.Event,
     ) -> Verdict:
-        """Make attempts until one succeeds; `attempt` is given what each line of the log is told.
+        """Make attempts until one succeeds; `attempt` gets the listener for the lines of the log.
 
         Raises:
             StepFailed: none did.
@@ -282,7 +282,7 @@ def _is_news(job: dict[str, Any], session: Session) -> bool:
 
 
 def _pass_over_what_was_read(session: Session, work: str) -> None:
-    """Let no Job be found whose end an earlier run has told already."""
+    """Adopt no Job whose end an earlier run has reported."""
     from tac.kubernetes.attempt.timeouts import Timeouts
 
     with contextlib.suppress(TacError):  # the attempt says it better
@@ -292,7 +292,7 @@ def _pass_over_what_was_read(session: Session, work: str) -> None:
 
 
 def _mark_as_read(session: Session, work: str) -> None:
-    """Mark the Jobs that stay although their end was told here; those that do not, need no mark."""
+    """Mark the Jobs that are kept although their end was reported here."""
     for job in session.reflector.jobs_of(work):
         metadata = job["metadata"]
         if metadata["uid"] in session.read and not _is_marked(job):
@@ -300,9 +300,9 @@ def _mark_as_read(session: Session, work: str) -> None:
             mark = {"uid": metadata["uid"], "annotations": {READ: session.host}}
             try:
                 session.client.patch("Job", metadata["name"], {"metadata": mark})
-            except (NotFound, Conflict):  # deleted: what never ran is, and whoever likes may do it
+            except (NotFound, Conflict):  # deleted meanwhile, by this or another driver
                 pass
-            except TacError as error:  # the next run believes it once more
+            except TacError as error:  # the next run reports its end once more
                 _log.warning("%s", error.message)
 
 

@@ -1,4 +1,4 @@
-"""Which Kubernetes cluster and which namespace: what people are told, and paste into kubectl."""
+"""Which Kubernetes cluster and which namespace, for messages and commands of kubectl."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def location_of(address: str, *, prefix: bool = False) -> S3Location:
 
 
 class S3Connection:
-    """A client of one endpoint, and what this process has learned about its buckets."""
+    """A client of one endpoint, and what this process has found out about its buckets."""
 
     def __init__(self, endpoint: str | None) -> None:
         self.endpoint = endpoint

@@ -1,4 +1,4 @@
-"""Credentials for S3 from boto3's chain, and why there are none, in our words.
+"""Credentials for S3 from boto3's chain, and why there are none, as errors of tac.
 
 The chain reads files, runs programs and asks other servers: almost any exception can come out of
 it, and none of them is S3's. Nothing here keeps or prints a credential.

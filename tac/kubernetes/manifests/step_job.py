@@ -1,8 +1,8 @@
 """The Job of a step: pure, from a request and settings to a manifest.
 
-A Job is one attempt with one pod, and tries nothing again: tac does (tac/retry.py).
-Its pod has the rights that the strictest Pod Security level allows, `restricted`, and no secret:
-where S3 is, and its keys, come from a ConfigMap and a Secret by reference.
+A Job is one attempt with one pod, without retries of its own: tac retries (tac/retry.py).
+Its pod conforms to the strictest Pod Security level, `restricted`, and holds no secret: S3's
+address and keys come from a ConfigMap and a Secret by reference.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _USER = 65532  # the image's own: see USER in the Dockerfile
 
 @dataclass(frozen=True)
 class PodSettings:
-    """What settings say of the pods of all steps."""
+    """The settings of the pods of all steps."""
 
     image: str
     config_map: str = ""
@@ -53,11 +53,11 @@ class PodSettings:
     stop_grace_seconds: float = 10.0
     pod_patch: PodPatch | None = None
     build: str = ""
-    """The build of tac that a step must be of; nothing: any."""
+    """The build of tac that a step must have; "": any."""
 
 
 def work_digest(request: RunRequest, pods: PodSettings) -> str:
-    """Tell work apart from other work: what runs, in which image, and where its output goes."""
+    """Return the digest of the work: the task, the image and the address of the output."""
     where = pods.s3_endpoint_url or pods.config_map
     own = pods.image if request.pod is None else described(copy_pod(request))
     return names.digest(own, where, request.output, *map(without_credentials, request.argv))
@@ -121,10 +121,10 @@ def _own_pod(request: RunRequest) -> dict[str, Any]:
 
 
 def apply_patch(template: Mapping[str, Any], patch: PodPatch) -> dict[str, Any]:
-    """Return a pod template as a person wants it changed; the one given stays as it is.
+    """Return a patched pod template; the argument is not changed.
 
     Raises:
-        ConfigError: the patch does not fit, or takes away what tac needs.
+        ConfigError: the patch does not fit, or removes what tac needs.
     """
     patched = patch.apply(copy.deepcopy(dict(template)))
     _check(template, patched, patch.source)
@@ -134,10 +134,10 @@ def apply_patch(template: Mapping[str, Any], patch: PodPatch) -> dict[str, Any]:
 def _pod(request: RunRequest, pods: PodSettings) -> dict[str, Any]:
     return {
         "restartPolicy": "Never",
-        # With 0 a pod that is deleted is gone from the API before its end can be read.
+        # With 0 a deleted pod leaves the API at once, before its exit code can be read.
         "terminationGracePeriodSeconds": max(1, math.ceil(pods.stop_grace_seconds)),
         **({"serviceAccountName": pods.service_account} if pods.service_account else {}),
-        # A step asks S3, not the API server; its environment need not list a namespace's services.
+        # Steps do not use the API server, nor the variables of the namespace's Services.
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {
@@ -171,7 +171,7 @@ def _container(request: RunRequest, pods: PodSettings) -> dict[str, Any]:
             "readOnlyRootFilesystem": True,
         },
         "volumeMounts": [{"name": "tmp", "mountPath": _HOME}],
-        # The end of what a failed step said stays in its pod's status when the log is gone.
+        # The end of a failed step's log is in the pod's status too, which outlives the log.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
 
@@ -188,18 +188,18 @@ def _environment(request: RunRequest, pods: PodSettings) -> list[dict[str, str]]
 
 
 def _literal(text: str) -> str:
-    """Escape what Kubernetes would take for a variable to fill in: `$(NAME)`, and `$$` for `$`."""
+    """Escape what Kubernetes would expand: `$(NAME)`, and `$$` for `$`."""
     return _FILLED_IN.sub("$$", text)
 
 
 def _resources(*, memory: str, cpu: str) -> dict[str, Any]:
-    """Ask for what a step may use.
+    """Return the requests and limits of a step.
 
-    As much memory is asked for as is allowed: who uses more than was asked for is evicted first.
-    Processors are asked for and not limited: a limit stops a program for the rest of each 100 ms
-    although nobody else wants the processor, and a step has one thread for numbers anyway. That
-    makes a pod Burstable, not Guaranteed; but as it never uses more memory than it asked for, a
-    node that runs out evicts it as late:
+    The memory request equals the limit: a pod that uses more than its request is evicted first.
+    The CPU request has no limit: a limit throttles a program for the rest of each 100 ms even on
+    an idle node, and a step has one thread for numbers anyway. That makes a pod Burstable, not
+    Guaranteed; but as it never uses more memory than its request, a node under memory pressure
+    evicts it as late:
     https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
     """
     asked = {"cpu": format_cpu(cpu)} if cpu else {}
@@ -209,7 +209,7 @@ def _resources(*, memory: str, cpu: str) -> dict[str, Any]:
 
 
 def _check(template: Mapping[str, Any], patched: Mapping[str, Any], source: str) -> None:
-    """Refuse a patch that takes away what tac finds Jobs by, or reads their ends from."""
+    """Refuse a patch that removes the labels or fields that tac relies on."""
     labels = _mapping(_mapping(patched.get("metadata")).get("labels"))
     for label, value in _mapping(_mapping(template.get("metadata")).get("labels")).items():
         if label in _OURS and labels.get(label) != value:
@@ -228,7 +228,7 @@ def _check(template: Mapping[str, Any], patched: Mapping[str, Any], source: str)
     for name, container in _by_name(before).items():
         if name not in there:
             raise ConfigError(
-                f"{source}: template.spec.containers: {name!r} is gone after the patch",
+                f"{source}: template.spec.containers: {name!r} is removed by the patch",
                 hint="change it by its name, or put others beside it",
             )
         if name == CONTAINER:

@@ -166,12 +166,12 @@ def test_the_baseline_is_the_shrunken_rate_of_carrier_and_hour():
     [
         (
             [(1, "B6", 17, True)] * 99,
-            "the features: cannot be learned from: 99 flights with an outcome (at least 100),"
+            "the features: a model cannot be fitted: 99 flights with an outcome (at least 100),"
             " 99 of them late",
         ),
         (
             [(1, "B6", 17, False)] * 200,
-            "the features: cannot be learned from: 200 flights with an outcome (at least 100),"
+            "the features: a model cannot be fitted: 200 flights with an outcome (at least 100),"
             " 0 of them late",
         ),
     ],

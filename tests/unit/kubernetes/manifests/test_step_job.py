@@ -268,7 +268,7 @@ POLICY = (
     "leave it out: tac itself tries a step again",
 )
 GONE = (
-    "pod.yaml: template.spec.containers: 'step' is gone after the patch",
+    "pod.yaml: template.spec.containers: 'step' is removed by the patch",
     "change it by its name, or put others beside it",
 )
 IMAGE = (
