@@ -149,10 +149,11 @@ class StepTask(KubernetesJobTask):
             StepFailed: the step gave up, or may not be tried again.
         """
         stop = self._stop
-        memory = self._first_memory()
-        self._memory, self._needed = memory, ""
-        request = self._step_request(memory=memory, described=self._overrides("spec_schema"))
+        self._memory, self._needed = self._first_memory(), ""
+        described = self._overrides("spec_schema")
+        request = self._step_request(memory=self._memory, described=described)
         self.uu_name = request.name
+        self._log_what_is_ignored()
         with stopped_by_signals(stop):
             self._until_success(
                 request,
@@ -178,8 +179,6 @@ class StepTask(KubernetesJobTask):
             cpu=chosen.cpu_of(self.task_family) or self.cpu,
             keep=not self.delete_on_success,
         )
-        if chosen.runner != _RUNNER_OF_PODS:
-            self._say_what_is_ignored()
         if not described:
             return request
         if chosen.runner == _RUNNER_OF_PODS:
@@ -207,9 +206,11 @@ class StepTask(KubernetesJobTask):
 
         return read_container(self.spec_schema, self._pod_of_settings())
 
-    def _say_what_is_ignored(self) -> None:
+    def _log_what_is_ignored(self) -> None:
         """Log once a run what the class says and this runner cannot honour."""
         runner = settings.current().runner
+        if runner == _RUNNER_OF_PODS:
+            return
         ignored = [name for name in _OF_PODS if self._overrides(name)]
         if self._overrides("spec_schema"):
             container = self._described()
@@ -234,7 +235,7 @@ class StepTask(KubernetesJobTask):
         self, stop: threading.Event, request: RunRequest, follow: Callable[[str], None]
     ) -> verdict.Verdict:
         request = dataclasses.replace(request, memory=self._memory)
-        with _deadline(request, stop) as passed:
+        with self._deadline(request) as passed:
             ended = runners.current().run(request, follow=follow, stop=stop)
         if passed.is_set() and ended.reason is verdict.Reason.STOPPED:
             return verdict.cut_short(
@@ -249,6 +250,27 @@ class StepTask(KubernetesJobTask):
         # The step has ended just now: what a listing said before it did does not count.
         there = self.output().exists(fresh=True)
         return ended if there else verdict.output_missing(ended, request.output)
+
+    @contextlib.contextmanager
+    def _deadline(self, request: RunRequest) -> Iterator[threading.Event]:
+        """Stop an attempt that takes too long; what is given says whether that was so."""
+        passed = threading.Event()
+        seconds = request.active_deadline_seconds
+        if seconds is None or settings.current().runner == _RUNNER_OF_PODS:  # its Job has one
+            yield passed
+            return
+
+        def end() -> None:
+            passed.set()
+            self.on_kill()
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield passed
+        finally:
+            timer.cancel()
 
     def _failure(self, ended: verdict.Verdict, request: RunRequest) -> StepFailed:
         return ended.error(request.name)
@@ -302,25 +324,3 @@ _PROPERTIES = sorted(
     if isinstance(value, property) and not name.startswith("_")
 )
 """What a parameter of a subclass may not be called."""
-
-
-@contextlib.contextmanager
-def _deadline(request: RunRequest, stop: threading.Event) -> Iterator[threading.Event]:
-    """Set `stop` when an attempt takes too long; what is given says whether it did."""
-    passed = threading.Event()
-    seconds = request.active_deadline_seconds
-    if seconds is None or settings.current().runner == _RUNNER_OF_PODS:  # its Job has one
-        yield passed
-        return
-
-    def end() -> None:
-        passed.set()
-        stop.set()
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield passed
-    finally:
-        timer.cancel()
