@@ -28,7 +28,7 @@ def test_a_server_that_wants_to_be_left_alone_for_a_while(client):
     error = refused(lambda: client.list("Job", resource_version="999999999999"), ApiUnavailable)
 
     assert error.retry_after_seconds == 1
-    assert "cannot now: Timeout: Too large resource version: 999999999999" in error.message
+    assert "cannot answer now: Timeout: Too large resource version: 999999999999" in error.message
 
 
 def test_nothing_listens(use, client_of):

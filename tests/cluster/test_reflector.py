@@ -124,7 +124,7 @@ def test_a_version_that_is_too_old_in_the_middle_of_a_watch_lists_again(reflecto
 @pytest.mark.parametrize(
     "answer",
     [Answer(200, b""), Answer(410, json.dumps(EXPIRED).encode()), Answer(503, b"no")],
-    ids=["ends at once", "always too old", "cannot now"],
+    ids=["ends at once", "always too old", "unavailable"],
 )
 def test_watches_that_never_last_are_not_asked_for_without_end(proxy, at, answer):
     proxy.fault = lambda asked: answer if asked.is_watch else None

@@ -1,7 +1,7 @@
 """The API server's reply, or the lack of one, as an error of tac: object, facts, and a hint.
 
-Asks nothing. A reply counts as the API server's own only if it
-is a `Status`: something else in between that says 404 does not mean that there is no such Job.
+Asks nothing. A reply counts as the API server's own only if it is a `Status`: a 404 of a proxy in
+between does not mean that there is no such Job.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def error_of(asked: RequestInfo, status: Status) -> TacError:
     text, not_done = cut(status.text), f"{asked.subject}: {_NOT_DONE[asked.verb]}"
     if _later(status):
         return ApiUnavailable(
-            f"{not_done}: {_server(asked.place)} cannot now: {text}",
+            f"{not_done}: {_server(asked.place)} cannot answer now: {text}",
             retry_after_seconds=status.retry_after_seconds,
         )
     if status.code == HTTPStatus.UNAUTHORIZED:

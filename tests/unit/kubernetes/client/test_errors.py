@@ -128,7 +128,8 @@ def test_a_kubelet_that_has_not_heard_of_a_pod_does_not_mean_that_there_is_none(
     assert type(not_yet) is ApiUnavailable
     assert str(not_yet) == (
         "pod/p in namespace ns: its log was not read: the API server https://one.example of "
-        "context 'one' cannot now: the server could not find the requested resource ( pods/log p)"
+        "context 'one' cannot answer now: the server could not find the requested resource "
+        "( pods/log p)"
     )
     assert type(gone) is NotFound
 
