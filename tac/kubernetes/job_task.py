@@ -95,7 +95,7 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
             jobs = session.reflector.jobs_of(work)
             session.read.update(job["metadata"]["uid"] for job in jobs)
             if self.delete_on_success:
-                session.cleaner.clean(work)
+                session.cleaner.delete_jobs_of(work)
             else:
                 _mark_as_read(session, work)
             self._check_outputs(ended, request)

@@ -21,7 +21,6 @@ from tac.kubernetes.attempt import session_pool
 from tac.kubernetes.attempt.attempt import JobAttempt
 from tac.kubernetes.attempt.context import AttemptContext
 from tac.kubernetes.attempt.session_pool import SessionKey
-from tac.kubernetes.attempt.sweep import sweep
 from tac.kubernetes.attempt.timeouts import Timeouts
 from tac.kubernetes.manifests.pod_patch import PodPatch, parse_patch
 from tac.kubernetes.manifests.step_job import PodSettings, build_step_job
@@ -96,7 +95,7 @@ class KubernetesRunner(DetachedRunner):
         for session in self._sessions.values():
             if not _is_forked():
                 with contextlib.suppress(TacError):  # the next driver sweeps too
-                    sweep(session)
+                    session.cleaner.sweep()
             session_pool.release(session, close=True)
         self._sessions = {}
 

@@ -30,7 +30,7 @@ TASKS_OF_THE_DAY = "2023-08-"
 """What the parameters of all of them have, and of no other test's."""
 
 GATE = "tac-test/held"
-HELD = "waits for a node: Scheduling is blocked due to non-empty scheduling gates"
+HELD = "pending: waiting for a node: Scheduling is blocked due to non-empty scheduling gates"
 SECONDS = 90
 PATIENCE = SECONDS * 1000
 """The same in the browser's milliseconds."""

@@ -184,7 +184,10 @@ def test_a_pod_that_no_node_can_run_waits_until_one_can(at, cluster):
 
     try:
         with at.running(task) as failures:
-            until(lambda: any("waits for a node: " in text for text in told), "its patience")
+            until(
+                lambda: any("pending: waiting for a node: " in text for text in told),
+                "its patience",
+            )
             cluster.kubectl("label", "node", node, f"{key}=yes")
     finally:
         cluster.kubectl("label", "node", node, f"{key}-")

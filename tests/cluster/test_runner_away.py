@@ -90,7 +90,7 @@ def test_a_job_is_not_given_up_because_the_watches_tell_nothing(at, proxy):
         over.set()
 
     assert verdict.reason is Reason.DONE
-    assert "[  0 %] waits for its pod\n" in at.log.read_text()
+    assert "[  0 %] pending: waiting for its pod\n" in at.log.read_text()
     assert at.words == "end\n"
     assert len(at.made_pods()) == 1
 
@@ -152,7 +152,7 @@ def test_a_server_that_is_away_at_the_end_is_waited_for_once_and_not_for_each_jo
 ):
     for number in range(5):
         assert at.sh(f"exit 1 # {number}").reason is Reason.BUG
-    monkeypatch.setattr("tac.kubernetes.attempt.session._CLEANING_SECONDS", 7.0)
+    monkeypatch.setattr("tac.kubernetes.attempt.cleaner._CLOSE_SECONDS", 7.0)
     proxy.cut()
 
     began = time.monotonic()

@@ -153,5 +153,5 @@ def test_a_log_that_cannot_be_read_does_not_hide_how_the_step_ended(at, proxy):
     verdict = at.sh("echo so; exit 65")
 
     assert verdict.reason is Reason.BAD_DATA
-    assert "its last words could not be read: pod/x-1-POD in namespace NS: " in at.notes[-2]
+    assert "the end of its log could not be read: pod/x-1-POD in namespace NS: " in at.notes[-2]
     assert time.monotonic() - began < 90  # with its pod's start; an API server has 300

@@ -211,7 +211,7 @@ def test_a_pod_that_no_node_can_run_is_given_up_with_what_it_lacks(at):
         "Insufficient memory\n"
         "Hint: lower TAC_MEMORY (now 900Gi) or add a node: `kubectl --context C describe nodes`"
     )
-    assert "[  0 %] waits for a node: Insufficient memory\n" in at.log.read_text()
+    assert "[  0 %] pending: waiting for a node: Insufficient memory\n" in at.log.read_text()
     at.until_empty()
     (box,) = at.boxes()
     assert "FailedScheduling" in {event["reason"] for event in box["events"]}
@@ -227,7 +227,7 @@ def test_a_pod_waits_longer_than_it_may_while_another_of_ours_makes_room(at):
     at.set(TAC_SCHEDULING_SECONDS="15")
     verdicts: list[Verdict] = []
     second = at.command("echo", "so", log=at.path / "second.log")
-    waits = "[  0 %] waits for a node: "
+    waits = "[  0 %] pending: waiting for a node: "
     follower = threading.Thread(
         target=lambda: verdicts.append(at.runner.run(second, follow=ignore, stop=at.stop))
     )
@@ -350,7 +350,7 @@ def test_a_step_waits_until_another_makes_room_in_the_quota_of_jobs(at):
     follower = threading.Thread(
         target=lambda: verdicts.append(at.runner.run(other, follow=ignore, stop=at.stop))
     )
-    waits = "[  0 %] waits for room: job/x-1 in namespace NS: not created: "
+    waits = "[  0 %] pending: waiting for quota: job/x-1 in namespace NS: not created: "
 
     with at.running(f"{WAITS} echo end") as first:
         pod = at.pod()["metadata"]["name"]

@@ -1,7 +1,7 @@
-"""The beginning of an attempt: a Job that does the work already, or a new one.
+"""Adopt a Job that does the work already, or create one.
 
-Names are functions of identity, so whoever comes back finds the Job again, and two drivers share
-one. The number at their end grows while there are Jobs of the same work.
+Names are functions of identity, so a driver that was restarted finds its Job again, and two drivers
+share one. The number at their end grows while there are Jobs of the same work.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MOST_LOOKS = 50
-"""How often a Job may be taken away by another driver while we look at it."""
+"""How often another driver may delete the Job that we are about to adopt."""
 
 _LOOK_SECONDS = 0.25
 
 
 def ensure_job(context: AttemptContext) -> Object | None:
-    """Return a Job that does this work; None: we were told to stop first.
+    """Return a Job that does this work; None: the attempt was stopped first.
 
     Raises:
         ApiUnavailable: no API server answered.
@@ -49,9 +49,9 @@ def ensure_job(context: AttemptContext) -> Object | None:
             return None
         jobs = reflector.jobs_of(context.work)
         for job in reversed(jobs):
-            if _is_worth_following(context, job):
+            if _is_adoptable(context, job):
                 name = job["metadata"]["name"]
-                _log.info("job/%s: found", name)
+                _log.info("job/%s: adopted", name)
                 context.log.note(f"adopted job/{name}")
                 return job
         number = 1 + max(map(attempt_of, jobs), default=0)
@@ -65,31 +65,31 @@ def ensure_job(context: AttemptContext) -> Object | None:
     )
 
 
-def _is_worth_following(context: AttemptContext, job: Object) -> bool:
+def _is_adoptable(context: AttemptContext, job: Object) -> bool:
     if job["metadata"].get("deletionTimestamp") or job["metadata"]["uid"] in context.session.read:
         return False
     condition = finished(job)
     if condition is None:
         return True
     if condition == "Complete":
-        # A success whose output somebody has deleted since is none: the next number does it.
+        # If its output was deleted since, the work is done again, by the next number.
         return context.is_done() is not False
     _collect_failure(context, job)
     return False
 
 
 def _collect_failure(context: AttemptContext, job: Object) -> None:
-    """Keep what is known of a failure that nobody waited for."""
+    """Keep the black box of a failure that no driver has read."""
     metadata, reflector = job["metadata"], context.session.reflector
-    if not reflector.pods_of(metadata["uid"]):  # told later than the Job, perhaps
+    if not reflector.pods_of(metadata["uid"]):  # the watch of pods may be behind
         context.find_pods()
     view = View(job, reflector.pods_of(metadata["uid"]), 0)
     context.log.note(f"job/{metadata['name']} of an earlier run had failed")
-    context.put_away(job, delete=context.collect(view, None))
+    context.mark_as_read(job, delete=context.collect(view, None))
 
 
 def _create(context: AttemptContext, manifest: Object) -> Object | None:
-    """Create it; None: there is one of that name, or was a moment ago."""
+    """Create it; None: one of that name exists, or did a moment ago."""
     client, reflector = context.session.client, context.session.reflector
     name = manifest["metadata"]["name"]
     try:
@@ -107,7 +107,7 @@ def _create(context: AttemptContext, manifest: Object) -> Object | None:
 
 
 def _create_within_quota(context: AttemptContext, manifest: Object) -> Object | None:
-    """Create it when the namespace has room for one more Job; None: we were told to stop first."""
+    """Create it when the quota of the namespace allows; None: the attempt was stopped first."""
     client, backoff = context.session.client, Backoff()
     limit_seconds = context.timeouts.stages.get(Stage.NO_POD, math.inf)
     since = 0.0
@@ -118,9 +118,11 @@ def _create_within_quota(context: AttemptContext, manifest: Object) -> Object | 
             if not fits_quota(error.message):
                 raise
             if not since:
-                context.log.say(format_progress(Progress(0, f"waits for room: {error.message}")))
+                context.log.say(
+                    format_progress(Progress(0, f"pending: waiting for quota: {error.message}"))
+                )
                 context.log.follow()
-            # What runs here makes room when it ends; of what others have there nobody knows.
+            # Quota becomes free when Jobs of ours end; of others the namespace tells us nothing.
             if not since or _runs_any(context):
                 since = time.monotonic()
             if time.monotonic() - since > limit_seconds:

@@ -1,6 +1,6 @@
-"""One attempt at a piece of work as a Job: made or found, followed, read, collected, cleaned.
+"""One attempt at a piece of work as a Job: created or adopted, followed, concluded.
 
-An API server that goes away meanwhile is waited for: the pod goes on without it.
+An API server that is unavailable meanwhile is waited for: the pod runs on without it.
 """
 
 from __future__ import annotations
@@ -32,46 +32,47 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
-"""How often it is looked whether we are to stop; the API server is asked nothing for it."""
+"""How often an attempt looks whether it is to stop; that costs no request."""
 
 _DIAGNOSIS_SECONDS = 1.0
-"""How often it is judged anew although nothing was told: time alone makes a node a lost one."""
+"""How often a Job is diagnosed although no event came: a node is lost by time alone."""
 
 _MORE_TO_STOP_SECONDS = 15.0
 """A deletion goes through the garbage collector, which takes a second or two, before the grace."""
 
 _EVENTS_SECONDS = 5.0
-"""A pod that starts as pods do is not worth asking for its events."""
+"""Within it most pods start, and their events are not listed."""
 
 _SILENT_START_SECONDS = 2.0
-"""What passes sooner is not worth a line in the log and the dashboard."""
+"""What a pod is pending for so briefly is not shown in the log and the dashboard."""
 
-_DOING = {
-    Stage.NO_POD: "waits for its pod",
-    Stage.SCHEDULING: "waits for a node",
-    Stage.IMAGE: "waits for its image",
-    Stage.STARTING: "starts",
-    Stage.RUNNING: "runs",
-    Stage.LOST: "is lost",
+_STATES = {
+    Stage.NO_POD: "pending: waiting for its pod",
+    Stage.SCHEDULING: "pending: waiting for a node",
+    Stage.IMAGE: "pending: waiting for its image",
+    Stage.STARTING: "starting",
+    Stage.RUNNING: "running",
+    Stage.LOST: "lost",
 }
 
 
 class JobAttempt:
-    """One Job from its making, or its finding, to its end."""
+    """One Job from its creation, or adoption, to its end."""
 
     def __init__(self, context: AttemptContext) -> None:
         self._context = context
         self._stage_timeouts = StageTimeouts(context.timeouts.stages)
-        self._told = ""
+        self._logged = self._shown = ""
+        """What was last said of its state: to the driver's own log, and to the step's."""
         self._stopped_at: float | None = None
         self._last = Diagnosis(stage=Stage.NO_POD)
-        self._looked_at = -1
-        self._look_again_at = 0.0
-        self._heard = ("", "")
-        self._shown = ""
+        self._diagnosed_revision = -1
+        self._diagnose_again_at = 0.0
+        self._followed = ("", "")
+        """The pod and the container whose log is followed."""
 
     def run(self) -> Verdict:
-        """Run it to its end, whoever began it, and say what it came to."""
+        """Create the Job, or adopt one, follow it to its end, and return the verdict."""
         try:
             job = ensure_job(self._context)
         except TacError as error:
@@ -83,7 +84,7 @@ class JobAttempt:
                 ended = self._follow(uid, job)
                 self._context.log.finish()
             except BaseException as error:
-                # What those who listen raise ends the Job first; a bug of ours is not the Job's.
+                # What `follow` of the request raises ends the Job first; a bug of ours does not.
                 if error is self._context.log.raised:
                     self._context.delete(job)
                     raise
@@ -110,12 +111,12 @@ class JobAttempt:
         )
 
     def _follow(self, uid: str, job: Object) -> Verdict:
-        """Copy what it says until it has ended, and conclude."""
+        """Copy its log until it has ended, and conclude."""
         follower: LogFollower | None = None
         view = self._context.session.reflector.see(uid)
         try:
             while True:
-                if (stopped := self._stop_if_told(job)) is not None:
+                if (stopped := self._stop_if_requested(job)) is not None:
                     return stopped
                 view, diagnosis = self._look(uid, view)
                 if (given_up := self._give_up(uid, diagnosis)) is not None:
@@ -123,13 +124,13 @@ class JobAttempt:
                 if diagnosis.over:
                     break
                 if diagnosis.stage is Stage.RUNNING and diagnosis.pod:
-                    follower = self._listen(follower, diagnosis, self._main_container())
-                self._check_that_the_server_is_there()
+                    follower = self._follow_log(follower, diagnosis, self._main_container())
+                self._raise_if_unreachable()
                 view = self._context.session.reflector.wait(uid, view, _LOOK_SECONDS)
                 self._context.log.follow()
-            if diagnosis.pod:  # the last words are those of the container that decided
+            if diagnosis.pod:  # the log ends with that of the container that decided
                 container = diagnosis.container or self._main_container()
-                follower = self._listen(follower, diagnosis, container)
+                follower = self._follow_log(follower, diagnosis, container)
             read_log_end(self._context, follower, diagnosis)
         finally:
             discard(follower)
@@ -137,33 +138,33 @@ class JobAttempt:
         return conclude_attempt(self._context, view, diagnosis, we_stopped_it=ours)
 
     def _look(self, uid: str, view: View) -> tuple[View, Diagnosis]:
-        """Tell how far it is, also to those who listen, and what is known of it by then."""
-        if view.revision == self._looked_at and time.monotonic() < self._look_again_at:
+        """Diagnose it, if it may have changed, and log its state; return what that is based on."""
+        if view.revision == self._diagnosed_revision and time.monotonic() < self._diagnose_again_at:
             return view, self._last
         diagnosis = self._diagnose(view)
         if diagnosis.over and not diagnosis.pod:
-            # The watch of Jobs may be ahead of that of pods, which alone tell the exit code.
-            view, diagnosis = self._ask(uid)
+            # The watch of Jobs may be ahead of that of pods, which alone have the exit code.
+            view, diagnosis = self._list_and_diagnose(uid)
         self._stage_timeouts.look(diagnosis, time.monotonic())
-        self._tell(diagnosis)
-        self._last, self._looked_at = diagnosis, view.revision
-        self._look_again_at = time.monotonic() + _DIAGNOSIS_SECONDS
+        self._log_state(diagnosis)
+        self._last, self._diagnosed_revision = diagnosis, view.revision
+        self._diagnose_again_at = time.monotonic() + _DIAGNOSIS_SECONDS
         return view, diagnosis
 
-    def _ask(self, uid: str) -> tuple[View, Diagnosis]:
-        """Tell how far it is by what the API server says now, whatever the watches have told."""
+    def _list_and_diagnose(self, uid: str) -> tuple[View, Diagnosis]:
+        """Diagnose it by the pods that the API server lists now, however old the cache is."""
         self._context.find_pods()
         view = self._context.session.reflector.see(uid)
         return view, self._diagnose(view)
 
     def _give_up(self, uid: str, diagnosis: Diagnosis) -> Verdict | None:
-        """Give it up, if it is waited for in vain; None: it goes on, or is over."""
+        """Give it up, if a timeout is over or its error is permanent; None: follow it on."""
         if self._will_not_end(diagnosis):
             return self._goes_on(diagnosis)
         if not self._stage_timeouts.is_over(diagnosis):
             return None
-        # A watch that tells nothing must not cost the life of what runs, or has even ended.
-        view, diagnosis = self._ask(uid)
+        # A watch without events must not end a Job that runs, or has even succeeded.
+        view, diagnosis = self._list_and_diagnose(uid)
         self._stage_timeouts.look(diagnosis, time.monotonic())
         if not self._stage_timeouts.is_over(diagnosis):
             return None
@@ -175,15 +176,15 @@ class JobAttempt:
         if diagnosis.stage in STAGE_TIMEOUT_SECONDS and self._context.seconds() > _EVENTS_SECONDS:
             events = self._context.session.reflector.events(view.uids)
             diagnosis = diagnose(view.job, view.pods, events, now=now, was=view.was)
-        if self._waits_its_turn(view, diagnosis):
+        if self._fits_later(view, diagnosis):
             return replace(diagnosis, permanent=False, makes_progress=True)
         return diagnosis
 
-    def _waits_its_turn(self, view: View, diagnosis: Diagnosis) -> bool:
+    def _fits_later(self, view: View, diagnosis: Diagnosis) -> bool:
         if diagnosis.stage is not Stage.SCHEDULING:
             return False
         if not diagnosis.permanent and not self._stage_timeouts.is_half_over(diagnosis):
-            return False  # it takes a look at all pods
+            return False  # looking at all pods is dear
         pods = [pod for other in self._context.session.reflector.jobs() for pod in other.pods]
         return any(
             fits_after_termination(pod, pods, diagnosis.detail)
@@ -191,38 +192,38 @@ class JobAttempt:
             if pod["metadata"]["name"] == diagnosis.pod
         )
 
-    def _tell(self, diagnosis: Diagnosis) -> None:
-        """Say once what it does now, or waits for."""
-        if diagnosis.stage not in _DOING:
+    def _log_state(self, diagnosis: Diagnosis) -> None:
+        """Log its state when it changes, and, while it is pending, in the step's log too."""
+        if diagnosis.stage not in _STATES:
             return
         where = f" on {diagnosis.node}" if diagnosis.node else ""
         detail = f": {diagnosis.detail}" if diagnosis.detail else ""
-        text = f"{_DOING[diagnosis.stage]}{where}{detail}"
-        if text != self._told:
-            self._told = text
+        text = f"{_STATES[diagnosis.stage]}{where}{detail}"
+        if text != self._logged:
+            self._logged = text
             _log.info("job/%s: %s", diagnosis.job, text)
-        waits = diagnosis.stage in STAGE_TIMEOUT_SECONDS and text != self._shown
-        if waits and self._context.seconds() > _SILENT_START_SECONDS:
+        pending = diagnosis.stage in STAGE_TIMEOUT_SECONDS and text != self._shown
+        if pending and self._context.seconds() > _SILENT_START_SECONDS:
             self._shown = text
             self._context.log.say(format_progress(Progress(0, text)))
 
-    def _listen(
+    def _follow_log(
         self, follower: LogFollower | None, diagnosis: Diagnosis, container: str
     ) -> LogFollower:
-        """Listen to a container; what is missing of the one before is read first."""
-        heard = (diagnosis.pod, container)
+        """Follow the log of a container; the rest of the one before is read first."""
+        followed = (diagnosis.pod, container)
         if follower is not None:
-            if self._heard == heard:
+            if self._followed == followed:
                 return follower
             with contextlib.suppress(ApiError, ApiUnavailable):  # its pod may be gone
                 follower.finish(read_rest=True)
-        if self._heard[0] != diagnosis.pod:
+        if self._followed[0] != diagnosis.pod:
             where = f" on {diagnosis.node}" if diagnosis.node else ""
             shows = f"{self._context.kubectl} logs --follow {shlex.quote(diagnosis.pod)}"
             namespace = self._context.session.client.place.namespace
             text = f"pod/{diagnosis.pod}{where}: {shows}"
             self._context.log.locate(Location(diagnosis.pod, namespace, text))
-        self._heard = heard
+        self._followed = followed
         return LogFollower(
             self._context.session.client,
             diagnosis.pod,
@@ -235,23 +236,25 @@ class JobAttempt:
         containers = self._context.manifest["spec"]["template"]["spec"]["containers"]
         return str(containers[0]["name"])
 
-    def _check_that_the_server_is_there(self) -> None:
-        # One that comes back to its Job after another has given up has patience of its own.
-        away = min(self._context.session.reflector.unreachable_seconds(), self._context.seconds())
-        if away > self._context.unavailable_timeout_seconds():
+    def _raise_if_unreachable(self) -> None:
+        # An attempt that adopts a Job which another gave up has a whole timeout.
+        seconds = min(
+            self._context.session.reflector.unreachable_seconds(), self._context.seconds()
+        )
+        if seconds > self._context.unavailable_timeout_seconds():
             raise ApiUnavailable(
                 f"the API server of {self._context.session.client.place.context} "
-                f"has not answered for {away:.0f} s"
+                f"has not answered for {seconds:.0f} s"
             )
 
-    # When we are told to stop.
+    # When it is stopped.
 
-    def _stop_if_told(self, job: Object) -> Verdict | None:
+    def _stop_if_requested(self, job: Object) -> Verdict | None:
         if not self._context.stop_requested() or self._stopped_at is not None:
             return None
         if self._context.session.leaves:
             return self._left(job)
-        error = self._end(job)
+        error = self._cancel(job)
         return None if error is None else self._not_ended(job, error)
 
     def _left(self, job: Object) -> Verdict:
@@ -281,11 +284,11 @@ class JobAttempt:
             seconds=self._context.seconds(),
         )
 
-    def _end(self, job: Object) -> TacError | None:
-        """Delete it, and tell other drivers who did; return why it could not be."""
+    def _cancel(self, job: Object) -> TacError | None:
+        """Delete it, with our host on it for other drivers; return why it could not be deleted."""
         self._stopped_at = time.monotonic()
         metadata = job["metadata"]
-        # The uid makes it fail where another driver has put another Job in its place.
+        # The uid makes it fail where another driver has created another Job of that name.
         cancelled = {
             "metadata": {
                 "uid": metadata["uid"],
@@ -299,12 +302,12 @@ class JobAttempt:
             )
         except ApiUnavailable as error:
             return error
-        except ApiError:  # gone already; or we may not, and delete it unsigned
+        except ApiError:  # deleted already; or forbidden, and then it is deleted without
             pass
         return self._context.delete(job)
 
     def _will_not_end(self, diagnosis: Diagnosis) -> bool:
-        """Whether its container may go on beyond the grace that it was given."""
+        """Whether its container may run on beyond its grace period."""
         if self._stopped_at is None or not diagnosis.pod:
             return False
         limit = self._context.timeouts.grace_seconds + _MORE_TO_STOP_SECONDS

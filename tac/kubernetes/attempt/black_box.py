@@ -1,7 +1,7 @@
-"""The black box of an attempt that failed: all that is known of it, kept before it is deleted.
+"""The black box of a failed attempt: all that is known of it, kept before it is deleted.
 
 One object of the store, published whole: `_tac/attempts/JOB/UID.json` holds the Job, its pods,
-their events, the last words of every container, and the verdict. Who is first has collected it.
+their events, the end of every container's log, and the verdict. The first driver writes it.
 A file is its owner's alone, because a step says in its log what it likes.
 """
 
@@ -27,7 +27,7 @@ LINES, BYTES = 1000, 1 << 20
 
 
 _SECRET_VARIABLE = re.compile(r"(?i)passw|secret|token|credential|authorization|_key(_|$)")
-"""What a variable is called, in a container's `env`, whose value nobody wants to keep."""
+"""Names of variables in a container's `env` whose values are secrets."""
 
 _NOT_ASKED = "(not read: its node does not answer)"
 
@@ -40,7 +40,7 @@ def address_of(store: str, job: str, uid: str) -> str:
 def collect(
     client: Client, view: View, verdict: Verdict | None, store: str, *, logs: bool = True
 ) -> str:
-    """Keep what is known of a Job; return its address. Without a verdict nobody had waited for it.
+    """Keep what is known of a Job; return its address. Without a verdict no driver had followed it.
 
     Without `logs` their place says why: the node that has them does not answer.
 
@@ -54,7 +54,7 @@ def collect(
         return address
     box = {
         "tac": tac.__version__,
-        "verdict": None if verdict is None else _told(verdict),
+        "verdict": None if verdict is None else _fields(verdict),
         "job": job,
         "pods": view.pods,
         "events": [event for uid in view.uids for event in _events(client, uid)],
@@ -75,7 +75,7 @@ def without_secrets(box: Any) -> Any:
     """Return it without what is secret in the addresses in it, and the values of secret variables.
 
     tac's own Jobs name their secrets by reference. The pod of a task that describes its own, and
-    what a step says, hold what somebody wrote there.
+    what a step logs, hold whatever was written there.
     """
     if isinstance(box, str):
         return redacted(box)
@@ -90,7 +90,7 @@ def without_secrets(box: Any) -> Any:
     }
 
 
-def _told(verdict: Verdict) -> dict[str, Any]:
+def _fields(verdict: Verdict) -> dict[str, Any]:
     return {name: value for name, value in vars(verdict).items() if value is not None}
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tac import names
 from tac.backoff import retry_on
-from tac.errors import ApiUnavailable, Conflict, NotFound, TacError
+from tac.errors import ApiUnavailable, TacError
 from tac.kubernetes.attempt import black_box
 from tac.kubernetes.attempt.timeouts import Timeouts
 from tac.kubernetes.objects import label
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class AttemptContext:
-    """One attempt at what a task asks for, for one driver; whoever sets `stop` wants it to end."""
+    """One attempt at what a task asks for, by one driver; `stop`, when set, ends it."""
 
     session: Session
     request: RunRequest
@@ -43,7 +43,7 @@ class AttemptContext:
     stop: threading.Event
     timeouts: Timeouts = field(default_factory=Timeouts)
     closed: threading.Event = field(default_factory=threading.Event)
-    """Set when whoever runs this attempt, and others, ends them all."""
+    """Set when the runner ends all of its attempts."""
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -53,11 +53,11 @@ class AttemptContext:
 
     @property
     def kubectl(self) -> str:
-        """How a command of kubectl begins that a person can paste."""
+        """The beginning of a kubectl command that a person can paste."""
         return self.session.client.place.kubectl_here
 
     def is_done(self) -> bool | None:
-        """Tell whether what it makes is there, asked now; None: nothing tells.
+        """Tell whether what it makes is there, asked now; None: no output says.
 
         Raises:
             TacError: the store could not be asked.
@@ -72,7 +72,7 @@ class AttemptContext:
         return self.stop.is_set() or self.closed.is_set()
 
     def seconds(self) -> float:
-        """Return for how long it is under way."""
+        """Return how long ago it began."""
         return time.monotonic() - self.began
 
     def unavailable_timeout_seconds(self) -> float:
@@ -90,37 +90,26 @@ class AttemptContext:
         return retry_on(ApiUnavailable, ask, self.unavailable_timeout_seconds)
 
     def delete(self, job: Object) -> TacError | None:
-        """Delete a Job if it is still there; return why it could not be."""
-        metadata = job["metadata"]
-        try:
-            self.retry_unavailable(
-                lambda: self.session.client.delete("Job", metadata["name"], uid=metadata["uid"])
-            )
-            _log.info("job/%s: deleted", metadata["name"])
-        except (NotFound, Conflict):
-            pass  # another driver has deleted it
-        except TacError as error:  # the next run of this work comes by again
-            _log.warning("%s", error.message)
-            return error
-        return None
+        """Delete a Job, if it still exists; return why it could not be deleted."""
+        return self.session.cleaner.delete(job, self.unavailable_timeout_seconds)
 
     def find_pods(self) -> None:
-        """Let the reflector know the pods of all attempts, whatever its watch has told it.
+        """List the pods of all attempts for the reflector, whose watch may be behind.
 
         Raises:
-            ApiUnavailable, ApiError: the API server did not tell them.
+            ApiUnavailable, ApiError: the API server did not list them.
         """
         labels = f"{names.WORK}={self.work}"
         found = self.retry_unavailable(lambda: self.session.client.list("Pod", labels=labels))
         for pod in found["items"]:
             self.session.reflector.expect(pod)
 
-    def put_away(self, job: Object, *, delete: bool = True) -> None:
-        """Take no more notice of a Job whose result was read; it goes in the end, unless kept."""
+    def mark_as_read(self, job: Object, *, delete: bool = True) -> None:
+        """Adopt a Job no more, for its result was read; the cleaner deletes it, unless kept."""
         uid = job["metadata"]["uid"]
         self.session.read.add(uid)
         if delete and not self.request.keep:
-            self.session.cleaner.delete_in_the_end(uid)
+            self.session.cleaner.delete_at_close(uid)
 
     def collect(self, view: View, ended: Verdict | None, *, logs: bool = True) -> bool:
         """Keep the black box; a store that does not take it must not hide the verdict.

@@ -1,4 +1,4 @@
-"""The end of an attempt: its last words, its verdict, its black box, and what is deleted then."""
+"""The end of an attempt: the end of its log, its verdict, its black box, and the deletion."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _KILLED = 137
 def read_log_end(
     context: AttemptContext, follower: LogFollower | None, diagnosis: Diagnosis
 ) -> None:
-    """Let those who listen hear what they have not heard yet of a container that is over."""
+    """Copy what is missing of the log of a container that has ended."""
     try:
         if follower is not None:
             _read_rest(context, follower, diagnosis)
     except (ApiError, ApiUnavailable) as error:
-        context.log.note(f"its last words could not be read: {error.message}")
+        context.log.note(f"the end of its log could not be read: {error.message}")
         if diagnosis.detail:
             context.log.write(f"{diagnosis.detail}\n".encode())
     context.log.finish()
@@ -44,7 +44,7 @@ def _read_rest(context: AttemptContext, follower: LogFollower, diagnosis: Diagno
             lambda: follower.finish(read_rest=True),
             lambda: _node_timeout_seconds(context),
         )
-    elif diagnosis.stage is Stage.GONE:  # perhaps its pod is still there, and if not nobody minds
+    elif diagnosis.stage is Stage.GONE:  # its pod may still exist; if not, its log is lost
         try:
             follower.finish(read_rest=True)
         except (ApiError, ApiUnavailable):
@@ -54,7 +54,7 @@ def _read_rest(context: AttemptContext, follower: LogFollower, diagnosis: Diagno
 
 
 def _node_timeout_seconds(context: AttemptContext) -> float:
-    """Return how long a log that cannot be read is waited for: who is away decides."""
+    """Return how long a log is asked for: longer if the API server, not a node, is unreachable."""
     if context.session.reflector.unreachable_seconds():
         return context.unavailable_timeout_seconds()
     return context.timeouts.log_end_timeout_seconds
@@ -63,7 +63,7 @@ def _node_timeout_seconds(context: AttemptContext) -> float:
 def conclude_given_up(
     context: AttemptContext, view: View, diagnosis: Diagnosis, stage_timeouts: StageTimeouts
 ) -> Verdict:
-    """Give up a Job that does not get to its program, and delete it."""
+    """Give up a Job whose container does not start, and delete it."""
     ended = give_up(
         diagnosis,
         place=context.session.client.place,
@@ -73,7 +73,7 @@ def conclude_given_up(
     )
     context.collect(view, ended)
     if view.job is not None:
-        context.put_away(view.job)
+        context.mark_as_read(view.job)
         context.delete(view.job)
     return ended
 
@@ -81,25 +81,25 @@ def conclude_given_up(
 def conclude_attempt(
     context: AttemptContext, view: View, diagnosis: Diagnosis, *, we_stopped_it: bool
 ) -> Verdict:
-    """Say what an attempt came to; a failure is kept, and a success is cleaned up."""
+    """Return the verdict; a success is deleted, and of a failure a black box is kept."""
     ended = _judge(context, diagnosis, we_stopped_it=we_stopped_it)
     succeeded, kept = ended.succeeded, True
     if succeeded and context.request.keep:
-        return ended  # it is put away by those who take note of it
+        return ended  # the task marks it as read
     if succeeded and _left_its_output(context):
-        context.session.cleaner.clean(context.work)
+        context.session.cleaner.delete_jobs_of(context.work)
     elif not we_stopped_it:
-        # A node that is lost would be waited for, and the next attempt with it.
+        # Asking a lost node for logs would delay the next attempt.
         kept = context.collect(view, ended, logs=diagnosis.stage is not Stage.LOST)
     for job in (view.job, view.was):
         if job is not None:
-            context.put_away(job, delete=kept)
+            context.mark_as_read(job, delete=kept)
     return ended
 
 
 def _judge(context: AttemptContext, diagnosis: Diagnosis, *, we_stopped_it: bool) -> Verdict:
     seconds = context.seconds()
-    if not we_stopped_it and _was_published_all_the_same(context, diagnosis):
+    if not we_stopped_it and _was_published_anyway(context, diagnosis):
         done = exits.Ending(exit_code=0, seconds=seconds)
         return exits.judge(done, (), log=str(context.request.log))
     ending = diagnosis.ending or exits.Ending(seconds=seconds)
@@ -115,23 +115,23 @@ def _judge(context: AttemptContext, diagnosis: Diagnosis, *, we_stopped_it: bool
 
 
 def _how_stopped(diagnosis: Diagnosis) -> exits.Stop:
-    # What we deleted we told to stop; exit code 137 is what the kubelet does after the grace.
+    # Deleting its Job stopped it; exit code 137 is SIGKILL of the kubelet after the grace period.
     code = diagnosis.ending.exit_code if diagnosis.ending is not None else None
     return exits.Stop.FORCED if code == _KILLED else exits.Stop.REQUESTED
 
 
-def _was_published_all_the_same(context: AttemptContext, diagnosis: Diagnosis) -> bool:
-    """Whether the work is done, although nobody can tell by its container.
+def _was_published_anyway(context: AttemptContext, diagnosis: Diagnosis) -> bool:
+    """Whether the work is done, although its container's exit code is not known.
 
-    Another driver has read the Job and removed it, or the node was lost behind the last byte.
+    Another driver has read the Job and deleted it, or its node was lost after the last byte.
     """
-    told = diagnosis.ending is not None and diagnosis.reason is None
-    return not told and bool(context.is_done())
+    known = diagnosis.ending is not None and diagnosis.reason is None
+    return not known and bool(context.is_done())
 
 
 def _left_its_output(context: AttemptContext) -> bool:
-    """Whether a success is one, as far as can be told; of another only the Job tells why."""
+    """Whether a success published its output, as far as is known; if not, its Job is evidence."""
     try:
         return context.is_done() is not False
-    except TacError:  # the store is away; whoever wants the output will ask it
+    except TacError:  # the store is unavailable; the task asks it again
         return False

@@ -1,6 +1,6 @@
-"""How long a Job may take to get to its program, and how long an API server may be away.
+"""Timeouts: of a Job at each stage, of an API server, of the end of a log.
 
-Pure: the clock is told.
+Pure: the time is an argument.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """What is waited for, and for how long."""
+    """All of them, for the attempts of one driver."""
 
     api_unreachable_timeout_seconds: float = 300.0
-    """How long an API server may be away in the middle of a run: a control plane's upgrade takes a
-    few minutes."""
+    """How long an API server that has answered before may be unreachable: an upgrade of a control
+    plane takes a few minutes."""
 
     first_answer_timeout_seconds: float = 10.0
-    """How long it may take to answer at first: nobody knows yet whether there is one."""
+    """How long the first answer may take: the address may be wrong."""
 
     log_end_timeout_seconds: float = 20.0
-    """How long a node may not answer when its container has ended and its log is to be read."""
+    """How long a node may be unreachable when a log on it is to be read to its end."""
 
     grace_seconds: float = 10.0
-    """How long a container that is told to stop may take."""
+    """How long a container may take to stop: terminationGracePeriodSeconds."""
 
     stages: Mapping[Stage, float] = field(default_factory=lambda: STAGE_TIMEOUT_SECONDS)
-    """How long a Job may stay at a stage; one that is not there has no limit."""
+    """How long a Job may stay at a stage; one that is missing has no limit."""
 
     def with_settings(self, *, grace_seconds: float, scheduling_seconds: float) -> Timeouts:
-        """Return them with those that a person may set."""
+        """Return them with those that are settings."""
         stages = {**self.stages, Stage.SCHEDULING: scheduling_seconds}
         return replace(self, grace_seconds=grace_seconds, stages=stages)
 
@@ -46,8 +46,8 @@ class Timeouts:
 class StageTimeouts:
     """For how long one Job has been at each stage, added up.
 
-    A pod whose image is slow changes between two stages again and again, as its node sees it: each
-    has its patience, which does not begin anew. That of another pod does.
+    A pod whose image is slow changes between two stages again and again, as its node reports it:
+    each has a timeout of its own, which does not begin anew. That of another pod does.
     """
 
     def __init__(self, timeouts: Mapping[Stage, float]) -> None:

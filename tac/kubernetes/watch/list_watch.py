@@ -54,7 +54,7 @@ class ListWatch:
         self._thread: threading.Thread | None = None
         self._watch: Watch | None = None
         self._version = ""
-        self._away_since: float | None = None
+        self._unreachable_since: float | None = None
         self._refuses_since: float | None = None
         self._watched = False
         self._refused: TacError | None = None
@@ -81,7 +81,7 @@ class ListWatch:
 
     def unreachable_seconds(self) -> float:
         """Return for how long the API server has not answered; 0: it did just now."""
-        since = self._away_since
+        since = self._unreachable_since
         return 0.0 if since is None else time.monotonic() - since
 
     def wait_until_listed(self, seconds: float) -> None:
@@ -137,7 +137,7 @@ class ListWatch:
             item.setdefault("kind", self._kind)
         self._listener.replace(self._kind, listed["items"], version)
         self._version = version
-        self._away_since = self._refuses_since = None
+        self._unreachable_since = self._refuses_since = None
         self._listed.set()
 
     def _follow(self) -> None:
@@ -150,7 +150,7 @@ class ListWatch:
         with opened as watch:
             with self._lock:
                 self._watch = watch
-            self._away_since = self._refuses_since = None
+            self._unreachable_since = self._refuses_since = None
             self._watched = True
             try:
                 self._consume(watch)
@@ -186,8 +186,8 @@ class ListWatch:
 
     def _note_outage(self, error: TacError) -> None:
         self._last = error
-        if self._away_since is None and not self._closed.is_set():
-            self._away_since = time.monotonic()
+        if self._unreachable_since is None and not self._closed.is_set():
+            self._unreachable_since = time.monotonic()
             if self._listed.is_set():
                 _log.debug("watch of %s: cut, goes on: %s", self._kind, error.message)
 

@@ -50,11 +50,11 @@ class Lines:
     the last whole second: reading continues there (sinceTime has no fractions) and skips as many.
     """
 
-    def __init__(self, tell: Callable[[bytes], None]) -> None:
-        self._tell = tell
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
         self._rest = BoundedLine(LONGEST_LINE_BYTES, "in the log of its pod")
         self._last = self._zone = b""
-        self._told = 0
+        self._written = 0
         """How many lines of the last second, and later, were passed on."""
         self._again = 0
         """How many of them are still to be skipped."""
@@ -71,7 +71,7 @@ class Lines:
     def begin(self) -> None:
         """Expect the log from `since` on."""
         self._rest.clear()
-        self._again = self._told
+        self._again = self._written
 
     def add(self, piece: bytes) -> None:
         """Pass on the whole lines of a piece that are new."""
@@ -79,7 +79,7 @@ class Lines:
         new = b"".join(self._new_lines(lines))
         self._rest.add(rest)
         if new:
-            self._tell(new)
+            self._write(new)
 
     def _new_lines(self, lines: Sequence[bytes]) -> Iterator[bytes]:
         for line in lines:
@@ -105,9 +105,9 @@ class Lines:
         # away meanwhile (10 MiB: containerLogMaxSize) are not sent again.
         self._again = 0
         if time[:_SECOND] > self._second:
-            self._told = 0
+            self._written = 0
         if time[:_SECOND] >= self._second:
-            self._told += 1
+            self._written += 1
         self._last, self._zone = max(self._last, time), found[1]
         return text
 
@@ -120,12 +120,12 @@ class LogFollower:
         client: Client,
         pod: str,
         container: str,
-        tell: Callable[[bytes], None],  # it must not raise: no caller would get it
+        write: Callable[[bytes], None],  # it must not raise: no caller would get it
         slots: threading.Semaphore,
     ) -> None:
         self._client, self._pod, self._container = client, pod, container
         self._slots = slots
-        self._lines = Lines(tell)
+        self._lines = Lines(write)
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._stream: LogStream | None = None

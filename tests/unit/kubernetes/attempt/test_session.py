@@ -1,15 +1,15 @@
-"""What the attempts of one driver share."""
+"""What the attempts of one driver share at one API server."""
 
 from typing import Any
 
 from tac.kubernetes.attempt.session import Session
 
-ASKED_NOTHING: Any = None
-"""A client that nobody asks."""
+UNUSED: Any = None
+"""A client that gets no request."""
 
 
 def test_a_hundred_logs_are_followed_at_once_as_the_documents_say():
-    session = Session(ASKED_NOTHING, "")
+    session = Session(UNUSED, "")
 
     given = [session.streams.acquire(blocking=False) for _ in range(101)]
 

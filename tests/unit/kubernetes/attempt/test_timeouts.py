@@ -39,7 +39,7 @@ def test_changing_between_two_stages_again_and_again_does_not_begin_anew(stage_t
     assert stage_timeouts.waited_seconds(at(Stage.STARTING)) == pytest.approx(6)
 
 
-def test_room_that_is_being_made_begins_the_time_anew(stage_timeouts):
+def test_progress_begins_the_time_anew(stage_timeouts):
     stage_timeouts.look(at(Stage.IMAGE), 0)
     stage_timeouts.look(at(Stage.IMAGE), 9)
     stage_timeouts.look(at(Stage.IMAGE, makes_progress=True), 9.5)
@@ -48,7 +48,7 @@ def test_room_that_is_being_made_begins_the_time_anew(stage_timeouts):
     assert stage_timeouts.waited_seconds(at(Stage.IMAGE)) == 2.5
 
 
-def test_another_pod_has_patience_of_its_own(stage_timeouts):
+def test_another_pod_has_a_timeout_of_its_own(stage_timeouts):
     stage_timeouts.look(at(Stage.IMAGE), 0)
     stage_timeouts.look(at(Stage.IMAGE), 9)
     other = Diagnosis(stage=Stage.IMAGE, pod="q")

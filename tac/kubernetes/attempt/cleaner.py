@@ -1,0 +1,127 @@
+"""What deletes a Job, and when; with a Job go its pods.
+
+Its work is done: at once, in a thread of the cleaner (`delete_jobs_of`).
+Its attempt was stopped, or had a timeout: at once, in the attempt's thread (`delete`).
+It failed: when the session closes, for until then its number must stay taken (`delete_at_close`).
+A killed driver left it: when its output exists, at the end of the next run (`sweep`).
+Whatever all drivers forget Kubernetes deletes itself: `manifests/defaults.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+from tac import names
+from tac.backoff import retry_on
+from tac.errors import ApiUnavailable, Conflict, NotFound, TacError
+from tac.kubernetes.attempt import black_box
+from tac.kubernetes.objects import annotation, finished, label
+from tac.store import store_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+    from tac.kubernetes.client.api import Client
+    from tac.kubernetes.objects import Object
+    from tac.kubernetes.watch.reflector import Reflector
+
+_log = logging.getLogger(__name__)
+
+_THREADS = 4
+_CLOSE_SECONDS = 60.0
+"""How long the end of a driver waits for an API server that is unavailable, for all Jobs."""
+
+_SWEEP_SECONDS = 30.0
+"""How long the end of a run may take for what other drivers left; the next driver goes on."""
+
+
+class Cleaner:
+    """Deletes the Jobs of one session."""
+
+    def __init__(
+        self, client: Client, reflector: Reflector, store: str, read: Container[str]
+    ) -> None:
+        self._client, self._reflector, self._store, self._read = client, reflector, store, read
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._running: set[Future[TacError | None]] = set()
+        self._at_close: set[str] = set()
+
+    def delete(self, job: Object, timeout_seconds: Callable[[], float]) -> TacError | None:
+        """Delete a Job, if it still exists, in this thread; return why it could not be deleted."""
+        metadata = job["metadata"]
+        name, uid = metadata["name"], metadata["uid"]
+        try:
+            retry_on(
+                ApiUnavailable, lambda: self._client.delete("Job", name, uid=uid), timeout_seconds
+            )
+            _log.info("job/%s: deleted", name)
+        except (NotFound, Conflict):
+            pass  # another driver has deleted it
+        except TacError as error:  # the next driver tries again
+            _log.warning("%s", error.message)
+            return error
+        return None
+
+    def delete_jobs_of(self, work: str) -> None:
+        """Delete all Jobs of work that is done; returns at once."""
+        for job in self._reflector.jobs_of(work):
+            with self._lock:
+                if self._pool is None:
+                    self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="cleaner")
+                deletion = self._pool.submit(self.delete, job, lambda: _CLOSE_SECONDS)
+                self._running.add(deletion)
+            deletion.add_done_callback(self._forget)
+
+    def delete_at_close(self, uid: str) -> None:
+        """Delete one Job when the driver ends, for until then its number must stay taken."""
+        self._at_close.add(uid)
+
+    def sweep(self) -> None:
+        """Delete finished Jobs of killed drivers whose outputs exist; of failures keep a black box.
+
+        A driver that is about to read one finds the output in its place.
+        """
+        until = time.monotonic() + _SWEEP_SECONDS
+        for view in self._reflector.jobs():
+            if time.monotonic() > until:
+                return
+            job = view.job
+            if job is None or job["metadata"]["uid"] in self._read or finished(job) is None:
+                continue
+            output = annotation(job, names.OUTPUT)
+            try:
+                if output and store_of(output).exists(output, fresh=True):
+                    if finished(job) == "Failed":
+                        black_box.collect(self._client, view, None, self._store)
+                    self._delete_until(job, until)
+            except TacError as error:  # the next driver tries again
+                _log.debug("job/%s: left: %s", job["metadata"]["name"], error.message)
+
+    def close(self) -> None:
+        """Delete the Jobs that were kept until now, and wait for all deletions."""
+        jobs = [view.job for view in self._reflector.jobs() if view.job is not None]
+        # Another driver must find the attempt that still runs, whose number is higher.
+        busy = {label(job, names.WORK) for job in jobs if job["metadata"]["uid"] not in self._read}
+        until = time.monotonic() + _CLOSE_SECONDS
+        for job in jobs:
+            if job["metadata"]["uid"] in self._at_close and label(job, names.WORK) not in busy:
+                self._delete_until(job, until)
+        with self._lock:
+            running, pool = set(self._running), self._pool
+        wait(running, _CLOSE_SECONDS)
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _delete_until(self, job: Object, until: float) -> None:
+        # In this thread: a process that exits starts no other.
+        if (seconds := until - time.monotonic()) > 0:
+            self.delete(job, lambda: seconds)
+
+    def _forget(self, deletion: Future[TacError | None]) -> None:
+        with self._lock:
+            self._running.discard(deletion)
