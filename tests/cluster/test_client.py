@@ -82,7 +82,7 @@ def test_what_is_not_there(client, api_namespace):
     ]
 
 
-def test_a_name_can_not_lead_elsewhere(client, api_namespace):
+def test_a_slash_in_a_name_does_not_change_the_path_of_the_request(client, api_namespace):
     assert refused(lambda: client.read("Pod", "one/log"), NotFound).status == 404
 
 

@@ -77,7 +77,7 @@ def test_a_plugin_runs_once_for_many_requests_of_many_threads(
     }
 
 
-def test_a_plugin_that_fails_is_why_nothing_is_told_with_its_own_hint(as_user, plugin, caplog):
+def test_the_reflector_raises_the_error_of_a_plugin_with_its_hint(as_user, plugin, caplog):
     (plugin.folder / "fails").touch()
     client = as_user({"exec": plugin.entry})
     with pytest.raises(ConfigError) as asked:
@@ -133,7 +133,7 @@ def test_a_plugin_may_give_a_certificate(as_user, plugin, cluster):
     assert plugin.runs == 1
 
 
-def test_a_plugin_is_told_of_the_server_if_it_wants_to_be(as_user, plugin, cluster, token_of):
+def test_a_plugin_gets_the_cluster_information_if_it_wants_it(as_user, plugin, cluster, token_of):
     plugin.prints(token=token_of("default"))
     extension = {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "x"}}
     as_user({"exec": {**plugin.entry, "provideClusterInfo": True}}, extensions=[extension]).list(

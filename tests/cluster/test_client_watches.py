@@ -114,7 +114,7 @@ def test_a_watch_that_is_closed_in_the_middle_of_events_ends_quietly(client):
     assert reader.error is None
 
 
-def test_a_watch_that_nobody_reads_can_be_closed(client):
+def test_an_unread_watch_can_be_closed(client):
     watch = watched(client)
     watch.close()
     watch.close()

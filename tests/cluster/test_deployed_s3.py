@@ -99,7 +99,7 @@ def test_the_grpc_of_s3_answers_nothing_to_who_has_no_key(deployment, method, me
     assert known is not None  # so it was asked well
 
 
-def test_nobody_becomes_a_user_of_s3_by_its_grpc(deployment):
+def test_no_user_of_s3_can_be_made_by_its_grpc(deployment):
     with deployment.forwarded("pod/s3-0", GRPC) as url:
         host, _, port = url.removeprefix("http://").rpartition(":")
         grpc.call(host, int(port), PUT, PUT_USER)

@@ -79,7 +79,7 @@ def test_s3_takes_new_keys_and_keeps_its_objects(deployment):
         assert client.get_object(Bucket="tac", Key="kept")["Body"].read() == b"kept"
 
 
-def test_s3_makes_no_bucket_that_nobody_asked_for(deployment):
+def test_s3_makes_no_bucket_by_itself(deployment):
     with deployment.s3() as client, pytest.raises(ClientError) as caught:
         client.put_object(Bucket="mistyped", Key="x", Body=b"")
     assert caught.value.response["Error"]["Code"] == "NoSuchBucket"

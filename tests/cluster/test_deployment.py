@@ -130,7 +130,7 @@ def test_a_run_without_a_task_is_of_the_report(deployment):
     assert job["spec"]["backoffLimit"] == 0
 
 
-def test_who_asks_for_what_runs_already_comes_back_to_it(deployment):
+def test_the_same_command_attaches_to_the_driver_that_runs(deployment):
     with deployment.doing("run", *LONGER) as first:
         job = wait_for_driver(deployment, first)
         second = deployment.do("run", *LONGER)
@@ -325,7 +325,7 @@ def test_today_has_no_flights_in_the_bundled_year(deployment):
     assert "2023-12-31" in ended.out
 
 
-def test_what_a_driver_waits_for_is_told_and_a_cancelled_one_is_gone_with_the_steps(deployment):
+def test_the_reason_of_a_pending_driver_is_shown_and_cancel_deletes_it_with_its_steps(deployment):
     deployment.kubectl("create", "-f", "-", stdin=json.dumps(A_STEP))
     deployment.kubectl("patch", "cronjob", "daily", "--type=json", "--patch", TOO_MUCH)
     with deployment.doing("run", "FetchData", "--date", "2023-07-01") as process:

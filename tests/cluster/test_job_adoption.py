@@ -67,7 +67,7 @@ def test_a_driver_that_is_killed_leaves_its_job_to_the_next(at):
     assert at.made_pods() == [pod]
 
 
-def test_a_success_that_nobody_read_is_accepted(at):
+def test_an_unread_success_is_adopted(at):
     pod = killed(at, *WAITING)
     at.go(pod)
     at.until_finished("Complete")
@@ -107,7 +107,7 @@ def test_a_success_counts_if_its_output_is_there_and_is_done_again_if_not(at, st
     at.until_empty()
 
 
-def test_a_failure_that_nobody_read_is_kept_and_the_next_number_does_it(at):
+def test_an_unread_failure_is_kept_and_the_next_attempt_does_the_work(at):
     words = failing(at)
     pod = killed(at, *words)
     at.go(pod)
@@ -144,7 +144,7 @@ def test_numbers_grow_and_never_collide(at):
     at.until_empty()
 
 
-def test_a_job_that_somebody_deletes_just_now_is_not_followed(at):
+def test_a_job_that_is_being_deleted_is_not_adopted(at):
     pod = killed(at, *WAITING)
     # A finalizer keeps it in the state in which it is being deleted.
     job = at.job()["metadata"]["name"]
@@ -161,7 +161,7 @@ def test_a_job_that_somebody_deletes_just_now_is_not_followed(at):
         at.client.patch("Job", job, {"metadata": {"finalizers": None}})
 
 
-def test_a_job_that_somebody_has_put_in_the_place_of_ours_is_left_alone(at, proxy):
+def test_another_job_of_the_same_name_is_left_alone(at, proxy):
     with at.running("echo on; sleep 600") as verdicts:
         at.pod()
         job = at.job()["metadata"]
@@ -219,7 +219,7 @@ def test_drivers_that_want_the_same_share_one_job(at):
     at.until_empty()
 
 
-def test_a_process_that_was_forked_speaks_to_the_server_itself_and_leaves_nothing(at):
+def test_a_forked_process_has_a_connection_of_its_own_and_leaves_nothing(at):
     commands = [(f"x{number}", "", "sh", "-c", f"echo {number}") for number in range(3)]
     with at.driver(*commands, mode="forked") as driver:
         driver.wait(DEADLINE_SECONDS)
@@ -240,7 +240,7 @@ def test_a_process_that_was_forked_deletes_what_has_failed(at):
 
 
 @pytest.mark.parametrize("kind", ["job", "pod"])
-def test_what_somebody_deletes_by_hand_is_lost_and_tried_once_more(at, kind):
+def test_what_is_deleted_by_hand_is_lost_and_retried_once(at, kind):
     with at.running("echo on; trap 'exit 143' TERM; while :; do sleep 0.1; done") as verdicts:
         pod = at.pod()["metadata"]["name"]
         name = at.job()["metadata"]["name"] if kind == "job" else pod

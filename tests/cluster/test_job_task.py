@@ -119,7 +119,7 @@ def test_an_output_that_was_deleted_is_made_again(at):
     assert (at.shared / "runs").read_text() == "1\n1\n"
 
 
-def test_an_output_that_nobody_made_is_a_failure_that_does_not_stay(at):
+def test_a_missing_output_is_a_failure_that_the_next_run_retries(at):
     done = luigi.LocalTarget(at.shared / "done")
 
     assert at.failure(at.task("true", output=lambda _: done)) == (
@@ -195,7 +195,7 @@ def test_a_pod_that_no_node_can_run_waits_until_one_can(at, cluster):
     assert failures == []
 
 
-def test_a_pod_that_somebody_deletes_is_made_again_by_its_job(at):
+def test_a_deleted_pod_is_made_again_by_its_job(at):
     script = "echo 1 >> /at/runs; [ $(wc -l < /at/runs) = 2 ] || exec sleep 600"
     task = at.task(script, backoff_limit=2, delete_on_success=False)
 

@@ -69,7 +69,7 @@ def test_a_stock_driver_that_is_killed_finds_its_job_again(slow, workers):
     [("stock", signal.SIGTERM), ("stock", signal.SIGINT), ("tac", signal.SIGTERM)],
     ids=["stock-term", "stock-ctrl-c", "tac-term"],
 )
-def test_a_driver_that_is_told_to_end_stops_its_job_or_leaves_it(
+def test_a_driver_on_sigterm_deletes_its_job_or_leaves_it_running(
     slow, command, number, policy, left
 ):
     slow.set(TAC_ON_STOP=policy)
@@ -83,7 +83,7 @@ def test_a_driver_that_is_told_to_end_stops_its_job_or_leaves_it(
     until(lambda: len(slow.jobs()) == left, "the end of what is stopped")
 
 
-def test_a_forked_task_that_is_told_to_end_stops_its_job(slow):
+def test_a_forked_task_on_sigterm_deletes_its_job(slow):
     with slow.started(slow.stock("Wait", "--workers", "2")) as process:
         begun(slow)
         [child] = until(lambda: list(children(process.pid)), "the task's own process")

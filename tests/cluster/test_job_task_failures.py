@@ -128,7 +128,7 @@ def test_an_init_container_that_fails_says_so(at):
     )
 
 
-def test_a_container_that_takes_more_memory_than_it_may_is_told_apart(at):
+def test_a_container_that_exceeds_its_memory_limit_is_recognised(at):
     resources = {"limits": {"memory": "32Mi"}}
     script = "exec python -c \"print('eating', flush=True); b'x' * (1 << 28)\""
     eater = at.container(script, name="eater", resources=resources)
@@ -175,7 +175,7 @@ def test_an_image_that_cannot_be_is_not_waited_for_and_nothing_is_said_of_its_jo
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == []
 
 
-def test_a_pod_that_no_node_can_run_fails_after_the_patience_of_the_settings(at):
+def test_an_unschedulable_pod_fails_after_the_timeout_of_the_settings(at):
     at.set(TAC_SCHEDULING_SECONDS="1")
     resources = {"requests": {"memory": "4Ti"}}
     big = at.container("true", name="big", resources=resources)

@@ -232,7 +232,7 @@ def without_runs(pods: list[str]) -> list[str]:
     return [pod for pod in pods if not pod.startswith("run-")]
 
 
-def test_nobody_is_reached_without_a_policy_that_lets_them(deployment, strangers):
+def test_no_pod_is_reached_without_a_policy_that_allows_it(deployment, strangers):
     guarded, rules = policy(deployment, "nobody")
     assert without_runs(guarded) == ["driver", "luigid-0", "s3-0", "step", "stranger"]
     assert rules == []

@@ -82,7 +82,7 @@ def test_what_was_deleted_while_the_watch_was_cut_is_known_when_it_is_back(refle
     assert len(lists(proxy)) == 2  # it went on from the last version, and listed nothing again
 
 
-def test_a_version_that_is_too_old_lists_again_and_finds_what_is_gone(reflector, at, proxy):
+def test_an_expired_version_lists_again_and_finds_what_was_deleted(reflector, at, proxy):
     at.client.create("Job", job("one"))
     until(lambda: known(reflector) == ["one"], "the Job")
     expired: list[Asked] = []
@@ -140,7 +140,7 @@ def test_watches_that_never_last_are_not_asked_for_without_end(proxy, at, answer
     assert 4 <= asked <= 2 * 2 * 7
 
 
-def test_a_right_that_is_missing_is_told_to_all_who_wait(at):
+def test_a_missing_right_is_raised_in_all_waiting_threads(at):
     at.kubectl("create", "serviceaccount", "half")
     role = ("create", "role", "half", "--verb=get,list,watch", "--resource=jobs.batch")
     at.kubectl(*role)
@@ -170,7 +170,7 @@ def test_a_reflector_is_closed_at_once_and_its_threads_end(reflector, proxy):
     assert [name for name in names if name.startswith("watch of")] == []
 
 
-def test_nothing_is_kept_of_jobs_that_are_gone(reflector, at):
+def test_nothing_is_kept_of_deleted_jobs(reflector, at):
     for number in range(20):
         at.client.create("Job", job(f"j{number}"))
     until(lambda: len(known(reflector)) == 20, "the Jobs")

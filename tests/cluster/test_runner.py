@@ -173,7 +173,7 @@ def test_a_success_without_its_output_leaves_a_black_box(at):
     assert list(box["logs"].values()) == ["so\n"]
 
 
-def test_a_success_is_one_although_the_store_is_away(at):
+def test_a_success_is_one_although_the_store_is_unreachable(at):
     with socket.create_server(("127.0.0.1", 0)) as door:
         nobody = f"http://127.0.0.1:{door.getsockname()[1]}"
     at.set(AWS_ENDPOINT_URL_S3=nobody, AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x")

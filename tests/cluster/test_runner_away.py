@@ -24,7 +24,7 @@ __all__ = ["at", "proxy", "step_image"]
 AWAY_SECONDS = 20.0
 
 
-def test_a_server_that_is_away_for_a_while_is_waited_for_in_silence(at, proxy, caplog):
+def test_a_short_outage_of_the_server_is_waited_for_silently(at, proxy, caplog):
     told: list[str] = []
     with at.running(f"{WAITS} echo end", follow=told.append) as verdicts:
         until(lambda: "begun" in told, "the first word", DEADLINE_SECONDS)
@@ -44,7 +44,7 @@ def test_a_server_that_is_away_for_a_while_is_waited_for_in_silence(at, proxy, c
     assert [record for record in caplog.records if record.levelname == "WARNING"] == []
 
 
-def test_a_server_that_stays_away_is_given_up_and_the_next_run_goes_on(at, proxy):
+def test_a_long_outage_of_the_server_ends_the_attempt_and_the_next_run_adopts_its_job(at, proxy):
     at.timeouts = replace(at.timeouts, api_unreachable_timeout_seconds=1.0)
     at.close()
     words = ("sh", "-c", f"{WAITS} echo end")
@@ -120,7 +120,7 @@ def test_a_refusal_in_the_middle_is_not_believed_at_once(at, proxy):
     assert at.made_pods() == [pod]
 
 
-def test_a_refusal_after_a_long_time_away_is_not_believed_at_once(at, proxy, monkeypatch):
+def test_a_refusal_after_a_long_outage_is_not_final_at_once(at, proxy, monkeypatch):
     monkeypatch.setattr("tac.kubernetes.watch.list_watch.REFUSAL_SECONDS", 3.0)
     refused: set[str] = set()
     body = b'{"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403}'
@@ -147,7 +147,7 @@ def test_a_refusal_after_a_long_time_away_is_not_believed_at_once(at, proxy, mon
     assert at.made_pods() == [pod]
 
 
-def test_a_server_that_is_away_at_the_end_is_waited_for_once_and_not_for_each_job(
+def test_an_unreachable_server_at_the_end_is_waited_for_once_and_not_for_each_job(
     at, proxy, monkeypatch
 ):
     for number in range(5):
@@ -191,9 +191,7 @@ def test_a_job_whose_creation_was_not_answered_is_found_and_not_made_twice(at, p
     assert len(at.made_pods()) == 1
 
 
-def test_a_server_that_is_away_when_a_step_is_stopped_is_not_waited_for_longer_than_its_grace(
-    at, proxy
-):
+def test_an_unreachable_server_is_waited_for_no_longer_than_the_grace_of_a_stopped_step(at, proxy):
     with at.running("echo on; sleep 600") as verdicts:
         at.pod()
         until(lambda: at.log.exists() and "on\n" in at.words, "the first word", DEADLINE_SECONDS)

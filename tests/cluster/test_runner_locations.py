@@ -24,7 +24,7 @@ def test_the_runner_tells_the_pod_and_the_step_cannot(at):
     assert FORGED in told  # a line as any other
 
 
-def test_a_line_without_an_end_is_cut_and_what_follows_is_heard(at):
+def test_a_line_without_a_newline_is_cut_and_the_next_ones_are_followed(at):
     told: list[str] = []
     script = f"head -c {3 * LONGEST_LINE_BYTES} /dev/zero | tr '\\0' x; echo; echo end"
 

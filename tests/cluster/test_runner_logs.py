@@ -98,7 +98,7 @@ def test_two_streams_at_once_lose_nothing(at, proxy):
         assert heard == [f"{name} {number}" for number in range(3000)]
 
 
-def test_many_lines_at_once_in_the_end_are_all_told(at):
+def test_many_lines_at_once_at_the_end_are_all_passed_on(at):
     told: list[str] = []
 
     at.run("python", "-c", PRINTS.format(count=20000, pause=0), follow=told.append)
@@ -128,7 +128,7 @@ def test_bytes_come_as_they_are(at, script, expected, pause):
     assert b"".join(each for each in lines if not each.startswith(added)) == expected
 
 
-def test_a_log_whose_last_words_cannot_be_read_at_first_is_asked_for_again(at, proxy):
+def test_a_log_whose_end_cannot_be_read_at_first_is_read_again(at, proxy):
     refused: list[Asked] = []
 
     def fault(asked):

@@ -13,7 +13,7 @@ SECRET = "hush-7f3a"
 """A password that occurs nowhere else."""
 
 
-def test_a_pod_has_the_header_of_its_source_and_nobody_reads_it_elsewhere(at: KubernetesPlace):
+def test_a_pod_has_the_header_of_its_source_and_no_other_place_shows_it(at: KubernetesPlace):
     key = f"--from-literal=TAC_SOURCE_AUTHORIZATION=Bearer {SECRET}"
     at.kubectl("create", "secret", "generic", "keys", key)
     at.set(TAC_KUBERNETES_SECRET="keys", TAC_SOURCE_AUTHORIZATION=f"Bearer {SECRET}")

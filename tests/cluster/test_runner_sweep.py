@@ -54,7 +54,7 @@ def test_a_job_whose_output_is_there_is_removed_by_the_next_driver(at, code, way
     assert [box["verdict"] for box in at.boxes()] == ([None] if code else [])
 
 
-def test_a_job_whose_output_is_not_there_is_left_to_whoever_comes_back(at):
+def test_a_job_whose_output_is_missing_is_not_swept(at):
     left(at, at.path / "store" / "x.csv", 0)
 
     at.runner.sweep()

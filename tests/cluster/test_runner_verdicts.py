@@ -274,7 +274,7 @@ def test_a_secret_that_is_not_there_is_named(at):
     at.until_empty()
 
 
-def test_who_has_no_rights_is_told_which_to_ask_for(at):
+def test_a_missing_right_is_named(at):
     at.kubectl("create", "serviceaccount", "nobody")
     token = at.kubectl("create", "token", "nobody").strip()
     config = at.cluster.write_config(at.path / "nobody", user={"token": token})
@@ -293,7 +293,7 @@ def test_who_has_no_rights_is_told_which_to_ask_for(at):
     at.set(KUBECONFIG=at.cluster.environment["KUBECONFIG"])
 
 
-def test_who_may_list_and_not_watch_is_told_at_once(at):
+def test_a_missing_right_to_watch_is_raised_at_once(at):
     at.kubectl("create", "serviceaccount", "reader")
     at.kubectl("create", "role", "reader", "--verb=create,get,list", "--resource=jobs,pods")
     user = f"{at.namespace}:reader"
@@ -381,7 +381,7 @@ def test_a_quota_that_others_use_up_is_waited_for_as_long_as_for_a_pod(at):
     assert hint == "Hint: `kubectl --context C --namespace NS describe quota`"
 
 
-def test_a_quota_that_allows_no_job_is_told_with_how_to_look_at_it(at):
+def test_an_exhausted_quota_is_named_with_the_command_that_shows_it(at):
     create_quota(at.cluster, at.namespace, "jobs", "count/jobs.batch=0")
 
     verdict = at.run("true")

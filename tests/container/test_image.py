@@ -121,7 +121,7 @@ def test_its_labels_say_what_it_is(engine, image):
     assert base
 
 
-def test_it_runs_as_nobody_and_shows_its_help_when_nothing_is_asked(engine, image):
+def test_it_runs_as_nobody_and_shows_its_help_without_arguments(engine, image):
     config = attributes(engine, image)["Config"]
 
     assert config["User"] == "65532:65532"

@@ -46,7 +46,7 @@ def test_the_drawing_is_the_tree():
     }
 
 
-def test_no_error_is_defined_elsewhere():
+def test_no_error_is_defined_in_another_module():
     assert not list(subclasses_elsewhere())
 
 

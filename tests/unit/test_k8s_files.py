@@ -45,7 +45,7 @@ def test_an_image_is_never_pulled_anew_and_has_a_tag():
             assert "imagePullPolicy: IfNotPresent" in text, name_of(path)
 
 
-def test_each_line_of_eks_that_somebody_must_change_says_so():
+def test_each_line_of_eks_that_must_be_changed_says_so():
     text = (FOLDER / "overlays/eks/kustomization.yaml").read_text(encoding="utf-8")
     examples = [
         line

@@ -60,7 +60,7 @@ def test_the_status_says_where_a_step_runs_from_when_that_is_known(task):
     ]
 
 
-def test_the_next_attempt_is_elsewhere(task):
+def test_the_next_attempt_is_on_another_node(task):
     task.report_location(located("node-2"), LOG)
     task.report_status("again in 5 s: step/x: evicted")
     task.report_progress("[  0 %] waits for a node", LOG)
@@ -134,7 +134,7 @@ def test_the_dashboard_links_to_where_a_browser_finds_the_log_if_that_is_set(tas
     assert links == ["https://logs.example/n/x-1-abcde?live"]
 
 
-def test_the_names_in_a_link_cannot_lead_elsewhere(task, links):
+def test_the_names_in_a_link_are_quoted(task, links):
     task.report_location(Location("../x?a=b#c", "n/m&o \n", "pod/x"), LOG)
 
     assert links == ["https://logs.example/n%2Fm%26o%20%0A/..%2Fx%3Fa%3Db%23c?live"]

@@ -137,7 +137,7 @@ def test_what_ran_out_of_memory_or_perhaps_did_gets_twice_as_much(
     assert (given, learned_mib(tmp_path)) == (memory, kept)
 
 
-def test_the_cap_counts_from_what_the_task_asks_for_not_from_what_was_learned(setting, tmp_path):
+def test_the_cap_counts_from_what_the_task_asks_for_not_from_the_memory_history(setting, tmp_path):
     run(OOM, OOM, Reason.DONE)  # 256Mi is learned
     (tmp_path / "store" / "retried.csv").unlink()
 

@@ -65,7 +65,7 @@ def test_what_is_made_is_what_luigi_makes(tmp_path, root, missing, made, counted
     assert ended.code == (20 if missing else 0)
 
 
-def test_data_from_elsewhere_is_not_deleted_and_nothing_is_made_from_what_it_names(tmp_path):
+def test_external_data_is_not_deleted_and_its_requirements_are_not_run(tmp_path):
     (tmp_path / "out").mkdir()
     for name in ("Leaf", "External", "NeedsExternal", "NotImplementedClass", "NoneClass"):
         (tmp_path / "out" / name).touch()

@@ -51,7 +51,7 @@ def test_what_runs_what_waits_and_how_far_it_is_are_shown_while_it_runs(tmp_path
     assert remains[1:] == [f"{tmp_path}/NeedsTells.txt"]
 
 
-def test_the_bar_of_a_run_grows_with_each_task_that_is_done_and_is_gone_in_the_end(tmp_path):
+def test_the_bar_of_a_run_grows_with_each_task_that_is_done_and_is_erased_in_the_end(tmp_path):
     lengths = []
     with on_a_terminal(tmp_path, "AllWait", "--workers", "3") as screen:
         for done, name in enumerate(("Waits", "WaitsInProcess-0", "WaitsInProcess-1")):

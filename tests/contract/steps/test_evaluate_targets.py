@@ -43,7 +43,7 @@ def test_the_average_of_the_models_has_not_seen_the_future(result):
     assert result["model"]["auc"]["value"] < LEAK_AUC
 
 
-def test_with_the_labels_permuted_within_days_nothing_is_learned():
+def test_with_the_labels_permuted_within_days_the_auc_is_no_better_than_chance():
     permuted = evaluate([scored(date, scrambled) for date in DATES])
     by_day = [day["auc"] for day in permuted["days"]]
 

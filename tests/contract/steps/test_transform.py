@@ -98,8 +98,8 @@ def test_a_schedule_with_an_outcome_is_refused(tmp_path, days):
 
     assert (result.returncode, result.stderr) == (
         65,
-        f"Error: {tmp_path}/s.parquet: has the column 'dep_time', an outcome, which nobody knows"
-        " beforehand\n"
+        f"Error: {tmp_path}/s.parquet: has the column 'dep_time', an outcome, which is not"
+        " known beforehand\n"
         "Hint: python -m tac.fetch OUT --date DAY --schedule writes one without outcomes\n",
     )
 

@@ -85,7 +85,7 @@ def test_a_block_that_raises_publishes_nothing(home: Home, shape):
 
 
 @pytest.mark.parametrize("shape", [None, luigi.format.Nop, luigi.format.Gzip])
-def test_a_writer_that_nobody_closes_publishes_nothing(home: Home, shape):
+def test_an_unclosed_writer_publishes_nothing(home: Home, shape):
     file = target(home, shape=shape).open("w")
     file.write("half" if shape is None else b"half")
     with warnings.catch_warnings():
@@ -148,7 +148,7 @@ def test_a_target_that_is_copied_or_moved_replaces_nothing(home: Home, raises):
     assert home.contents() == {"b": b"2", "d/a.txt": b"1"}
 
 
-def test_a_target_that_was_moved_away_is_not_renamed_to_what_exists(home: Home):
+def test_a_moved_target_is_not_renamed_to_what_exists(home: Home):
     publish(home.address("b"), b"2")
 
     with pytest.raises(FileAlreadyExists):

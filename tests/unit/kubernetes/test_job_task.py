@@ -157,7 +157,7 @@ def test_its_log_is_where_logs_are():
     assert request.log == Path.cwd() / "_tac" / "logs" / f"{found.uu_name}.log"
 
 
-def test_an_output_without_a_path_is_told_apart_by_its_kind():
+def test_an_output_without_a_path_is_identified_by_its_kind():
     class Row(luigi.Target):
         def exists(self):
             return False

@@ -122,7 +122,7 @@ def test_a_page_that_is_too_old_and_a_watch_that_is():
     )
 
 
-def test_a_kubelet_that_has_not_heard_of_a_pod_does_not_mean_that_there_is_none():
+def test_a_kubelet_that_does_not_know_a_pod_yet_does_not_mean_that_it_is_not_found():
     not_yet, gone = answered(LOG, KUBELET_KNOWS_NO_POD), answered(LOG, NO_POD)
 
     assert type(not_yet) is ApiUnavailable

@@ -31,7 +31,7 @@ def test_a_pod_that_was_deleted_by_hand_on_a_lost_node_is_lost_too():
     assert (found.stage, found.reason) == (Stage.LOST, Reason.NODE_LOST)
 
 
-def test_a_job_that_was_deleted_on_a_lost_node_is_gone():
+def test_a_job_that_was_deleted_on_a_lost_node_is_deleted():
     recording = recordings.read("pod-being-deleted")
 
     found = replace(recording, job=None, was=recording.job).diagnose(later_seconds=60)
@@ -39,7 +39,7 @@ def test_a_job_that_was_deleted_on_a_lost_node_is_gone():
     assert without_chance(found) == gone("job/story-1", None)
 
 
-def test_who_cancelled_a_job_is_known_when_it_is_gone_with_its_pod():
+def test_who_cancelled_a_job_is_known_after_it_was_deleted_with_its_pod():
     recording = recordings.read("cancelled")
 
     found = replace(recording, job=None, was=recording.job, pods=[]).diagnose()
@@ -47,7 +47,7 @@ def test_who_cancelled_a_job_is_known_when_it_is_gone_with_its_pod():
     assert without_chance(found) == cut_short(Reason.CANCELLED, "host-7", None, Stage.GONE)
 
 
-def test_a_job_that_was_never_seen_is_gone():
+def test_a_job_that_was_never_seen_does_not_exist():
     found = replace(recordings.read("running"), job=None, pods=[], events=[]).diagnose()
 
     assert (found.stage, found.reason) == (Stage.GONE, Reason.LOST)

@@ -294,7 +294,7 @@ IMAGE = (
         ({"spec": {"containers": [{"name": "step", "args": ["x"]}]}}, IMAGE),
     ],
 )
-def test_a_patch_that_takes_away_what_tac_needs_is_refused(content, said):
+def test_a_patch_that_removes_what_tac_needs_is_refused(content, said):
     with pytest.raises(ConfigError) as caught:
         build_step_job(WORK, replace(PODS, pod_patch=PodPatch("pod.yaml", content)))
 
@@ -302,7 +302,7 @@ def test_a_patch_that_takes_away_what_tac_needs_is_refused(content, said):
     assert (caught.value.message, caught.value.hint) == (said[0].format(part), said[1])
 
 
-def test_a_job_of_somebody_elses_may_be_patched_as_they_like():
+def test_a_job_of_a_users_own_may_be_patched_freely():
     template = {"spec": {"containers": [{"name": "own", "image": "a"}]}}
     patch = PodPatch("pod.yaml", {"spec": {"containers": [{"name": "own", "image": "b"}]}})
 

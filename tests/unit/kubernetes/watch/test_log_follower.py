@@ -36,13 +36,13 @@ def lines(told):
     return Lines(lambda piece: told.extend(piece.splitlines()))
 
 
-def test_lines_are_told_without_their_times(lines, told):
+def test_lines_are_passed_on_without_their_timestamps(lines, told):
     lines.add(line(S1, 5, "a") + line(S1, 7, "b  c") + line(S2, 0, ""))
 
     assert told == [b"a", b"b  c", b""]
 
 
-def test_a_line_that_comes_in_pieces_is_told_when_it_is_whole(lines, told):
+def test_a_line_that_comes_in_pieces_is_followed_when_it_is_whole(lines, told):
     for byte in line(S1, 5, "a b"):
         assert told == []
         lines.add(bytes([byte]))
@@ -50,7 +50,7 @@ def test_a_line_that_comes_in_pieces_is_told_when_it_is_whole(lines, told):
     assert told == [b"a b"]
 
 
-def test_a_last_line_without_an_end_is_told_in_the_end(lines, told):
+def test_a_last_line_without_a_newline_is_followed_at_the_end(lines, told):
     lines.add(line(S1, 5, "a") + line(S1, 6, "b").removesuffix(b"\n"))
     lines.end()
     lines.end()
@@ -91,7 +91,7 @@ LOGS = {
 
 
 @pytest.mark.parametrize("log", LOGS.values(), ids=LOGS.keys())
-def test_no_line_is_lost_or_told_twice_wherever_a_connection_is_cut(log):
+def test_no_line_is_lost_or_repeated_wherever_a_connection_breaks(log):
     whole = [each.partition(b" ")[2].rstrip(b"\n") for each in log.lines]
     for first in cut_everywhere(log):
         pieces: list[bytes] = []
@@ -115,7 +115,7 @@ def _is_out_of_reach(log, lines, told, whole):
     return log is LOGS["out of order over a second"] and told == [b"a", b"b", b"d"]
 
 
-def test_what_the_kubelet_has_put_away_does_not_come_again_and_hides_nothing(lines, told):
+def test_lines_that_the_kubelet_has_rotated_away_are_not_repeated_and_hide_nothing(lines, told):
     lines.add(line(S1, 1, "a") + line(S1, 2, "b") + line(S1, 3, "c"))
     lines.begin()
     # The file with the first two was rotated away; the new one begins with c.
@@ -124,7 +124,7 @@ def test_what_the_kubelet_has_put_away_does_not_come_again_and_hides_nothing(lin
     assert told == [b"a", b"b", b"c", b"d", b"e"]
 
 
-def test_what_the_kubelet_says_itself_is_told(lines, told):
+def test_an_error_message_of_the_kubelet_is_passed_on(lines, told):
     lines.add(b"unable to retrieve container logs for containerd://0\n")
 
     assert told == [b"unable to retrieve container logs for containerd://0"]
@@ -142,7 +142,7 @@ def test_a_long_line_takes_time_in_proportion(lines, told):
     ]
 
 
-def test_a_line_that_was_cut_is_told_once(lines, told):
+def test_a_line_that_was_cut_is_followed_once(lines, told):
     long = line(S1, 5, "x" * LONGEST_LINE_BYTES)
     lines.add(long + line(S1, 6, "a"))
     lines.begin()

@@ -97,7 +97,7 @@ def test_a_job_that_is_deleted_before_it_is_followed_is_known_by_what_it_was(ref
     assert reflector._entries == {}
 
 
-def test_a_job_that_was_deleted_and_is_told_of_again_stays_deleted(reflector):
+def test_a_late_event_of_a_deleted_job_is_ignored(reflector):
     tell(reflector, "ADDED", job(version=1))
     tell(reflector, "DELETED", job(version=5))
     tell(reflector, "MODIFIED", job(version=4))
@@ -116,7 +116,7 @@ def test_another_job_of_the_same_name_is_another_job(reflector):
         assert [each["metadata"]["uid"] for each in reflector.jobs_of(WORK)] == ["j2"]
 
 
-def test_a_list_tells_what_was_deleted_while_nobody_watched(reflector):
+def test_a_list_shows_what_was_deleted_without_a_watch(reflector):
     with reflector.following(job()) as uid:
         tell(reflector, "ADDED", pod(version=2))
         reflector.replace("Pod", [], "9")
@@ -133,7 +133,7 @@ def test_a_list_that_is_older_than_a_job_does_not_hide_it(reflector):
     assert names_of(reflector.jobs_of(WORK)) == ["x-1"]
 
 
-def test_how_a_pod_ended_is_told_also_when_it_is_gone(reflector):
+def test_the_end_of_a_pod_is_known_also_after_it_was_deleted(reflector):
     with reflector.following(job()) as uid:
         tell(reflector, "ADDED", pod(version=2))
         tell(reflector, "DELETED", pod(version=3, phase="Succeeded"))
@@ -142,7 +142,7 @@ def test_how_a_pod_ended_is_told_also_when_it_is_gone(reflector):
         assert [each["status"]["phase"] for each in reflector.see(uid).pods] == ["Succeeded"]
 
 
-def test_nothing_is_kept_of_jobs_that_are_gone_in_whatever_order_that_is_told(reflector):
+def test_nothing_is_kept_of_deleted_jobs_in_whatever_order_their_events_arrive(reflector):
     ends = [
         ("MODIFIED", pod(version=5, phase="Succeeded")),
         ("DELETED", pod(version=6, phase="Succeeded")),

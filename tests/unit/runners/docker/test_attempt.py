@@ -41,5 +41,5 @@ COMMAND = RunRequest("x", ("true",), {}, Path("/s/x.log"))
         ),
     ],
 )
-def test_what_stood_in_the_way_of_a_container_is_told_with_what_to_do(error, message):
+def test_the_error_that_kept_a_container_from_starting_has_a_remedy(error, message):
     assert conclude_not_started(error, COMMAND).message("x") == message

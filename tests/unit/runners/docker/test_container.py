@@ -92,7 +92,7 @@ def test_a_command_becomes_a_container_with_no_more_rights_than_it_needs(tmp_pat
     }
 
 
-def test_what_is_not_limited_is_not_told(tmp_path):
+def test_what_is_not_limited_is_not_sent(tmp_path):
     built = build_container(
         command(tmp_path), ARGV, ContainerDefaults(image="tac", user="0:0"), ContainerInputs()
     )

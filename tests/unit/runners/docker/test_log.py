@@ -70,7 +70,7 @@ def test_what_the_engine_has_forgotten_meanwhile_was_written_before(copied, kept
     assert told == [f"line {number}" for number in range(4500)]
 
 
-def test_what_the_engine_has_forgotten_before_it_was_heard_is_said(copied):
+def test_lines_that_the_engine_dropped_before_they_were_read_are_noted(copied):
     copy, told, _ = copied
     whole = said(*(f"line {number}\n" for number in range(9)))
     for message in whole[:3]:
