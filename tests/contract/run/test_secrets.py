@@ -57,8 +57,8 @@ def assert_nothing_holds_it(ended, at: Path, door) -> None:
     behind, _ = door
     assert SECRET not in ended.out + ended.err
     known = behind.tasks()
-    told = [behind.ask("fetch_error", task_id=name) for name in behind.ask("task_list")]
-    assert SECRET not in json.dumps([known, told, behind.ask("worker_list")])
+    errors = [behind.ask("fetch_error", task_id=name) for name in behind.ask("task_list")]
+    assert SECRET not in json.dumps([known, errors, behind.ask("worker_list")])
     files = [path for path in at.rglob("*") if path.is_file()]
     assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
     assert any(path.suffix == ".log" for path in files)

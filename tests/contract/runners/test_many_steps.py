@@ -20,11 +20,11 @@ def descriptors(pid):
 
 def test_a_hundred_steps_at_once_keep_their_output_and_exit_codes(at):
     def run(number):
-        told: list[str] = []
+        followed: list[str] = []
         argv = (*A_STEP, "exit", str(number % 60), f"I am {number}")
         command = RunRequest(f"step-{number}", argv, at.variables, at.path / f"{number}.log")
-        verdict = at.runner.run(command, follow=told.append, stop=at.stop)
-        return verdict.exit_code, told
+        verdict = at.runner.run(command, follow=followed.append, stop=at.stop)
+        return verdict.exit_code, followed
 
     with ThreadPoolExecutor(100) as pool:
         ended = list(pool.map(run, range(100)))
@@ -52,16 +52,16 @@ def test_two_hundred_steps_leave_nothing_in_the_server_or_here(at):
 
 
 def test_lines_are_followed_while_the_step_runs(at):
-    told: list[str] = []
+    followed: list[str] = []
     gate = at.path / "gate"
     script = f"printf 'half '; echo line; until test -e {gate}; do sleep 0.05; done; printf last"
 
     def follow(line):
-        told.append(line)
+        followed.append(line)
         gate.touch()
 
     assert at.run("sh", "-c", script, follow=follow).reason is Reason.DONE
-    assert told == ["half line", "last"]
+    assert followed == ["half line", "last"]
 
 
 @pytest.mark.parametrize(
@@ -75,25 +75,28 @@ def test_lines_are_followed_while_the_step_runs(at):
     ],
 )
 def test_every_line_is_followed_once(at, code, lines):
-    told: list[str] = []
+    followed: list[str] = []
 
     at.run(
-        "python", "-c", f"import os, sys; w = lambda b: os.write(1, b); {code}", follow=told.append
+        "python",
+        "-c",
+        f"import os, sys; w = lambda b: os.write(1, b); {code}",
+        follow=followed.append,
     )
 
     if lines is None:
         lines = bytes(range(256)).decode(errors="replace").split("\n")
-    assert told == lines
+    assert followed == lines
 
 
 def test_a_second_attempt_follows_its_own_lines_only(at):
     for attempt, words in [(1, "one"), (2, "two")]:
-        told: list[str] = []
+        followed: list[str] = []
         argv = ("sh", "-c", f"printf {words}; exit 75")
         command = RunRequest("x", argv, at.variables, at.log, attempt)
-        verdict = at.runner.run(command, follow=told.append, stop=at.stop)
+        verdict = at.runner.run(command, follow=followed.append, stop=at.stop)
 
-        assert (told, verdict.detail.rpartition(": ")[2]) == ([words], words)
+        assert (followed, verdict.detail.rpartition(": ")[2]) == ([words], words)
 
     assert at.log.read_text() == (
         "$ sh -c 'printf one; exit 75'\none\n$ sh -c 'printf two; exit 75'  # attempt 2\ntwo"

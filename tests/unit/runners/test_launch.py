@@ -22,11 +22,11 @@ def test_a_log_is_made_with_its_directories_and_headed_by_the_command(tmp_path):
     path = tmp_path / "a" / "b" / "x.log"
 
     with open_log(command(tmp_path, log=path)) as log:
-        told: list[str] = []
-        log.finish(told.append)
+        followed: list[str] = []
+        log.finish(followed.append)
 
     assert path.read_text() == "$ echo 'a b'\n"
-    assert told == []
+    assert followed == []
 
 
 def test_the_headline_of_a_log_holds_no_password(tmp_path):
@@ -65,10 +65,10 @@ def test_each_attempt_begins_a_part_of_its_own(tmp_path):
 
     with open_log(command(tmp_path, attempt=2)) as log:
         write(path, b"new\n")
-        told: list[str] = []
-        log.finish(told.append)
+        followed: list[str] = []
+        log.finish(followed.append)
 
-        assert told == log.tail() == ["new"]
+        assert followed == log.tail() == ["new"]
     assert path.read_text() == "$ echo 'a b'\ncut off here\n$ echo 'a b'  # attempt 2\nnew\n"
 
 
@@ -89,39 +89,41 @@ PIECES = [
 
 @pytest.mark.parametrize(("pieces", "lines"), PIECES)
 def test_each_line_is_followed_once_however_it_was_written(tmp_path, pieces, lines):
-    told: list[str] = []
+    followed: list[str] = []
     with open_log(command(tmp_path)) as log:
         for piece in pieces:
             write(tmp_path / "x.log", piece)
-            while log.follow(told.append):
+            while log.follow(followed.append):
                 pass
-        log.finish(told.append)
+        log.finish(followed.append)
 
-    assert told == lines
+    assert followed == lines
 
 
 @pytest.mark.parametrize(("pieces", "lines"), PIECES)
 def test_unread_lines_are_followed_in_the_end(tmp_path, pieces, lines):
-    told: list[str] = []
+    followed: list[str] = []
     with open_log(command(tmp_path)) as log:
         write(tmp_path / "x.log", b"".join(pieces))
-        log.finish(told.append)
+        log.finish(followed.append)
 
-    assert told == lines
+    assert followed == lines
 
 
 def test_of_an_endless_line_only_the_beginning_is_kept_in_memory(tmp_path):
-    told: list[str] = []
+    followed: list[str] = []
     with open_log(command(tmp_path)) as log:
         begin = (tmp_path / "x.log").stat().st_size
         os.truncate(tmp_path / "x.log", begin + 200_000_000)  # a line of zeros, and no disk blocks
         tracemalloc.start()
-        log.finish(told.append)
+        log.finish(followed.append)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
 
     assert peak < 4_000_000
-    assert [line.strip("\0") for line in told] == ["… (and 199934464 bytes more, in the log file)"]
+    assert [line.strip("\0") for line in followed] == [
+        "… (and 199934464 bytes more, in the log file)"
+    ]
 
 
 def test_what_writes_for_ever_does_not_keep_the_log_open(tmp_path):
