@@ -35,8 +35,7 @@ class RunRequest:
     """The number of this attempt, from 1."""
 
     output: str = ""
-    """The address that it publishes; where it is known, an earlier success is believed only if
-    something is there."""
+    """The address that it publishes; an earlier success counts only while this exists."""
 
     memory: str = ""
     """How much memory it may use in a container, such as `2Gi`; else what the settings say."""
@@ -54,18 +53,18 @@ class RunRequest:
     """Labels of its container, or of its Job and pod, beside tac's own."""
 
     located: Callable[[Location], None] | None = field(default=None, repr=False, compare=False)
-    """Hears from the runner in which pod it runs; a line of the log may be anybody's."""
+    """Called with the pod that it runs in: a line of the log would be no proof of it."""
 
     active_deadline_seconds: int | None = None
     """How long an attempt may take."""
 
-    # Of these only Kubernetes knows.
+    # What follows is for Kubernetes alone.
 
     pod: Mapping[str, Any] | None = field(default=None, repr=False)
     """The spec of its pod, as the task describes it; None: the one that the settings describe."""
 
     namespace: str = ""
-    """Where its Job is; this and the next two: what is left out, settings say."""
+    """That of its Job. This and the next two: if empty, what the settings say."""
 
     kubeconfig: str = ""
     auth_method: str = ""
@@ -78,13 +77,13 @@ class RunRequest:
     """How many more pods the Job's own controller may create after one that failed."""
 
     is_done: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
-    """Whether what it makes is there, asked now; None: the store is asked for the output."""
+    """Whether its output exists, asked now; None: the store is asked for `output`."""
 
     own_exit_codes: bool = False
     """Its exit codes are not those of tac's steps: 0 is success, and the others mean failure."""
 
     audience: Audience = Audience.STEP
-    """Whom a remedy speaks to: where they say what the pod is."""
+    """Who reads a remedy, and so where they change the pod."""
 
     keep: bool = False
-    """Leave its Jobs where they are when they are over."""
+    """Do not delete its Jobs when they have finished."""

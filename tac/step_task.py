@@ -43,7 +43,7 @@ _OF_PODS = ("kubernetes_namespace", "auth_method", "kubeconfig_path")
 """What only Kubernetes can honour, beside parts of `spec_schema`."""
 
 _said = mmap.mmap(-1, 1 << 16)
-"""A byte for each line that is logged once a run: also the processes that Luigi forks see it."""
+"""A byte for each line that is logged once a run, shared with the processes that Luigi forks."""
 
 
 def addresses(targets: Any) -> list[str]:
@@ -138,8 +138,13 @@ class StepTask(KubernetesJobTask):
         return self._pod_of_settings()
 
     @property
+    def describes_its_pod(self) -> bool:
+        """Whether the class overrides `spec_schema`; its pod may have volumes of its own."""
+        return self._overrides("spec_schema")
+
+    @property
     def backoff_limit(self) -> int:
-        """How often exit code 1 is tried again: by tac, for the Job's own limit stays 0."""
+        """How often tac retries exit code 1; the Job's own limit stays 0."""
         return 0
 
     def run(self) -> None:
@@ -150,8 +155,7 @@ class StepTask(KubernetesJobTask):
         """
         stop = self._stop
         self._memory, self._needed = self._first_memory(), ""
-        described = self._overrides("spec_schema")
-        request = self._step_request(memory=self._memory, described=described)
+        request = self._step_request(memory=self._memory, described=self.describes_its_pod)
         self.uu_name = request.name
         self._log_what_is_ignored()
         with stopped_by_signals(stop):
@@ -168,7 +172,7 @@ class StepTask(KubernetesJobTask):
         self.signal_complete()  # type: ignore[no-untyped-call]  # Luigi has no types
 
     def _step_request(self, *, memory: str, described: bool) -> RunRequest:
-        """Return what is asked of a runner; `described`: by the pod of the class's own."""
+        """Return the request for a runner; `described`: with the pod that the class describes."""
         chosen, output = settings.current(), self.output().path
         request = self._request(
             names.log_name(self.name, self.task_id, output),
@@ -201,18 +205,18 @@ class StepTask(KubernetesJobTask):
         return build_pod(request, pod_settings(settings.current()))
 
     def _described(self) -> DescribedContainer:
-        """Return what of the class's own pod every runner can honour."""
+        """Return what runners without pods honour of the pod that the class describes."""
         from tac.kubernetes.manifests.described_container import read_container
 
         return read_container(self.spec_schema, self._pod_of_settings())
 
     def _log_what_is_ignored(self) -> None:
-        """Log once a run what the class says and this runner cannot honour."""
+        """Log once a run which overrides this runner cannot honour."""
         runner = settings.current().runner
         if runner == _RUNNER_OF_PODS:
             return
         ignored = [name for name in _OF_PODS if self._overrides(name)]
-        if self._overrides("spec_schema"):
+        if self.describes_its_pod:
             container = self._described()
             parts = container.ignored if runner == "docker" else container.ignored_by_processes
             ignored += [f"spec_schema.{part}" for part in parts]
@@ -225,7 +229,7 @@ class StepTask(KubernetesJobTask):
             _log.warning("%s", line)
 
     def _retries(self) -> int:
-        """Return how often exit code 1 is tried again: the lower of what the class sets."""
+        """Return how often exit code 1 is retried: the lower of the limits that the class sets."""
         limits = ("backoff_limit", "max_retrials")
         return min(
             (int(getattr(self, name)) for name in limits if self._overrides(name)), default=0
@@ -253,7 +257,7 @@ class StepTask(KubernetesJobTask):
 
     @contextlib.contextmanager
     def _deadline(self, request: RunRequest) -> Iterator[threading.Event]:
-        """Stop an attempt that takes too long; what is given says whether that was so."""
+        """Stop an attempt after `active_deadline_seconds`; the event says that this happened."""
         passed = threading.Event()
         seconds = request.active_deadline_seconds
         if seconds is None or settings.current().runner == _RUNNER_OF_PODS:  # its Job has one
@@ -301,7 +305,7 @@ class StepTask(KubernetesJobTask):
         chosen = settings.current()
         if chosen.runner == "local":  # nothing limits a process of this machine
             return ""
-        own, described = self._own_memory(), self._overrides("spec_schema")
+        own, described = self._own_memory(), self.describes_its_pod
         # What a person set is not improved upon.
         if not own or (chosen.memory_of(self.task_family) and not described):
             return own
@@ -311,7 +315,7 @@ class StepTask(KubernetesJobTask):
 
     def _own_memory(self) -> str:
         """Return how much memory the task asks for, without the memory history of its family."""
-        return self._described().memory if self._overrides("spec_schema") else self._set_memory()
+        return self._described().memory if self.describes_its_pod else self._set_memory()
 
     def _set_memory(self) -> str:
         return settings.current().memory_of(self.task_family) or self.memory

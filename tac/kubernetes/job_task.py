@@ -2,7 +2,7 @@
 
 A drop-in: `from tac.kubernetes import KubernetesJobTask` in the place of
 `from luigi.contrib.kubernetes import KubernetesJobTask`. Its public properties mean what they mean
-there, but nothing is polled, a driver that comes back finds its Job again, and a failure says why.
+there, but nothing is polled, a restarted driver adopts its Job, and a failure says why.
 docs/kubernetes.md lists where the two differ.
 """
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("luigi-interface")
 
 _NOT_A_PIPELINES = {"luigi.contrib.kubernetes", "tac.kubernetes.job_task", "tac.step_task"}
-"""The modules whose classes say what holds where a pipeline's own class says nothing."""
+"""The modules that define the defaults; any other class that defines a property overrides it."""
 
 
 class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
@@ -104,7 +104,7 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
     def _init_kubernetes(self) -> None:
         """Set what Luigi's class sets before it reads `spec_schema`, by identity.
 
-        The names of the Job itself, which tell also its pod, replace them when they are known.
+        The names of the Job itself, which depend on its pod too, replace them afterwards.
         """
         self.job_uuid = names.digest(self.name, self.task_id, *self._outputs())
         self.uu_name = f"{names.slug(self.name)}-{self.job_uuid}"
@@ -113,14 +113,14 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
         return [_address(output) for output in flatten(self.output())]
 
     def _overrides(self, name: str) -> bool:
-        """Tell whether a subclass says it: neither Luigi's class nor one of ours."""
+        """Tell whether a class of the pipeline defines a property: neither Luigi's nor ours."""
         says = next(each for each in type(self).__mro__ if name in vars(each))
         return says.__module__ not in _NOT_A_PIPELINES
 
     def _api_server(self) -> dict[str, str]:
-        """Return where its Job is: first the class says it, then tac's settings, then Luigi's.
+        """Return where its Job is: from the class, else tac's settings, else `[kubernetes]`.
 
-        What is left out, the settings say, and in the end the kubeconfig.
+        What is empty comes from the kubeconfig.
         """
         chosen = settings.current()
         method, path = str(self.auth_method), str(self.kubeconfig_path)
@@ -225,7 +225,7 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
         return ended
 
     def _prepare_retry(self, ended: Verdict, request: RunRequest) -> None:
-        """Do what is to be done before another attempt; may raise."""
+        """Prepare another attempt; raises where there must be none."""
 
     def _failure(self, ended: Verdict, request: RunRequest) -> StepFailed:
         return StepFailed(f"task/{request.name}: {ended.detail}", hint=ended.remedy)

@@ -137,7 +137,8 @@ def build(plan: Plan, options: Options) -> Outcome:
     }
     runnable = [step for step, failure in steps.items() if failure is None]
     with raised_signals(), _runner(runnable) as runner:
-        if steps and (where := runner.preflight(step.output().path for step in runnable)):
+        checked = [step for step in runnable if not step.describes_its_pod]
+        if steps and (where := runner.preflight(step.output().path for step in checked)):
             Observers(options.observers).notice(where)
         scheduler = _scheduler(factory, options.luigid)
         worker = factory.create_worker(scheduler, options.workers)

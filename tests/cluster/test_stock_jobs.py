@@ -40,6 +40,13 @@ class After(First):
 class Copy(StepTask):
     name = "copy-of-the-schedule"
     labels = {{"mixed": "yes"}}
+    active_deadline_seconds = 200
+
+    @property
+    def spec_schema(self):
+        pod = super().spec_schema
+        pod["tolerations"] = [{{"key": "mixed", "operator": "Exists"}}]
+        return pod
 
     def requires(self):
         return [After(), FetchSchedule(date=datetime.date.fromisoformat({day!r}))]
@@ -134,3 +141,9 @@ def test_both_kinds_of_task_run_in_one_run_each_in_the_namespace_that_is_said(
         ("copy-of-the-schedule", "yes"),
         ("fetch-schedule", None),
     ]
+    deadlines = [job["spec"].get("activeDeadlineSeconds") for job in of_steps.jobs.values()]
+    assert sorted(deadlines, key=str) == [200, None]
+    tolerated = [
+        each.get("key") for pod in of_steps.pods.values() for each in pod["spec"]["tolerations"]
+    ]
+    assert tolerated.count("mixed") == 1

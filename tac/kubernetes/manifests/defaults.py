@@ -1,4 +1,4 @@
-"""What every Job has, whoever describes its pod: how long it stays, its number, its way off a node.
+"""What every Job has: a time to live, its attempt number, tolerations for lost nodes.
 
 Pure: the caller says what the settings are.
 """
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from tac.request import RunRequest
 
 KEPT_SECONDS = 7 * 24 * 3600
-"""After this Kubernetes itself deletes a Job that is over. The driver deletes what it has read:
-this is for what it forgot."""
+"""After this Kubernetes itself deletes a finished Job that no driver has deleted."""
 
 # So long may a node be unreachable before its pods are given up. Kubernetes' own default is 300 s,
 # five minutes in which the work stands still:
@@ -64,12 +63,12 @@ def numbered(manifest: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 
 def leave_lost_nodes(pod: dict[str, Any]) -> None:
-    """Let a pod leave a node that does not answer, unless its tolerations have said when.
+    """Evict a pod soon from a node that is not ready, unless its own tolerations say when.
 
-    To be called when nothing changes them any more: a patch replaces them all.
+    To be called after any patch, which replaces the whole list.
     """
     own = pod.get("tolerations", [])
-    if not isinstance(own, list):  # the API server says what is wrong with it
+    if not isinstance(own, list):  # the API server refuses it
         return
     said = [each.get("key") for each in own if isinstance(each, dict) and _evicts(each)]
     ours = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _LOST_NODE_SECONDS}

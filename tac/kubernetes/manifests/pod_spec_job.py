@@ -1,7 +1,7 @@
 """The Job of a task that describes its own pod in `spec_schema`: pure, from request to manifest.
 
-What is in the pod stays the user's: nothing is added to it but when to leave a lost node, and a
-`restartPolicy` where there is none. By the labels the Job is found again.
+The pod is sent as it is, with tolerations for lost nodes and a default `restartPolicy` added.
+tac finds the Job again by its labels.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def build_pod_spec_job(request: RunRequest) -> dict[str, Any]:
     What was given stays as it is.
 
     Raises:
-        ConfigError: the pod cannot be sent, or a label is none or is not the user's to give.
+        ConfigError: the pod cannot be sent, or a label is invalid or tac's own.
     """
     pod = copy_pod(request)
     work = names.digest(request.name, *request.identity, described(pod))
@@ -91,7 +91,7 @@ def labels_of(request: RunRequest) -> dict[str, str]:
     """Return the labels that a task gives its Job and pod, as text.
 
     Raises:
-        ConfigError: one is none, or is not the user's to give.
+        ConfigError: one is invalid, or tac's own.
     """
     return dict(_label(str(key), value, request.name) for key, value in request.labels.items())
 

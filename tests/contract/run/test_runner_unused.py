@@ -85,6 +85,23 @@ def test_a_step_whose_output_no_pod_sees_is_refused_before_anything_runs(here):
     ]
 
 
+def test_a_step_that_describes_its_pod_may_have_its_output_on_a_volume(here):
+    own = '    spec_schema = {"containers": [{"name": "a", "image": "b"}]}\n'
+    (here / "pipeline.py").write_text(PIPELINE.replace("    def output", f"{own}    def output", 1))
+
+    ended = tac(
+        here,
+        *("run", "--module", "pipeline", "Needs", "--runner", "kubernetes"),
+        KUBECONFIG=f"{here}/none",
+    )
+
+    assert (ended.code, ended.lines[0]) == (
+        2,
+        f"Error: kubernetes: no API server is configured: {here}/none names none, and this is not "
+        "a pod",
+    )
+
+
 def test_a_runner_that_does_not_exist_is_refused_though_all_is_complete(here):
     (here / "needs.txt").touch()
 

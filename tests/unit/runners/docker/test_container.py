@@ -330,3 +330,23 @@ def test_an_address_of_s3_that_leads_a_container_to_itself_is_refused(host):
 )
 def test_every_other_address_of_s3_is_taken(defaults):
     check_endpoint(defaults)
+
+
+def test_a_task_may_say_image_labels_and_variables_of_its_own_and_takes_none_of_tacs(tmp_path):
+    own = command(
+        tmp_path,
+        image="own:1",
+        labels={"team": "flights", "tac/step": "mine"},
+        variables={"MODE": "quick", "HOME": "/root"},
+    )
+    defaults = ContainerDefaults(image="tac", user="1000:100")
+
+    container = build_container(own, ARGV, defaults, ContainerInputs())
+
+    assert container.manifest["Image"] == "own:1"
+    assert container.manifest["Labels"]["team"] == "flights"
+    assert container.manifest["Labels"]["tac/step"] == "average-5d2f8a3b9c1e"
+    assert container.manifest["Env"] == ["HOME=/tmp", "MODE=quick", "OMP_NUM_THREADS=1"]
+    assert (
+        container.work != build_container(command(tmp_path), ARGV, defaults, ContainerInputs()).work
+    )
