@@ -34,6 +34,7 @@ _INTERRUPTED, _TERMINATED = 130, 143  # as a shell says SIGINT and SIGTERM
 def show_errors(*, debug: bool) -> Iterator[None]:
     """Turn every error into a message and an exit code; the traceback only with --debug."""
     try:
+        _check_configuration()
         yield
     except (click.exceptions.Exit, click.ClickException):
         raise
@@ -54,6 +55,28 @@ def show_errors(*, debug: bool) -> Iterator[None]:
             f"{type(error).__name__}: {error}", hint=None if debug else "--debug shows where"
         )
         raise ClickError(unknown, _UNHANDLED) from error
+
+
+def _check_configuration() -> None:
+    """Let Luigi read its configuration files.
+
+    Raises:
+        ConfigError: it cannot, which would be a traceback where its modules are imported.
+    """
+    import configparser
+
+    try:
+        from luigi.configuration import get_config
+
+        get_config()
+    except (ImportError, configparser.Error, UnicodeDecodeError) as error:
+        toml = isinstance(error, ImportError)
+        raise ConfigError(
+            f"Luigi cannot read its configuration: {error}",
+            hint="`pip install toml` where tac is installed, or write a luigi.cfg"
+            if toml
+            else "mend luigi.cfg, or the file that LUIGI_CONFIG_PATH names",
+        ) from error
 
 
 def _exit_code_of(interrupt: KeyboardInterrupt) -> int:

@@ -347,3 +347,35 @@ def _last_line(at: Path, code: str, words: str) -> str:
         timeout=60,
     )
     return ended.stdout.splitlines()[-1]
+
+
+NO_TOML = (
+    "Error: Luigi cannot read its configuration: Parser not installed yet. Please, install luigi "
+    "with required parser: pip install luigi[toml]\n"
+    "Hint: `pip install toml` where tac is installed, or write a luigi.cfg\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message", "variables"),
+    [
+        ("luigi.toml", "[tac]", NO_TOML, {"LUIGI_CONFIG_PARSER": "toml"}),
+        ("own.toml", "[tac]", NO_TOML, {"LUIGI_CONFIG_PATH": "own.toml"}),
+        (
+            "luigi.cfg",
+            "store = x",
+            "Error: Luigi cannot read its configuration: File contains no section headers. "
+            "file: 'luigi.cfg', line: 1 'store = x'\n"
+            "Hint: mend luigi.cfg, or the file that LUIGI_CONFIG_PATH names\n",
+            {},
+        ),
+    ],
+)
+def test_a_configuration_that_luigi_cannot_read_is_no_bug_of_tac(
+    tmp_path, name, content, message, variables
+):
+    (tmp_path / name).write_text(content)
+
+    ended = tac(tmp_path, "run", "FetchData", "--date", "2023-03-01", **variables)
+
+    assert (ended.code, ended.err) == (2, message)
