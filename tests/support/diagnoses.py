@@ -61,7 +61,7 @@ def ended(code: int, container: str = "", **more: Any) -> Diagnosis:
 def cut_short(
     reason: Reason, detail: str, ending: Ending | None = STOPPED, stage: Stage = Stage.ENDED
 ) -> Diagnosis:
-    """Expect a pod that somebody else ended."""
+    """Expect a pod that something else ended."""
     return Diagnosis(stage=stage, reason=reason, detail=detail, ending=ending)
 
 
