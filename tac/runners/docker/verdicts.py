@@ -96,7 +96,7 @@ def conclude(watched: Watched, state: State, tail: Sequence[str]) -> Verdict:
 def _limit_met(judged: Verdict, request: RunRequest, state: State, words: exits.LastError) -> str:
     """Say which limit of its container a step has met, and what raises it; nothing: none.
 
-    No engine tells it: what the system answers is all that the step's last words can hold.
+    The engine does not report it: only the system's error at the end of the step's log shows it.
     """
     if judged.reason not in _BY_ITSELF:
         return ""
