@@ -10,19 +10,21 @@ restarted, and leaves nothing running: not after an error, not after SIGTERM.
 # (Luigi gives its methods no types.)
 
 import contextlib
+import functools
 import json
 import queue
 import time
 import traceback
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, NoReturn, Self
 
 import luigi
 from luigi import worker as luigi_worker
+from luigi.configuration import get_config
 from luigi.rpc import RPCError
 from luigi.scheduler import WORKER_STATE_ACTIVE, WORKER_STATE_DISABLED
 from luigi.task_register import load_task
@@ -51,11 +53,10 @@ CONFIGURATION = {
     "check_complete_on_run": True,  # a task without its output is not done
     "check_unfulfilled_deps": False,  # the scheduler knows what is done
     "cache_task_completion": False,  # would start a process
-    "send_failure_email": False,  # would be sent from the main loop
     "wait_interval": 0.5,  # how late a timeout is noticed; a result is noticed at once
     "wait_jitter": 0.0,
 }
-"""Luigi's worker is configured so, whatever luigi.cfg says: tac run shows and retries itself."""
+"""Luigi's worker is configured so where luigi.cfg does not say otherwise."""
 
 _STATE_CHECK_SECONDS = 3.0
 """How often a scheduler without work for us is asked whether it still knows our tasks."""
@@ -76,8 +77,14 @@ class TacWorker(luigi_worker.Worker):
         verbose: bool = False,
         **configuration: Any,
     ) -> None:
+        ours = {
+            name: value
+            for name, value in CONFIGURATION.items()
+            if not get_config().has_option("worker", name.replace("_", "-"))
+            and not get_config().has_option("worker", name)
+        }
         super().__init__(
-            scheduler, worker_id, worker_processes, assistant, **(CONFIGURATION | configuration)
+            scheduler, worker_id, worker_processes, assistant, **(ours | configuration)
         )
         self._results = Results()
         self._task_result_queue = self._results  # type: ignore[assignment]  # Luigi's is for processes
@@ -88,6 +95,7 @@ class TacWorker(luigi_worker.Worker):
             check_complete_on_run=self._config.check_complete_on_run,
             stop_grace_seconds=stop_grace_seconds,
             verbose=verbose,
+            process_context=self._config.task_process_context,
         )
         self.nodes: dict[str, Node] = {}
         """Every task of the run as it was when it was scheduled, by task id."""
@@ -167,8 +175,9 @@ class TacWorker(luigi_worker.Worker):
         for node in nodes:
             self._validate_task(node.task)
             answer = _completeness(node)
-            for _ in self._add(node.task, answer):
-                pass
+            with _requires_raising(node):
+                for _ in self._add(node.task, answer):
+                    pass
         return self.add_succeeded
 
     def _add_task(self, *values: Any, **known: Any) -> None:
@@ -216,6 +225,8 @@ class TacWorker(luigi_worker.Worker):
 
     def _get_work(self) -> GetWorkResponse:
         while not self._stop_requesting_work:
+            if self.worker_processes < 1:
+                return self._response({"task_id": None} | self._scheduler.count_pending(self._id))
             reply = self._scheduler.get_work(
                 worker=self._id,
                 host=self.host,
@@ -235,7 +246,8 @@ class TacWorker(luigi_worker.Worker):
         key = self._get_work_task_id(reply)
         if key is not None and "batch_task_ids" in reply:
             members = reply["batch_task_ids"]
-            self._batch_running_tasks[key] = [self._scheduled_tasks[member] for member in members]
+            ours = [member for member in members if member in self._scheduled_tasks]
+            self._batch_running_tasks[key] = [self._scheduled_tasks[member] for member in ours]
             task = load_task(reply["task_module"], reply["task_family"], reply["task_params"])
             self._scheduled_tasks[key] = task
             self._observers.planned([_planned(Node(task, complete=False))])
@@ -338,7 +350,9 @@ class TacWorker(luigi_worker.Worker):
             )
 
     def _keep_alive(self, get_work_response: GetWorkResponse) -> bool:
-        """Wait while a failed task is to be retried, and for nothing else."""
+        """Wait while a failed task is to be retried, and for other tasks only if asked to."""
+        if self._config.keep_alive:
+            return bool(super()._keep_alive(get_work_response))
         return bool(self._to_retry) and get_work_response.n_pending_tasks > 0
 
     def _run_task(self, task_id: str) -> None:
@@ -387,9 +401,27 @@ def _retry_policy(task: luigi.Task) -> Any:
     return luigi_worker._get_retry_policy_dict(task)  # noqa: SLF001 - what Luigi's worker sends
 
 
+@contextlib.contextmanager
+def _requires_raising(node: Node) -> Iterator[None]:
+    """Let Luigi meet the error of a requires() that was called already: BROKEN_TASK."""
+    if node.requires_error is None:
+        yield
+        return
+    attributes = vars(node.task)
+    attributes["deps"] = functools.partial(_raise, node.requires_error)
+    try:
+        yield
+    finally:
+        del attributes["deps"]
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
+
+
 def _completeness(node: Node) -> Any:
     """Return whether the task is complete, or why that is not known, as Luigi's worker takes it."""
-    if node.failure is None:
+    if node.failure is None or node.requires_error is not None:
         return node.complete
     return luigi_worker.TracebackWrapper(node.failure.details or node.failure.message)
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import luigi
 from luigi.task_status import FAILED
-from luigi.worker import SchedulerMessage, TaskException, TaskProcess
+from luigi.worker import ContextManagedTaskProcess, SchedulerMessage, TaskException
 
 from tac import terminal
 from tac.errors import cut
@@ -40,6 +40,7 @@ class Assignment:
     check_complete_on_run: bool
     stop_grace_seconds: float
     verbose: bool
+    process_context: str | None
     defaults: Defaults = field(default_factory=dict)
     """The defaults of parameters that were set in the driver."""
 
@@ -85,14 +86,18 @@ def main(theirs: Connection, pickled: bytes) -> None:
     silence_luigi(verbose=assignment.verbose)
     set_defaults(assignment.defaults)
     driver.grace_seconds = assignment.stop_grace_seconds
-    _Attempt(assignment, driver).run()
+    try:
+        _Attempt(assignment, driver).run()
+    except KeyboardInterrupt:  # its result is told
+        return
 
 
-class _Attempt(TaskProcess):
+class _Attempt(ContextManagedTaskProcess):
     """Luigi's run(), which puts its result into `result_queue`: the connection to the driver."""
 
     def __init__(self, assignment: Assignment, driver: "_Driver") -> None:
         super().__init__(
+            assignment.process_context,
             assignment.task,
             assignment.worker_id,
             driver,

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import luigi
 from luigi.task_status import FAILED
-from luigi.worker import SchedulerMessage, TaskProcess
+from luigi.worker import ContextManagedTaskProcess, SchedulerMessage
 
 from tac.errors import cut
 from tac.observer import TaskFailure
@@ -70,7 +70,10 @@ class FencedResults:
         """Pass the result on, if it is the first."""
         self._flush()
         if self.close():
-            self._results.put(result)
+            key, status, explanation, *needs = result
+            if status is None:  # after KeyboardInterrupt, which Luigi lets end its worker
+                status, explanation = FAILED, "run() was interrupted: KeyboardInterrupt"
+            self._results.put((key, status, explanation, *needs))
 
     def close(self) -> bool:
         """Pass on nothing more; False when it was closed before."""
@@ -91,9 +94,11 @@ class TaskOptions:
     stop_grace_seconds: float
     """Between SIGTERM and SIGKILL."""
     verbose: bool
+    process_context: str | None
+    """The context manager around each run(), by its name: Luigi's task_process_context."""
 
 
-class ThreadHandle(TaskProcess):
+class ThreadHandle(ContextManagedTaskProcess):
     """Runs the task in a thread; for a task that only waits, or has nothing to do."""
 
     task: luigi.Task
@@ -103,6 +108,7 @@ class ThreadHandle(TaskProcess):
         self, task: luigi.Task, results: Results, reporter: Reporter, options: TaskOptions
     ) -> None:
         super().__init__(
+            options.process_context,
             task,
             options.worker_id,
             FencedResults(results, reporter.flush),
@@ -167,6 +173,8 @@ class ThreadHandle(TaskProcess):
         try:
             if not self.stopped.is_set():
                 self.run()
+        except KeyboardInterrupt as error:
+            self._fail(failure_of(str(self.task), error))
         except BaseException as error:
             self._fail(failure_of(str(self.task), error))
             raise
@@ -223,6 +231,9 @@ class ProcessHandle(ThreadHandle):
                 if self._kill_timer is not None:
                     self._kill_timer.cancel()
             if not has_result:
+                if not self.stopped.is_set():
+                    text = _exit_text(process.exitcode)
+                    self.task.trigger_event(luigi.Event.PROCESS_FAILURE, self.task, text)
                 self._fail(TaskFailure(f"{self.task}: {_exit_text(process.exitcode)}"))
 
     def _assignment(self) -> "child.Assignment":
@@ -233,6 +244,7 @@ class ProcessHandle(ThreadHandle):
             check_complete_on_run=self.check_complete_on_run,
             stop_grace_seconds=self.options.stop_grace_seconds,
             verbose=self.options.verbose,
+            process_context=self.options.process_context,
             defaults=defaults(),
         )
 

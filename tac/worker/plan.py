@@ -29,6 +29,8 @@ class Node:
     needs: tuple[luigi.Task, ...] = ()
     failure: TaskFailure | None = None
     """Why its complete() or requires() failed."""
+    requires_error: Exception | None = None
+    """What requires() raised, or what is wrong with what it returned."""
 
     @property
     def external(self) -> bool:
@@ -87,11 +89,20 @@ def plan_of(roots: Iterable[luigi.Task]) -> Plan:
 
 def _check(task: luigi.Task) -> Node:
     try:
+        _require_number(task.priority)
         complete = task.complete()
-        needs = () if complete else tuple(needs_of(task))
-    except Exception as error:  # noqa: BLE001 - a task's own complete() and requires()
+    except Exception as error:  # noqa: BLE001 - a task's own complete()
         return Node(task, complete=False, failure=failure_of(str(task), error))
-    return Node(task, complete, needs)
+    try:
+        return Node(task, complete, () if complete else tuple(needs_of(task)))
+    except Exception as error:  # noqa: BLE001 - a task's own requires()
+        failure = failure_of(str(task), error)
+        return Node(task, complete=False, failure=failure, requires_error=error)
+
+
+def _require_number(priority: object) -> None:
+    if not isinstance(priority, int | float):
+        raise TypeError(f"priority must be a number, not {priority!r}")
 
 
 def is_external(task: luigi.Task) -> bool:

@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import pytest
+from luigi import notifications
 from luigi.scheduler import Scheduler
 
 from tac.scheduler.local import LocalScheduler
@@ -129,3 +130,112 @@ def test_a_chain_of_thousands_is_no_recursion():
     order = order_of(scheduler_of(LocalScheduler, tasks))
 
     assert order == [*(f"t{n}" for n in range(1500)), "urgent"]
+
+
+@pytest.mark.parametrize("kind", [Scheduler, LocalScheduler])
+def test_what_an_urgent_task_waits_for_is_kept_for_it(kind):
+    tasks: list[tuple[Any, ...]] = [("small1", [], {"resources": {"r": 1}})]
+    scheduler = scheduler_of(kind, tasks, resources={"r": 2})
+    scheduler.add_worker("w", {"workers": 3})
+
+    first = next_task(scheduler)
+    scheduler.add_task(worker="w", task_id="big", resources={"r": 2}, priority=50)
+    scheduler.add_task(worker="w", task_id="small2", resources={"r": 1})
+    scheduler.add_task(worker="w", task_id="other")
+    meanwhile = [next_task(scheduler), next_task(scheduler)]
+    end(scheduler, "small1")
+
+    assert [first, *meanwhile, next_task(scheduler)] == ["small1", "other", None, "big"]
+
+
+def test_what_can_never_run_keeps_nothing():
+    tasks: list[tuple[Any, ...]] = [
+        ("too big", [], {"resources": {"r": 3}, "priority": 1}),
+        ("small", [], {"resources": {"r": 1}}),
+    ]
+    scheduler = scheduler_of(LocalScheduler, tasks, resources={"r": 2})
+
+    assert order_of(scheduler) == ["small"]
+
+
+def test_a_family_that_may_be_batched_leaves_the_retries_of_others_on():
+    policy = {"retry_policy_dict": {"retry_count": 2}}
+    scheduler = scheduler_of(LocalScheduler, [("a", [], policy)], retry_delay=0)
+    scheduler.add_task_batcher(worker="w", task_family="b", batched_args=["x"])
+
+    first = next_task(scheduler)
+    end(scheduler, "a", "FAILED", **policy)
+
+    assert (first, next_task(scheduler)) == ("a", "a")
+
+
+def test_several_workers_are_served_as_by_luigis_own():
+    scheduler = scheduler_of(LocalScheduler, [("a", []), ("b", [])])
+    scheduler.add_task(worker="v", task_id="a", family="a")
+
+    theirs = scheduler.get_work(worker="v")
+    ours = scheduler.get_work(worker="w")
+
+    assert (theirs["task_id"], ours["task_id"]) == ("a", "b")
+    assert [task["worker"] for task in ours["running_tasks"]] == ["v"]
+
+
+def test_a_scheduler_that_is_paused_and_a_worker_that_is_disabled_get_nothing():
+    scheduler = scheduler_of(LocalScheduler, [("a", [])])
+
+    scheduler.pause()
+    paused = next_task(scheduler)
+    scheduler.unpause()
+    scheduler.disable_worker(worker="w")
+
+    assert (paused, next_task(scheduler)) == (None, None)
+
+
+def test_a_task_that_was_handed_out_and_did_not_arrive_is_handed_out_again():
+    scheduler = scheduler_of(LocalScheduler, [("a", []), ("b", [])])
+
+    first = next_task(scheduler)
+    again = scheduler.get_work(worker="w", current_tasks=[])["task_id"]
+
+    assert (first, again) == ("a", "a")
+    assert scheduler.get_work(worker="w", current_tasks=["a"])["task_id"] == "b"
+
+
+def test_a_priority_that_is_no_number_counts_as_none():
+    tasks: list[tuple[Any, ...]] = [("a", [], {"priority": "10"}), ("b", [], {"priority": 1})]
+
+    assert order_of(scheduler_of(LocalScheduler, tasks)) == ["b", "a"]
+
+
+def test_the_beginning_of_a_task_is_counted_and_remembered(monkeypatch):
+    scheduler = scheduler_of(LocalScheduler, [("a", [])])
+    told: list[tuple[str, str]] = []
+    for name in ("update_metrics_task_started", "_update_task_history"):
+        monkeypatch.setattr(
+            scheduler, name, lambda task, *_, name=name, **__: told.append((name, task.id))
+        )
+
+    next_task(scheduler)
+
+    assert told == [("update_metrics_task_started", "a"), ("_update_task_history", "a")]
+
+
+def test_a_state_that_was_saved_is_worked_off(tmp_path):
+    state = {"state_path": str(tmp_path / "state")}
+    scheduler_of(LocalScheduler, [("b", ["a"]), ("a", [])], **state).dump()
+    again = scheduler_of(LocalScheduler, [], **state)
+
+    again.load()
+
+    assert order_of(again) == ["a", "b"]
+
+
+def test_the_scheduler_mails_nothing_of_a_failure(monkeypatch):
+    sent: list[str] = []
+    monkeypatch.setattr(notifications, "send_error_email", lambda subject, *_: sent.append(subject))
+    scheduler = scheduler_of(LocalScheduler, [("a", [])])
+
+    next_task(scheduler)
+    end(scheduler, "a", "FAILED")
+
+    assert (sent, list(scheduler.task_list("DISABLED", ""))) == ([], ["a"])

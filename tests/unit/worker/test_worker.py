@@ -4,6 +4,8 @@ import time
 
 import luigi
 import pytest
+from luigi import notifications
+from luigi.scheduler import Scheduler
 
 from tac.observer import Observer
 from tac.run import WorkerFactory
@@ -145,3 +147,163 @@ def test_a_failing_task_fails_the_worker(tmp_path):
     worker = work(Fails(at=str(tmp_path)))
 
     assert worker.run_succeeded is False
+
+
+class Interrupted(InMemory):
+    """Its run() raises what Ctrl-C does, in a thread."""
+
+    def run(self):
+        raise KeyboardInterrupt
+
+
+def test_a_run_that_is_interrupted_failed():
+    recorder = Recorder()
+
+    worker = work(Interrupted(number=1), recorder)
+
+    assert list(worker.statuses.values()) == ["FAILED"]
+    assert [(told[1], told[4]) for told in recorder.events if told[0] == "failed"] == [
+        ("Interrupted", False)
+    ]
+
+
+@pytest.mark.parametrize(("wanted", "mails"), [(True, 1), (False, 0)])
+def test_a_failure_is_mailed_once_where_luigi_cfg_wants_that(tmp_path, monkeypatch, wanted, mails):
+    sent: list[str] = []
+    monkeypatch.setattr(notifications, "send_error_email", lambda subject, *_: sent.append(subject))
+    scheduler = LocalScheduler(retry_count=1)
+
+    with TacWorker(scheduler, send_failure_email=wanted) as worker:
+        worker.add(Fails(at=str(tmp_path)))
+        worker.run()
+
+    assert len(sent) == mails
+
+
+class Unordered(InMemory):
+    """Its priority cannot be compared."""
+
+    priority = "10"  # type: ignore[assignment]  # the mistake that is tried
+
+
+class Broken(InMemory):
+    """Its requires() raises."""
+
+    def requires(self):
+        raise RuntimeError("no needs")
+
+
+class NoTasks(InMemory):
+    """Its requires() returns what is no task."""
+
+    def requires(self):
+        return ["text"]
+
+
+class Unasked(InMemory):
+    """Its complete() raises."""
+
+    def complete(self):
+        raise RuntimeError("no answer")
+
+
+@pytest.mark.parametrize(
+    ("kind", "event", "message"),
+    [
+        (Broken, "BROKEN_TASK", "Broken(number=1): RuntimeError: no needs"),
+        (NoTasks, "BROKEN_TASK", "NoTasks(number=1): TypeError: requires() must return tasks, "
+         "not 'text'"),
+        (Unasked, "DEPENDENCY_MISSING", "Unasked(number=1): RuntimeError: no answer"),
+        (Unordered, "DEPENDENCY_MISSING", "Unordered(number=1): TypeError: priority must be a "
+         "number, not '10'"),
+    ],
+)  # fmt: skip
+def test_a_task_that_cannot_be_scheduled_sends_luigis_event(monkeypatch, kind, event, message):
+    sent: list[str] = []
+    monkeypatch.setattr(luigi.Task, "_event_callbacks", {})
+    for name in ("BROKEN_TASK", "DEPENDENCY_MISSING"):
+        luigi.Task.event_handler(getattr(luigi.Event, name))(
+            lambda *_, name=name: sent.append(name)
+        )
+
+    worker = work(kind(number=1))
+
+    assert sent == [event]
+    (node,) = worker.nodes.values()
+    assert node.failure is not None
+    assert node.failure.message == message
+
+
+def test_a_worker_of_no_processes_runs_nothing():
+    task = InMemory(number=1)
+
+    succeeded = luigi.build(
+        [task],
+        local_scheduler=True,
+        workers=0,
+        worker_scheduler_factory=WorkerFactory(),
+        log_level="ERROR",
+    )
+
+    assert (succeeded, task.done) == (True, False)
+
+
+def test_a_worker_takes_luigis_arguments():
+    worker = TacWorker(LocalScheduler(), "me", 2, False, keep_alive=True)
+
+    assert (worker._id, worker.worker_processes) == ("me", 2)
+    assert TacWorker(worker_id="you")._id == "you"
+
+
+class Batched(luigi.Task):
+    """Done for each of the names in it."""
+
+    runs_in_thread = True
+    resources = {"r": 1}  # noqa: RUF012 - Luigi's
+    names: str = luigi.Parameter(batch_method=",".join)
+    done: set[str] = set()  # noqa: RUF012 - of all
+
+    def complete(self):
+        return set(self.names.split(",")) <= self.done
+
+    def run(self):
+        self.done.update(self.names.split(","))
+
+
+def test_a_batch_that_holds_a_task_of_another_driver_is_run():
+    scheduler = Scheduler()
+    scheduler.update_resources(r=1)
+    one, two = TacWorker(scheduler, "one"), TacWorker(scheduler, "two")
+
+    with two, one:
+        for worker, name in ((one, "a1"), (two, "b1"), (one, "a2")):
+            worker.add(Batched(names=name))
+        assert one.run()
+
+    assert Batched.done == {"a1", "a2", "b1"}
+
+
+class Context:
+    """Luigi's task_process_context: around each run()."""
+
+    told: list[str] = []  # noqa: RUF012 - of all
+
+    def __init__(self, process):
+        self.family = process.task.task_family
+
+    def __enter__(self):
+        self.told.append(f"{self.family} begins")
+
+    def __exit__(self, *failure):
+        self.told.append(f"{self.family} ends")
+
+
+def test_the_context_of_luigis_configuration_is_around_each_run():
+    name = f"{Context.__module__}.Context"
+    worker = TacWorker(LocalScheduler(), task_process_context=name)
+
+    with worker:
+        worker.add(InMemory(number=1))
+        worker.run()
+
+    assert Context.told == ["InMemory begins", "InMemory ends"]
