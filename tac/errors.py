@@ -41,8 +41,7 @@ SERVER_TEXT_LIMIT = 500
 class TacError(Exception):
     """What went wrong, in one sentence, and in `hint` what to do about it.
 
-    Both are plain and bounded from their beginning: Luigi's own worker logs them by doors that are
-    not ours.
+    Both are made plain and cut at once, since Luigi's own worker logs them without `tac.terminal`.
     """
 
     exit_code = 1

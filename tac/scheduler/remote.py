@@ -84,7 +84,8 @@ class RetryingRemoteScheduler(rpc.RemoteScheduler):
 
         def note(error: Exception, _number: int) -> None:
             nonlocal announced
-            if url_suffix.endswith("/ping") or seconds() >= _timeout_seconds(error):
+            timeout = min(_timeout_seconds(error), self.timeout_seconds)
+            if url_suffix.endswith("/ping") or seconds() >= timeout:
                 raise error
             if seconds() > _SILENT_SECONDS:
                 announced = True
