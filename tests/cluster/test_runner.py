@@ -236,7 +236,7 @@ def test_another_driver_says_who_cancelled_a_job(at):
         at.pod()
         watcher.start()
         until(lambda: command.log.exists() and "pod/" in command.log.read_text(), "both")
-        host = at.runner._session.host
+        host = at.session.host
         at.stop.set()
     watcher.join(60)
     other.close()

@@ -5,6 +5,7 @@ import threading
 import time
 from dataclasses import replace
 
+from tac.kubernetes.attempt.session_pool import SessionKey
 from tac.kubernetes.diagnosis.stage import Stage
 from tac.verdict import Reason
 from tests.support.api_proxy import Answer, Asked
@@ -30,7 +31,7 @@ def test_a_short_outage_of_the_server_is_waited_for_silently(at, proxy, caplog):
         until(lambda: "begun" in told, "the first word", DEADLINE_SECONDS)
         proxy.cut()
         until(
-            lambda: at.runner._session.reflector.unreachable_seconds() > AWAY_SECONDS,
+            lambda: at.session.reflector.unreachable_seconds() > AWAY_SECONDS,
             "its absence",
             60,
         )
@@ -54,7 +55,7 @@ def test_a_long_outage_of_the_server_ends_the_attempt_and_the_next_run_adopts_it
         proxy.cut()
     proxy.mend()
     # Until then the same second of patience would be over for the next run, too.
-    until(lambda: at.runner._session.reflector.unreachable_seconds() == 0, "its return")
+    until(lambda: at.session.reflector.unreachable_seconds() == 0, "its return")
     job = at.job()["metadata"]["name"]
 
     assert verdicts[0].reason is Reason.LOST
@@ -136,7 +137,7 @@ def test_a_refusal_after_a_long_outage_is_not_final_at_once(at, proxy, monkeypat
         pod = at.pod()["metadata"]["name"]
         at.until_it_said("begun")
         proxy.cut()
-        reflector = at.runner._session.reflector
+        reflector = at.session.reflector
         until(lambda: reflector.unreachable_seconds() > 4, "a long time away", DEADLINE_SECONDS)
         proxy.fault = refuse
         proxy.mend()
@@ -173,7 +174,7 @@ def test_a_job_whose_creation_was_not_answered_is_found_and_not_made_twice(at, p
             at.client.create("Job", created[0])  # which makes no detour
             proxy.cut_connections()
 
-    client = at.runner._meet()[0].client
+    client = at.runner._meet(SessionKey()).client
     create = client.create
 
     def remember(kind, manifest):

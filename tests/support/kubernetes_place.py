@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tac import names, settings
+from tac.kubernetes.attempt.session import Session
 from tac.kubernetes.attempt.timeouts import Timeouts
 from tac.kubernetes.client.api import Client
 from tac.runners.kubernetes import KubernetesRunner
@@ -52,6 +53,12 @@ class KubernetesPlace(Place[KubernetesRunner]):
 
     def new_runner(self) -> KubernetesRunner:
         return KubernetesRunner(stop_grace_seconds=self.grace_seconds, timeouts=self.timeouts)
+
+    @property
+    def session(self) -> Session:
+        """The one session of the runner, which has run something."""
+        [session] = self.runner._sessions.values()
+        return session
 
     def patch_pods(self, patch: object) -> None:
         """Change the pods of what is run from now on."""
