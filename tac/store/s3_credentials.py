@@ -20,6 +20,7 @@ _RAISED = (
     *(botocore_errors.BotoCoreError, botocore_errors.ClientError),
     RuntimeError,  # the provider returned credentials that had already expired
     OSError,  # a file or a program that is not there
+    EOFError,  # it asks for an MFA code where nobody can type one
     *(ValueError, LookupError, TypeError, AttributeError),  # an answer that is none
 )
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
@@ -39,6 +40,7 @@ _HINTS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = 
         "AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE or the profile in "
         "~/.aws/config names it",
     ),
+    (EOFError, "assume the role first, and export the credentials: `aws sts assume-role help`"),
     (Exception, f"log in again, or {_CHECK}"),
 )
 
@@ -98,6 +100,8 @@ def _code_of(error: botocore_errors.ClientError) -> str:
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, EOFError):
+        return "the role asks for an MFA code, and there is no terminal to type it on"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, ValueError | LookupError | TypeError | AttributeError):
@@ -125,6 +129,8 @@ def _check_characters(frozen: ReadOnlyCredentials) -> None:
         ("session token", frozen.token or ""),
         ("secret key", frozen.secret_key),
     ):
+        if not value and name != "session token":
+            raise ConfigError(f"credentials for S3: the {name} is empty", hint=_CHECK)
         if not value.isprintable() or value != value.strip() or not value.isascii():
             raise ConfigError(
                 f"credentials for S3: the {name} has a character that none can have: a line break, "

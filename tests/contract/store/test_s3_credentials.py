@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import json
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ from tac.store import store_of
 from tac.store.s3_access import current_access
 from tac.store.s3_client import connection
 from tests.support.aws_home import Issuer, Machine
-from tests.support.flights import run_step
+from tests.support.flights import command_of, run_step
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, Bucket, free_ports
 
 CHECK = "log in again, or check AWS_PROFILE and ~/.aws/config"
@@ -386,4 +387,47 @@ def test_a_profile_that_does_not_exist_is_named(machine):
     assert (error.message, error.hint) == (
         "S3: no client can be made: The config profile (nope) could not be found",
         "check AWS_ENDPOINT_URL_S3, AWS_PROFILE and ~/.aws/config",
+    )
+
+
+@pytest.mark.parametrize(
+    ("access", "secret", "name"), [("", "hush", "access key"), ("known", "", "secret key")]
+)
+def test_an_empty_key_is_named(machine, access, secret, name):
+    keys = (f"aws_access_key_id = {access}", f"aws_secret_access_key = {secret}")
+    machine.write("credentials", "[default]", *keys)
+
+    error = error_of(stat)
+
+    assert type(error) is ConfigError
+    assert (error.message, error.hint) == (
+        f"credentials for S3: the {name} is empty",
+        "check AWS_PROFILE and ~/.aws/config",
+    )
+
+
+def test_a_code_that_nobody_can_type_is_named(machine):
+    machine.write(
+        "config",
+        *("[profile role]", f"role_arn = {ROLE}", "source_profile = base"),
+        *("mfa_serial = arn:aws:iam::222222222222:mfa/x",),
+        *("[profile base]", "aws_access_key_id = ak", "aws_secret_access_key = sk"),
+    )
+    machine.set(AWS_PROFILE="role")
+
+    ended = subprocess.run(
+        command_of("fetch", "s3://any-bucket/a.parquet", "--date", "2023-02-28"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        start_new_session=True,  # without a terminal
+    )
+
+    assert ended.returncode == 2
+    assert ended.stderr.endswith(
+        "Error: credentials for S3: the role asks for an MFA code, and there is no terminal to "
+        "type it on\n"
+        "Hint: assume the role first, and export the credentials: `aws sts assume-role help`\n"
     )
