@@ -40,8 +40,10 @@ TESTS = (
     "local_target_test.py",
     "contrib/s3_test.py",
 )
-FAIL_REASONS = ("by design", "tests a private method", "needs fork")
+FAIL_REASONS = ("by design", "tests a private method", "needs fork", "open")
 MOST_FAILURES = 25
+MOST_OPEN = 13
+"""These are only ever closed; at none, `make luigi-test` goes into .ci/run."""
 RUN_SECONDS = 900
 ONE_TEST_SECONDS = 180
 SLOWEST = ("--durations=10",)
@@ -217,4 +219,7 @@ def test_what_fails_has_a_reason_of_a_known_class(each):
 
 
 def test_no_more_fails_than_a_person_can_read():
-    assert len(TAC) <= MOST_FAILURES
+    still_open = [each for each in TAC if each.kind == "open"]
+
+    assert len(TAC) - len(still_open) <= MOST_FAILURES
+    assert len(still_open) <= MOST_OPEN
