@@ -29,7 +29,8 @@
     └── StepFailed                 1   read the step's verdict
 
 The numbers are exit codes: the contract between a step and its runner.
-Nothing here imports a library, so catching one of these costs nothing.
+Nothing here imports a library, so catching one of these costs nothing; so `TargetMissing`, which is
+an error of Luigi's too, is in `tac.target`.
 """
 
 from tac.plain import plain
