@@ -83,8 +83,8 @@ arch: $(DEVS) ## who may import whom
 spell: $(DEVS)
 	$(BIN)/codespell
 
-repository: $(DEVS) ## lock, changelog and documents agree with the code
-	$(BIN)/pytest --quiet tests/unit/test_repository.py
+repository: $(DEVS) ## lock, changelog, documents and words agree with the code
+	$(BIN)/pytest --quiet tests/unit/test_repository.py tests/unit/test_words.py
 
 docs: $(DEVS) ## write what docs/ says of the code anew, from the code
 	$(BIN)/python hack/retries.py

@@ -20,7 +20,7 @@ _RAISED = (
     *(botocore_errors.BotoCoreError, botocore_errors.ClientError),
     RuntimeError,  # the provider returned credentials that had already expired
     OSError,  # a file or a program that is not there
-    EOFError,  # it asks for an MFA code where nobody can type one
+    EOFError,  # it asks for an MFA code, and there is no terminal to type one
     *(ValueError, LookupError, TypeError, AttributeError),  # an answer that is none
 )
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
