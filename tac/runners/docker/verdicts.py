@@ -89,17 +89,18 @@ def conclude(watched: Watched, state: State, tail: Sequence[str]) -> Verdict:
             log=str(watched.request.log),
             remedy=f"made anew it gets {watched.memory}",
         )
-    met = _limit_met(judged, watched.request, state, exits.last_error(tail))
+    met = _limit_met(judged, watched.request, state, tail)
     return replace(judged, remedy=f"{met}; log: {watched.request.log}") if met else judged
 
 
-def _limit_met(judged: Verdict, request: RunRequest, state: State, words: exits.LastError) -> str:
+def _limit_met(judged: Verdict, request: RunRequest, state: State, tail: Sequence[str]) -> str:
     """Say which limit of its container a step has met, and what raises it; nothing: none.
 
     The engine does not report it: only the system's error at the end of the step's log shows it.
     """
     if judged.reason not in _BY_ITSELF:
         return ""
+    words = exits.last_error(tail)
     in_tmp = HOME in words.text and not _names_a_file_of(request, words.text)
     if state.tmp_bytes and engine_words.NO_SPACE.search(words.text) and (in_tmp or not words.hint):
         elsewhere = "" if in_tmp else "unless the disk of its output is full (`df -h`): "
@@ -107,7 +108,8 @@ def _limit_met(judged: Verdict, request: RunRequest, state: State, words: exits.
             f"{elsewhere}its {HOME} holds {format_bytes(state.tmp_bytes)}, "
             "which count as its memory; TAC_DOCKER_TMP_SIZE sets how much"
         )
-    if state.pids and engine_words.NO_PROCESS.search(words.text):
+    # Standard output and standard error are two streams: either may bring its last line later.
+    if state.pids and engine_words.NO_PROCESS.search("\n".join((*tail[-3:], words.text))):
         return (
             f"it may have {state.pids} processes and threads at once; "
             "TAC_DOCKER_PIDS_LIMIT sets how many"

@@ -223,6 +223,7 @@ FULL = "No space left on device"
         (75, [f"Error: /s/x.csv: could not be written: {FULL}", "Hint: free disk space"], None),
         (1, [f"OSError: [Errno 28] {FULL}: '/tmp/here/x.csv'"], MAYBE),
         (2, ["sh: 1: Cannot fork"], PIDS),
+        (2, ["sh: 1: Cannot fork", "38", "39"], PIDS),
         (1, ["RuntimeError: can't start new thread"], PIDS),
         (1, ["BlockingIOError: [Errno 11] Resource temporarily unavailable"], PIDS),
         (1, ["OpenBLAS blas_thread_init: pthread_create failed for thread 3 of 64"], PIDS),
