@@ -8,6 +8,7 @@ Nothing is printed here: a caller that shows a run passes observers.
 
 import contextlib
 import signal
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -52,8 +53,12 @@ _AGAIN_SECONDS = 5.0
 _ASK_SECONDS = 10.0
 """How long, at the end of a run, to try to learn from luigid why it did not schedule a task."""
 
-_RETRY_SECONDS = 10.0
-"""After this a task with a `retry_count` is tried again; luigid has a configuration of its own."""
+_RETRIES = {
+    "retry_delay": 10.0,
+    "disable_window": sys.maxsize,  # Luigi's hour forgets each failure of a task that takes longer
+}
+"""How many seconds after a failure a task with a `retry_count` is tried again, and for how many
+the failure counts; luigid has a configuration of its own."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,12 @@ class WorkerFactory:
 
     def create_local_scheduler(self) -> LocalScheduler:
         """Make a scheduler in this process; what fails is tried again only if the task says so."""
-        configured = get_config().has_option("scheduler", "retry_delay")
-        delay = {} if configured else {"retry_delay": _RETRY_SECONDS}
-        return LocalScheduler(record_task_history=False, retry_count=1, **delay)
+        ours = {
+            name: value
+            for name, value in _RETRIES.items()
+            if not get_config().has_option("scheduler", name)
+        }
+        return LocalScheduler(record_task_history=False, retry_count=1, **ours)
 
     def create_remote_scheduler(self, url: str) -> RetryingRemoteScheduler:
         """Make the client of the luigid at `url`."""

@@ -13,6 +13,8 @@ import contextlib
 import functools
 import json
 import queue
+import shlex
+import sys
 import time
 import traceback
 import weakref
@@ -23,6 +25,7 @@ from types import TracebackType
 from typing import Any, Literal, NoReturn, Self
 
 import luigi
+from luigi import notifications
 from luigi import worker as luigi_worker
 from luigi.configuration import get_config
 from luigi.rpc import RPCError
@@ -389,7 +392,24 @@ class TacWorker(luigi_worker.Worker):
 
     def _handle_task_load_error(self, exception: BaseException, task_ids: list[str]) -> None:
         # Luigi sends the scheduler the exception itself, which cannot be written as JSON.
-        super()._handle_task_load_error("".join(traceback.format_exception(exception)), task_ids)
+        trace = "".join(traceback.format_exception(exception))
+        super()._handle_task_load_error(_plain_lines(trace), task_ids)
+
+    def _announce_scheduling_failure(self, task: luigi.Task, expl: Any) -> None:
+        super()._announce_scheduling_failure(task, _plain_lines(str(expl)))
+
+    def _email_error(
+        self, task: luigi.Task, formatted_traceback: str, subject: str, headline: str
+    ) -> None:
+        # Luigi mails the parameters, the command line and the traceback as they are.
+        names = {"task": task, "host": self.host}
+        # First on its own, since it is cut in there: half a password is one too.
+        trace = plain(formatted_traceback or "", limit=None, lines=True)
+        text = notifications.format_task_error(
+            headline.format(**names), task, shlex.join(sys.argv), trace
+        )
+        text = plain(text, limit=None, lines=True)
+        notifications.send_error_email(plain(subject.format(**names)), text, task.owner_email)
 
 
 def _runs_in_thread(task: luigi.Task) -> bool:
@@ -434,8 +454,12 @@ def _plain_explanation(explanation: str) -> str:
     try:
         text = json.loads(explanation)
     except ValueError:
-        return plain(explanation, limit=TRACEBACK_LIMIT, lines=True)
-    return json.dumps(plain(str(text), limit=TRACEBACK_LIMIT, lines=True))
+        return _plain_lines(explanation)
+    return json.dumps(_plain_lines(str(text)))
+
+
+def _plain_lines(text: str) -> str:
+    return plain(text, limit=TRACEBACK_LIMIT, lines=True)
 
 
 def _planned(node: Node) -> Planned:

@@ -3,10 +3,13 @@
 import random
 from typing import Any
 
+import luigi
 import pytest
 from luigi import notifications
 from luigi.scheduler import Scheduler
 
+from tac.run import WorkerFactory
+from tac.scheduler import local
 from tac.scheduler.local import LocalScheduler
 
 
@@ -110,6 +113,37 @@ def test_a_failed_task_with_retries_left_is_handed_out_again():
     end(scheduler, "a", "FAILED", **policy)
 
     assert (first, next_task(scheduler)) == ("a", "a")
+
+
+class Clock:
+    """The time of the scheduler, which a test moves on."""
+
+    def __init__(self):
+        self.now = 1e9
+
+    def time(self):
+        return self.now
+
+    monotonic = time
+
+
+def test_a_task_that_takes_hours_is_tried_as_often_as_its_retry_count_says(monkeypatch):
+    clock = Clock()
+    for module in (luigi.scheduler, local):
+        monkeypatch.setattr(module, "time", clock)
+    policy = {"retry_policy_dict": {"retry_count": 3}}
+    scheduler = WorkerFactory().create_local_scheduler()
+    scheduler.add_task(worker="w", task_id="a", family="a", **policy)
+
+    tried = []
+    for _ in range(5):
+        tried.append(next_task(scheduler))
+        clock.now += 2 * 3600
+        end(scheduler, "a", "FAILED", **policy)
+        clock.now += 11
+
+    assert tried == ["a", "a", "a", None, None]
+    assert scheduler.get_work(worker="w")["n_pending_tasks"] == 0  # or keep_alive waits for it
 
 
 def test_dynamic_requirements_of_a_running_task_come_before_it():

@@ -1,6 +1,8 @@
 """The worker with tasks in threads: order, time, memory, and the events of its observers."""
 
+import sys
 import time
+from types import SimpleNamespace
 
 import luigi
 import pytest
@@ -178,6 +180,58 @@ def test_a_failure_is_mailed_once_where_luigi_cfg_wants_that(tmp_path, monkeypat
         worker.run()
 
     assert len(sent) == mails
+
+
+class Fetches(InMemory):
+    """Its parameter and its error hold a password."""
+
+    url = luigi.Parameter()
+
+    def run(self):
+        raise OSError(f"{self.url}: timed out")
+
+
+class AsksFirst(Fetches):
+    """Its complete() raises an error with a password."""
+
+    def complete(self):
+        raise OSError(f"{self.url}: timed out")
+
+
+@pytest.mark.parametrize("kind", [Fetches, AsksFirst])
+@pytest.mark.parametrize("form", ["plain", "html"])
+def test_a_mail_holds_no_password(monkeypatch, kind, form):
+    sent: list[str] = []
+    monkeypatch.setattr(
+        notifications, "send_error_email", lambda subject, text, *_: sent.extend((subject, text))
+    )
+    monkeypatch.setattr(sys, "argv", ["tac", "--url", "https://me:command-line@host/a"])
+    options = SimpleNamespace(traceback_max_length=5000, format=form)
+    monkeypatch.setattr(notifications, "email", lambda: options)
+
+    with TacWorker(LocalScheduler(retry_count=1), worker_id="w") as worker:
+        worker.add(kind(number=0, url="https://me:pass-word@host/a?token=to-ken"))
+        worker.run()
+
+    subject, text = sent
+    task = f"{kind.__name__}(number=0, url=https://***@host/a?***"
+    assert task in subject
+    assert "https://***@host/a" in text
+    assert [secret for secret in ("pass-", "to-", "command-") if secret in subject + text] == []
+
+
+def test_a_mail_that_is_cut_holds_no_half_of_a_password(monkeypatch):
+    sent: list[str] = []
+    monkeypatch.setattr(notifications, "send_error_email", lambda _, text, *__: sent.append(text))
+    trace = "OSError: https://me:pass-word@host/a: timed out"
+    options = SimpleNamespace(traceback_max_length=trace.index("-word"), format="plain")
+    monkeypatch.setattr(notifications, "email", lambda: options)
+
+    worker = TacWorker(LocalScheduler(), worker_id="w")
+    worker._email_task_failure(InMemory(number=0), trace)
+
+    assert "OSError: https://***@" in sent[0]
+    assert "pass" not in sent[0]
 
 
 class Unordered(InMemory):
