@@ -54,7 +54,7 @@ class Ending:
     """The memory limit of its container, if it has one."""
     place: str = ""
     """The object that it ran in, such as `job/NAME`."""
-    own_exit_codes: bool = False
+    foreign_exit_codes: bool = False
     """It is not a step of tac: exit code 0 is success, and all others are failure."""
 
 
@@ -147,7 +147,7 @@ def _reason(ending: Ending, error: LastError) -> Reason:
     return _reason_of_exit_code_1(ending, error) if reason is Reason.BUG else reason
 
 
-def _own_reason(ending: Ending) -> Reason:
+def _foreign_reason(ending: Ending) -> Reason:
     """Return the reason for a program without our exit codes: only 0 is success."""
     if ending.stop is not Stop.NOT_REQUESTED:
         return Reason.STOPPED
@@ -228,7 +228,7 @@ def judge(
 ) -> Verdict:
     """Conclude from how a program exited and from the last lines of its log, which is at `log`."""
     error = last_error(tail)
-    reason = _own_reason(ending) if ending.own_exit_codes else _reason(ending, error)
+    reason = _foreign_reason(ending) if ending.foreign_exit_codes else _reason(ending, error)
     detail = _STOP_DETAILS.get(ending.stop, _DETAILS[reason])
     number = ending.signal or signal_of(ending.exit_code)
     facts = {

@@ -79,7 +79,7 @@ class RunRequest:
     is_done: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
     """Whether its output exists, asked now; None: the store is asked for `output`."""
 
-    own_exit_codes: bool = False
+    foreign_exit_codes: bool = False
     """Its exit codes are not those of tac's steps: 0 is success, and the others mean failure."""
 
     audience: Audience = Audience.STEP

@@ -188,7 +188,7 @@ class StepTask(KubernetesJobTask):
         if chosen.runner == _RUNNER_OF_PODS:
             audience = verdict.Audience.JOB_TASK
             return dataclasses.replace(request, pod=self.spec_schema, audience=audience)
-        container = self._described()
+        container = self._described_container()
         return dataclasses.replace(
             request,
             argv=container.argv or request.argv,
@@ -204,7 +204,7 @@ class StepTask(KubernetesJobTask):
         request = self._step_request(memory=self._set_memory(), described=False)
         return build_pod(request, pod_settings(settings.current()))
 
-    def _described(self) -> DescribedContainer:
+    def _described_container(self) -> DescribedContainer:
         """Return what runners without pods honour of the pod that the class describes."""
         from tac.kubernetes.manifests.described_container import read_container
 
@@ -217,7 +217,7 @@ class StepTask(KubernetesJobTask):
             return
         ignored = [name for name in _OF_PODS if self._overrides(name)]
         if self.describes_its_pod:
-            container = self._described()
+            container = self._described_container()
             parts = container.ignored if runner == "docker" else container.ignored_by_processes
             ignored += [f"spec_schema.{part}" for part in parts]
         if runner == "local" and self._overrides("labels"):
@@ -315,7 +315,7 @@ class StepTask(KubernetesJobTask):
 
     def _own_memory(self) -> str:
         """Return how much memory the task asks for, without the memory history of its family."""
-        return self._described().memory if self.describes_its_pod else self._set_memory()
+        return self._described_container().memory if self.describes_its_pod else self._set_memory()
 
     def _set_memory(self) -> str:
         return settings.current().memory_of(self.task_family) or self.memory

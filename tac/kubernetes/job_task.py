@@ -78,7 +78,7 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
         # Here, and not at the head: who only says what a task is loads no client.
         from tac.kubernetes.attempt.session_pool import SessionKey, acquire_session
 
-        (request, manifest), stop = self._describe(), self._stop
+        (request, manifest), stop = self._request_and_manifest(), self._stop
         work = self.job_uuid
         key = SessionKey(request.namespace, request.kubeconfig, request.auth_method)
         with acquire_session(key) as session:
@@ -89,15 +89,15 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
                 with stopped_by_signals(stop):
                     ended = self._until_success(request, attempt, job_budgets(), stop)
             except StepFailed:
-                _mark_as_read(session, work)
+                _annotate_as_reported(session, work)
                 raise
             self.signal_complete()
             jobs = session.reflector.jobs_of(work)
-            session.read.update(job["metadata"]["uid"] for job in jobs)
+            session.reported.update(job["metadata"]["uid"] for job in jobs)
             if self.delete_on_success:
                 session.cleaner.delete_jobs_of(work)
             else:
-                _mark_as_read(session, work)
+                _annotate_as_reported(session, work)
             self._check_outputs(ended, request)
         self._succeeded = self.in_our_worker and not self._can_tell()
 
@@ -153,7 +153,7 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
         }
         return RunRequest(**{**values, **more})
 
-    def _describe(self) -> tuple[RunRequest, dict[str, Any]]:
+    def _request_and_manifest(self) -> tuple[RunRequest, dict[str, Any]]:
         """Return what is asked for, and the Job that is it."""
         from tac.kubernetes.manifests.pod_spec_job import build_pod_spec_job
 
@@ -163,7 +163,7 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
             pod=self.spec_schema,
             identity=(self.task_id, *self._outputs()),
             backoff_limit=self._most_retries(),
-            own_exit_codes=True,
+            foreign_exit_codes=True,
             keep=True,  # until signal_complete() has been called
             audience=verdict.Audience.JOB_TASK,
         )
@@ -189,7 +189,7 @@ class KubernetesJobTask(StoppableTask, LuigisKubernetesJobTask):
 
     def _is_done(self, session: Session, work: str) -> bool:
         """Whether a Job has succeeded whose end was not reported yet, or the task is complete."""
-        if any(_is_news(job, session) for job in session.reflector.jobs_of(work)):
+        if any(_is_unreported_success(job, session) for job in session.reflector.jobs_of(work)):
             return True
         return self._can_tell() and bool(self.complete())
 
@@ -276,9 +276,9 @@ def _is_marked(job: dict[str, Any]) -> bool:
     return READ in (job["metadata"].get("annotations") or {})
 
 
-def _is_news(job: dict[str, Any], session: Session) -> bool:
-    read = job["metadata"]["uid"] in session.read or _is_marked(job)
-    return finished(job) == "Complete" and not read
+def _is_unreported_success(job: dict[str, Any], session: Session) -> bool:
+    reported = job["metadata"]["uid"] in session.reported or _is_marked(job)
+    return finished(job) == "Complete" and not reported
 
 
 def _pass_over_what_was_read(session: Session, work: str) -> None:
@@ -288,14 +288,14 @@ def _pass_over_what_was_read(session: Session, work: str) -> None:
     with contextlib.suppress(TacError):  # the attempt says it better
         session.reflector.wait_until_listed(Timeouts().first_answer_timeout_seconds)
     marked = filter(_is_marked, session.reflector.jobs_of(work))
-    session.read.update(job["metadata"]["uid"] for job in marked)
+    session.reported.update(job["metadata"]["uid"] for job in marked)
 
 
-def _mark_as_read(session: Session, work: str) -> None:
+def _annotate_as_reported(session: Session, work: str) -> None:
     """Mark the Jobs that are kept although their end was reported here."""
     for job in session.reflector.jobs_of(work):
         metadata = job["metadata"]
-        if metadata["uid"] in session.read and not _is_marked(job):
+        if metadata["uid"] in session.reported and not _is_marked(job):
             # The uid makes it fail where another driver has put another Job in its place.
             mark = {"uid": metadata["uid"], "annotations": {READ: session.host}}
             try:

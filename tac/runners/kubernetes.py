@@ -64,7 +64,7 @@ class KubernetesRunner(DetachedRunner):
         """Check that commands can run, and return where: see `Runner`."""
         for address in addresses:
             self._check_store(address)
-        place = self._meet(SessionKey()).client.place
+        place = self._session_of(SessionKey()).client.place
         self._refuse_secrets(place, self._settings.source)
         return f"kubernetes: context {place.context}, namespace {place.namespace}, {place.server}"
 
@@ -102,10 +102,10 @@ class KubernetesRunner(DetachedRunner):
     def sweep(self) -> None:
         """Remove what killed drivers have left, if the API server answers."""
         with contextlib.suppress(TacError):
-            self._meet(SessionKey()).reflector.wait_until_listed(_TIDY_SECONDS)
+            self._session_of(SessionKey()).reflector.wait_until_listed(_SWEEP_LIST_SECONDS)
         self.close()
 
-    def _meet(self, key: SessionKey) -> Session:
+    def _session_of(self, key: SessionKey) -> Session:
         """Return what attempts in one namespace share."""
         with self._changed:
             if self._process != os.getpid() or not self._sessions:
@@ -123,7 +123,9 @@ class KubernetesRunner(DetachedRunner):
         if self._pods is None:
             pods = pod_settings(self._settings)
             self._pods = replace(pods, stop_grace_seconds=self._grace_seconds)
-        session = self._meet(SessionKey(request.namespace, request.kubeconfig, request.auth_method))
+        session = self._session_of(
+            SessionKey(request.namespace, request.kubeconfig, request.auth_method)
+        )
         self._refuse_secrets(session.client.place, *request.argv)
         return session, build_step_job(request, self._pods)
 
@@ -190,7 +192,7 @@ def read_pod_patch(path: str) -> PodPatch | None:
         ) from error
 
 
-_TIDY_SECONDS = 5.0
+_SWEEP_LIST_SECONDS = 5.0
 
 
 def _is_forked() -> bool:

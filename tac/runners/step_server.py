@@ -134,7 +134,7 @@ class Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # the default would not wake us
         for number in _ENDING_SIGNALS:
             signal.signal(number, self._end)
-        self._adopt_orphans()
+        self._inherit_orphans()
         gc.disable()
         while self._steps or not self._ending:
             for key, _ in self._selector.select(self._select_timeout()):
@@ -261,7 +261,7 @@ class Server:
         try:
             os.setpgid(0, 0)  # a signal to the server's group is for the server alone
             self._live_no_longer_than(self._pid, signal.SIGTERM)
-            self._adopt_orphans()
+            self._inherit_orphans()
             signal.set_wakeup_fd(-1)
             self._control.close()
             self._selector.close()
@@ -314,7 +314,7 @@ class Server:
         if os.getppid() != parent:  # it died before the line above
             os._exit(_CANNOT_EXECUTE)
 
-    def _adopt_orphans(self) -> None:
+    def _inherit_orphans(self) -> None:
         if self._prctl is not None:
             self._prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 

@@ -87,12 +87,12 @@ def main(theirs: Connection, pickled: bytes) -> None:
     set_defaults(assignment.defaults)
     driver.grace_seconds = assignment.stop_grace_seconds
     try:
-        _Attempt(assignment, driver).run()
+        _TaskRun(assignment, driver).run()
     except KeyboardInterrupt:  # its result is told
         return
 
 
-class _Attempt(ContextManagedTaskProcess):
+class _TaskRun(ContextManagedTaskProcess):
     """Luigi's run(), which puts its result into `result_queue`: the connection to the driver."""
 
     def __init__(self, assignment: Assignment, driver: "_Driver") -> None:

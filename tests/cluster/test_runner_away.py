@@ -174,7 +174,7 @@ def test_a_job_whose_creation_was_not_answered_is_found_and_not_made_twice(at, p
             at.client.create("Job", created[0])  # which makes no detour
             proxy.cut_connections()
 
-    client = at.runner._meet(SessionKey()).client
+    client = at.runner._session_of(SessionKey()).client
     create = client.create
 
     def remember(kind, manifest):

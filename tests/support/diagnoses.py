@@ -68,7 +68,7 @@ def cut_short(
 def gone(what: str, ending: Ending | None = STOPPED) -> Diagnosis:
     """Expect a Job or a pod that was deleted."""
     detail = f"{what} was deleted, by whom is not known"
-    return cut_short(Reason.LOST, detail, ending, Stage.GONE)
+    return cut_short(Reason.LOST, detail, ending, Stage.DELETED)
 
 
 def without_chance(found: Diagnosis) -> Diagnosis:

@@ -261,23 +261,23 @@ ROWS = [
         "Hint: a bug of the step; log: /logs/x.log",
     ),
     (
-        exited(7, "what now", own_exit_codes=True, place="job/x-1"),
+        exited(7, "what now", foreign_exit_codes=True, place="job/x-1"),
         (Phase.FINISHED, Reason.FAILED),
         "step/x: failed with exit code 7 in job/x-1 after 3.0 s: what now\nHint: log: /logs/x.log",
     ),
     (
-        exited(0, own_exit_codes=True),
+        exited(0, foreign_exit_codes=True),
         (Phase.FINISHED, Reason.DONE),
         "step/x: done after 3.0 s",
     ),
     (
-        exited(2, own_exit_codes=True, stop=Stop.REQUESTED),
+        exited(2, foreign_exit_codes=True, stop=Stop.REQUESTED),
         (Phase.RUNNING, Reason.STOPPED),
         "step/x: stopped on request after 3.0 s\n"
         "Hint: run the same command again: what is finished is kept",
     ),
     (
-        exited(3, "Killed", own_exit_codes=True, oom_killed=True, memory_limit="1Gi"),
+        exited(3, "Killed", foreign_exit_codes=True, oom_killed=True, memory_limit="1Gi"),
         (Phase.FINISHED, Reason.OUT_OF_MEMORY),
         "step/x: ran out of memory, exit code 3 after 3.0 s: Killed\n"
         "Hint: give it more memory, in its task or by TAC_MEMORY (now 1Gi); log: /logs/x.log",

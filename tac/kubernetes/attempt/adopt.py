@@ -66,7 +66,8 @@ def ensure_job(context: AttemptContext) -> Object | None:
 
 
 def _is_adoptable(context: AttemptContext, job: Object) -> bool:
-    if job["metadata"].get("deletionTimestamp") or job["metadata"]["uid"] in context.session.read:
+    metadata = job["metadata"]
+    if metadata.get("deletionTimestamp") or metadata["uid"] in context.session.reported:
         return False
     condition = finished(job)
     if condition is None:
@@ -74,18 +75,18 @@ def _is_adoptable(context: AttemptContext, job: Object) -> bool:
     if condition == "Complete":
         # If its output was deleted since, the work is done again, by the next number.
         return context.is_done() is not False
-    _collect_failure(context, job)
+    _keep_black_box_of_failure(context, job)
     return False
 
 
-def _collect_failure(context: AttemptContext, job: Object) -> None:
+def _keep_black_box_of_failure(context: AttemptContext, job: Object) -> None:
     """Keep the black box of a failure that no driver has read."""
     metadata, reflector = job["metadata"], context.session.reflector
     if not reflector.pods_of(metadata["uid"]):  # the watch of pods may be behind
-        context.find_pods()
+        context.relist_pods()
     view = View(job, reflector.pods_of(metadata["uid"]), 0)
     context.log.note(f"job/{metadata['name']} of an earlier run had failed")
-    context.mark_as_read(job, delete=context.collect(view, None))
+    context.conclude_job(job, delete=context.keep_black_box(view, None))
 
 
 def _create(context: AttemptContext, manifest: Object) -> Object | None:
@@ -99,10 +100,10 @@ def _create(context: AttemptContext, manifest: Object) -> Object | None:
             context.stop.wait(_LOOK_SECONDS)
             return None
         with contextlib.suppress(NotFound):
-            reflector.expect(context.retry_unavailable(lambda: client.read("Job", name)))
+            reflector.add(context.retry_unavailable(lambda: client.read("Job", name)))
         return None
     if created is not None:
-        reflector.expect(created)
+        reflector.add(created)
     return created
 
 

@@ -52,7 +52,7 @@ _STATES = {
     Stage.IMAGE: "pending: waiting for its image",
     Stage.STARTING: "starting",
     Stage.RUNNING: "running",
-    Stage.LOST: "lost",
+    Stage.NODE_SILENT: "lost",
 }
 
 
@@ -153,7 +153,7 @@ class JobAttempt:
 
     def _list_and_diagnose(self, uid: str) -> tuple[View, Diagnosis]:
         """Diagnose it by the pods that the API server lists now, however old the cache is."""
-        self._context.find_pods()
+        self._context.relist_pods()
         view = self._context.session.reflector.see(uid)
         return view, self._diagnose(view)
 
@@ -252,7 +252,7 @@ class JobAttempt:
     def _stop_if_requested(self, job: Object) -> Verdict | None:
         if not self._context.stop_requested() or self._stopped_at is not None:
             return None
-        if self._context.session.leaves:
+        if self._context.session.keeps_jobs_on_stop:
             return self._left(job)
         error = self._cancel(job)
         return None if error is None else self._not_ended(job, error)
@@ -312,4 +312,4 @@ class JobAttempt:
             return False
         limit = self._context.timeouts.grace_seconds + _MORE_TO_STOP_SECONDS
         too_long = time.monotonic() - self._stopped_at > limit
-        return diagnosis.stage is Stage.LOST or (too_long and not diagnosis.over)
+        return diagnosis.stage is Stage.NODE_SILENT or (too_long and not diagnosis.over)

@@ -37,7 +37,7 @@ def address_of(store: str, job: str, uid: str) -> str:
     return f"{store.rstrip('/')}/_tac/attempts/{job}/{uid}.json"
 
 
-def collect(
+def keep_black_box(
     client: Client, view: View, verdict: Verdict | None, store: str, *, logs: bool = True
 ) -> str:
     """Keep what is known of a Job; return its address. Without a verdict no driver had followed it.

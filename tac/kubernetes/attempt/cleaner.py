@@ -43,9 +43,10 @@ class Cleaner:
     """Deletes the Jobs of one session."""
 
     def __init__(
-        self, client: Client, reflector: Reflector, store: str, read: Container[str]
+        self, client: Client, reflector: Reflector, store: str, reported: Container[str]
     ) -> None:
-        self._client, self._reflector, self._store, self._read = client, reflector, store, read
+        self._client, self._reflector = client, reflector
+        self._store, self._reported = store, reported
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._running: set[Future[TacError | None]] = set()
@@ -91,13 +92,13 @@ class Cleaner:
             if time.monotonic() > until:
                 return
             job = view.job
-            if job is None or job["metadata"]["uid"] in self._read or finished(job) is None:
+            if job is None or job["metadata"]["uid"] in self._reported or finished(job) is None:
                 continue
             output = annotation(job, names.OUTPUT)
             try:
                 if output and store_of(output).exists(output, fresh=True):
                     if finished(job) == "Failed":
-                        black_box.collect(self._client, view, None, self._store)
+                        black_box.keep_black_box(self._client, view, None, self._store)
                     self._delete_until(job, until)
             except TacError as error:  # the next driver tries again
                 _log.debug("job/%s: left: %s", job["metadata"]["name"], error.message)
@@ -106,7 +107,9 @@ class Cleaner:
         """Delete the Jobs that were kept until now, and wait for all deletions."""
         jobs = [view.job for view in self._reflector.jobs() if view.job is not None]
         # Another driver must find the attempt that still runs, whose number is higher.
-        busy = {label(job, names.WORK) for job in jobs if job["metadata"]["uid"] not in self._read}
+        busy = {
+            label(job, names.WORK) for job in jobs if job["metadata"]["uid"] not in self._reported
+        }
         until = time.monotonic() + _CLOSE_SECONDS
         for job in jobs:
             if job["metadata"]["uid"] in self._at_close and label(job, names.WORK) not in busy:

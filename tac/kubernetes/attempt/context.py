@@ -93,7 +93,7 @@ class AttemptContext:
         """Delete a Job, if it still exists; return why it could not be deleted."""
         return self.session.cleaner.delete(job, self.unavailable_timeout_seconds)
 
-    def find_pods(self) -> None:
+    def relist_pods(self) -> None:
         """List the pods of all attempts for the reflector, whose watch may be behind.
 
         Raises:
@@ -102,22 +102,22 @@ class AttemptContext:
         labels = f"{names.WORK}={self.work}"
         found = self.retry_unavailable(lambda: self.session.client.list("Pod", labels=labels))
         for pod in found["items"]:
-            self.session.reflector.expect(pod)
+            self.session.reflector.add(pod)
 
-    def mark_as_read(self, job: Object, *, delete: bool = True) -> None:
+    def conclude_job(self, job: Object, *, delete: bool = True) -> None:
         """Adopt a Job no more, for its result was read; the cleaner deletes it, unless kept."""
         uid = job["metadata"]["uid"]
-        self.session.read.add(uid)
+        self.session.reported.add(uid)
         if delete and not self.request.keep:
             self.session.cleaner.delete_at_close(uid)
 
-    def collect(self, view: View, ended: Verdict | None, *, logs: bool = True) -> bool:
+    def keep_black_box(self, view: View, ended: Verdict | None, *, logs: bool = True) -> bool:
         """Keep the black box; a store that does not take it must not hide the verdict.
 
         False: it is not kept, and the Job is all there is. Without `logs` no node is asked.
         """
         try:
-            address = black_box.collect(
+            address = black_box.keep_black_box(
                 self.session.client, view, ended, self.session.store, logs=logs
             )
         except TacError as error:

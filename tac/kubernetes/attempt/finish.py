@@ -44,7 +44,7 @@ def _read_rest(context: AttemptContext, follower: LogFollower, diagnosis: Diagno
             lambda: follower.finish(read_rest=True),
             lambda: _node_timeout_seconds(context),
         )
-    elif diagnosis.stage is Stage.GONE:  # its pod may still exist; if not, its log is lost
+    elif diagnosis.stage is Stage.DELETED:  # its pod may still exist; if not, its log is lost
         try:
             follower.finish(read_rest=True)
         except (ApiError, ApiUnavailable):
@@ -71,9 +71,9 @@ def conclude_given_up(
         limit_seconds=stage_timeouts.limit_seconds(diagnosis),
         audience=context.request.audience,
     )
-    context.collect(view, ended)
+    context.keep_black_box(view, ended)
     if view.job is not None:
-        context.mark_as_read(view.job)
+        context.conclude_job(view.job)
         context.delete(view.job)
     return ended
 
@@ -90,10 +90,10 @@ def conclude_attempt(
         context.session.cleaner.delete_jobs_of(context.work)
     elif not we_stopped_it:
         # Asking a lost node for logs would delay the next attempt.
-        kept = context.collect(view, ended, logs=diagnosis.stage is not Stage.LOST)
+        kept = context.keep_black_box(view, ended, logs=diagnosis.stage is not Stage.NODE_SILENT)
     for job in (view.job, view.was):
         if job is not None:
-            context.mark_as_read(job, delete=kept)
+            context.conclude_job(job, delete=kept)
     return ended
 
 
@@ -103,7 +103,7 @@ def _judge(context: AttemptContext, diagnosis: Diagnosis, *, we_stopped_it: bool
         done = exits.Ending(exit_code=0, seconds=seconds)
         return exits.judge(done, (), log=str(context.request.log))
     ending = diagnosis.ending or exits.Ending(seconds=seconds)
-    ending = replace(ending, own_exit_codes=context.request.own_exit_codes)
+    ending = replace(ending, foreign_exit_codes=context.request.foreign_exit_codes)
     return conclude(
         replace(diagnosis, ending=ending),
         context.log.tail(),

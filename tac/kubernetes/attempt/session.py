@@ -23,10 +23,10 @@ class Session:
     store: str
     """Where black boxes go."""
 
-    leaves: bool = False
+    keeps_jobs_on_stop: bool = False
     """Whether Jobs go on when their attempts are stopped."""
 
-    read: set[str] = field(default_factory=set)
+    reported: set[str] = field(default_factory=set)
     """The uids of Jobs whose result was read here: no attempt adopts them any more."""
 
     streams: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(STREAMS))
@@ -34,7 +34,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.reflector = Reflector(self.client)
-        self.cleaner = Cleaner(self.client, self.reflector, self.store, self.read)
+        self.cleaner = Cleaner(self.client, self.reflector, self.store, self.reported)
 
     def close(self) -> None:
         """Delete the Jobs that were read, and close the connections."""

@@ -92,7 +92,7 @@ def acquire_session(key: SessionKey) -> Iterator[Session]:
 def leave_on_stop() -> None:
     """Let the Jobs of every session of this process go on when their attempts are stopped."""
     for session in _of_this_process():
-        session.leaves = True
+        session.keeps_jobs_on_stop = True
 
 
 def close_all() -> None:
@@ -136,7 +136,8 @@ def _find(key: SessionKey) -> _Acquired:
             each.spellings.add(spelling)
             return each
     made = _Acquired(
-        Session(client, chosen.store, leaves=chosen.on_stop == "leave"), spellings={spelling}
+        Session(client, chosen.store, keeps_jobs_on_stop=chosen.on_stop == "leave"),
+        spellings={spelling},
     )
     _acquired.append(made)
     return made

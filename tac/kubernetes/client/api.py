@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pykube
 
 from tac import __version__, settings
-from tac.kubernetes.client.connection import Adapter, OwnConnection, proxies
+from tac.kubernetes.client.connection import Adapter, PrivateConnection, proxies
 from tac.kubernetes.client.errors import RequestInfo
 from tac.kubernetes.client.kubeconfig import SERVICE_ACCOUNT, find_config
 from tac.kubernetes.client.streams import LogStream, Watch
@@ -162,7 +162,7 @@ class Client:
             "timeoutSeconds": max(1, round(timeout_seconds)),
         }
         request = self._request("watch", "GET", kind, parameters=wanted)
-        own = OwnConnection()
+        own = PrivateConnection()
         stream = Watch(
             request.asked,
             own,
@@ -251,7 +251,7 @@ class Client:
             "timestamps": "true" if timestamps else "",
             "follow": "true",
         }
-        return self._stream(self._log(pod, wanted), _FOLLOW_SILENT_SECONDS, OwnConnection())
+        return self._stream(self._log(pod, wanted), _FOLLOW_SILENT_SECONDS, PrivateConnection())
 
     def stream_log(self, pod: str, container: str, *, since_time: str = "") -> LogStream:
         """Return the log of a container until now, with timestamps, in pieces: it may be large.
@@ -262,7 +262,7 @@ class Client:
         return self._stream(self._log(pod, wanted), SILENT_SECONDS)
 
     def _stream(
-        self, request: Request, silence: float, own: OwnConnection | None = None
+        self, request: Request, silence: float, own: PrivateConnection | None = None
     ) -> LogStream:
         return LogStream(
             request.asked, own, lambda: self._sender.send(request, own, silence), silence

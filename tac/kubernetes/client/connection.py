@@ -73,7 +73,7 @@ class Adapter(requests.adapters.HTTPAdapter):
         return host, {}
 
 
-class OwnConnection:
+class PrivateConnection:
     """One connection for one request, which another thread may close at any time."""
 
     def __init__(self) -> None:
@@ -91,14 +91,14 @@ class OwnConnection:
         with self._lock:
             self._connection = connection
             if self._cut:
-                self.cut()
+                self.break_off()
 
     def allow_silence(self, seconds: float) -> None:
         """Set the read timeout."""
         if (found := self._socket()) is not None:
             found.settimeout(seconds)
 
-    def cut(self) -> None:
+    def break_off(self) -> None:
         """Break the connection: a thread that reads or writes gets an error at once."""
         with self._lock:
             self._cut = True
@@ -120,7 +120,7 @@ class OwnConnection:
 
 class _OwnAdapter(Adapter):
     def __init__(
-        self, config: ApiConfig, context: ssl.SSLContext | None, own: OwnConnection
+        self, config: ApiConfig, context: ssl.SSLContext | None, own: PrivateConnection
     ) -> None:
         super().__init__(config, context)
         self._own = own
@@ -160,7 +160,7 @@ def tls(config: ApiConfig, credential: Credential) -> ssl.SSLContext | None:
     if not config.place.server.startswith("https:"):
         return None
     about = f"context {config.place.context!r}"
-    context = _trusting(config, about)
+    context = _context_with_authority(config, about)
     # Python 3.13 refuses authorities without key identifiers, which EKS still makes:
     # https://github.com/kubernetes-client/python/issues/2394
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
@@ -170,11 +170,11 @@ def tls(config: ApiConfig, credential: Credential) -> ssl.SSLContext | None:
         # insecure-skip-tls-verify; kubectl does not warn of it with every request either.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     if credential.certificate:
-        _show(context, credential, f"{about}: its client certificate")
+        _load_client_certificate(context, credential, f"{about}: its client certificate")
     return context
 
 
-def _trusting(config: ApiConfig, about: str) -> ssl.SSLContext:
+def _context_with_authority(config: ApiConfig, about: str) -> ssl.SSLContext:
     if config.authority is None:
         return ssl.create_default_context()
     try:
@@ -183,7 +183,7 @@ def _trusting(config: ApiConfig, about: str) -> ssl.SSLContext:
         raise ConfigError(f"{about}: its certificate-authority is no certificate in PEM") from error
 
 
-def _show(context: ssl.SSLContext, credential: Credential, about: str) -> None:
+def _load_client_certificate(context: ssl.SSLContext, credential: Credential, about: str) -> None:
     with tempfile.TemporaryDirectory(prefix="tac-") as folder:  # mode 0700
         certificate, key = Path(folder, "certificate"), Path(folder, "key")
         certificate.write_bytes(credential.certificate)

@@ -192,7 +192,7 @@ def _of_context(files: _Files, name: str, namespace: str, chosen: str) -> ApiCon
             server,
             kubeconfig=str(_with_home(chosen)) if chosen else "",
         ),
-        user=_sent(name, server, _user(name, user_path, user, cluster)),
+        user=_without_secrets_over_http(name, server, _user(name, user_path, user, cluster)),
         authority=_material(cluster_path, cluster, "certificate-authority"),
         verify=not cluster.get("insecure-skip-tls-verify"),
         server_name=str(cluster.get("tls-server-name") or ""),
@@ -208,7 +208,7 @@ def _server(name: str, cluster: Mapping[str, Any]) -> str:
     return server.rstrip("/")
 
 
-def _sent(context: str, server: str, user: User) -> User:
+def _without_secrets_over_http(context: str, server: str, user: User) -> User:
     """Return the user without what must not be sent to this server: http is not encrypted.
 
     kubectl sends no credential over http, and is anonymous there. That is right on this machine,

@@ -22,7 +22,7 @@ from tac.kubernetes.client.errors import error_of, no_answer, read_status, statu
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tac.kubernetes.client.connection import OwnConnection
+    from tac.kubernetes.client.connection import PrivateConnection
     from tac.kubernetes.client.errors import RequestInfo
 
 NO_ANSWER = (
@@ -44,7 +44,7 @@ class Stream:
     def __init__(
         self,
         asked: RequestInfo,
-        own: OwnConnection | None,
+        own: PrivateConnection | None,
         send: Callable[[], requests.Response],
         silence_seconds: float,
     ) -> None:
@@ -69,7 +69,7 @@ class Stream:
         """Close it: a thread that waits for a piece returns at once, without one."""
         self._closed.set()
         if self._own is not None:
-            self._own.cut()
+            self._own.break_off()
         # The reader was woken; if it takes longer, it releases the connection itself.
         if self._lock.acquire(blocking=False):
             try:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tac.errors import ApiUnavailable
 from tac.kubernetes.client.auth import credentials_of
-from tac.kubernetes.client.connection import Adapter, OwnConnection, tls
+from tac.kubernetes.client.connection import Adapter, PrivateConnection, tls
 from tac.kubernetes.client.errors import RequestInfo, Status, error_of, no_answer, read_status
 from tac.kubernetes.client.streams import NO_ANSWER
 
@@ -76,7 +76,7 @@ class Http(Protocol):
 
 
 @dataclass(frozen=True)
-class _Line:
+class _ConnectionPool:
     """Connections with one client certificate, or none."""
 
     shown: tuple[bytes, bytes] = field(repr=False)
@@ -92,7 +92,7 @@ class Sender:
         self._http_over = http_over
         self._credentials = credentials_of(config)
         self._lock = threading.Lock()
-        self._line: _Line | None = None
+        self._pool: _ConnectionPool | None = None
         self._ahead = timedelta()
 
     def now(self) -> datetime:
@@ -102,9 +102,9 @@ class Sender:
     def close(self) -> None:
         """Close the connections."""
         with self._lock:
-            line, self._line = self._line, None
-        if line is not None:
-            line.http.session.close()
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.http.session.close()
 
     def ask(self, request: Request) -> dict[str, Any]:
         """Send a request and return the object that is the answer."""
@@ -139,7 +139,7 @@ class Sender:
     def send(
         self,
         request: Request,
-        own: OwnConnection | None = None,
+        own: PrivateConnection | None = None,
         silence_seconds: float = SILENT_SECONDS,
     ) -> requests.Response:
         """Send a request and wait for the head of the answer, whatever its status."""
@@ -157,13 +157,13 @@ class Sender:
         self,
         credential: Credential,
         request: Request,
-        own: OwnConnection | None,
+        own: PrivateConnection | None,
         silence_seconds: float,
     ) -> requests.Response:
-        line = self._line_of(credential)
-        http = line.http
+        pool = self._pool_of(credential)
+        http = pool.http
         if own is not None:
-            http = self._http_over(own.adapter(self._config, line.context))
+            http = self._http_over(own.adapter(self._config, pool.context))
         try:
             response = http.request(
                 request.method,
@@ -193,15 +193,15 @@ class Sender:
             return
         self._ahead = date_header.replace(tzinfo=date_header.tzinfo or UTC) - datetime.now(UTC)
 
-    def _line_of(self, credential: Credential) -> _Line:
+    def _pool_of(self, credential: Credential) -> _ConnectionPool:
         shown = (credential.certificate, credential.key)
         with self._lock:
-            if self._line is None or self._line.shown != shown:
+            if self._pool is None or self._pool.shown != shown:
                 # Requests of other threads over the old connections are not interrupted.
                 context = tls(self._config, credential)
                 http = self._http_over(Adapter(self._config, context))
-                self._line = _Line(shown, context, http)
-            return self._line
+                self._pool = _ConnectionPool(shown, context, http)
+            return self._pool
 
 
 def _too_long(request: Request, seconds: float) -> ApiUnavailable:

@@ -59,7 +59,7 @@ def diagnose(
     server's time: it tells what is past its grace period, and which events are old.
     """
     last = _LastSeen(job=job, was=job or was, now=now)
-    pod = _decisive(pods)
+    pod = _deciding_pod(pods)
     if pod is None:
         found = _without_pod(last, _about(events, "Job"))
     else:
@@ -100,7 +100,7 @@ class _LastSeen:
         return condition_of(self.was, "FailureTarget") or condition_of(self.was, "Failed")
 
     @property
-    def given_up(self) -> Diagnosis | None:
+    def failed_by_controller(self) -> Diagnosis | None:
         """Why the Job controller gave it up: its deadline, or its backoffLimit where it has one."""
         failure = self.failure
         if self.was is None or failure is None:
@@ -122,7 +122,7 @@ class _LastSeen:
         return bool(self.job["spec"].get("backoffLimit"))
 
 
-def _decisive(pods: Sequence[Object]) -> Object | None:
+def _deciding_pod(pods: Sequence[Object]) -> Object | None:
     """Return the pod that decides: the one that succeeded, or the last one."""
     for pod in pods:
         ended = termination_of(pod)
@@ -146,9 +146,9 @@ def _without_pod(last: _LastSeen, events: Sequence[Object]) -> Diagnosis:
     if last.was is not None and condition_of(last.was, "Complete"):
         return Diagnosis(stage=Stage.ENDED, ending=Ending(exit_code=0, seconds=_took(last.was)))
     if last.cancelled_by:
-        return Diagnosis(stage=Stage.GONE, reason=Reason.CANCELLED, detail=last.cancelled_by)
-    if last.given_up is not None:
-        return last.given_up
+        return Diagnosis(stage=Stage.DELETED, reason=Reason.CANCELLED, detail=last.cancelled_by)
+    if last.failed_by_controller is not None:
+        return last.failed_by_controller
     if last.job is None or last.deleted:
         return _gone(f"job/{last.name}")
     if last.failure is not None:
@@ -164,7 +164,7 @@ def _took(job: Object) -> float:
 
 def _gone(what: str) -> Diagnosis:
     detail = f"{what} was deleted, by whom is not known"
-    return Diagnosis(stage=Stage.GONE, reason=Reason.LOST, detail=detail)
+    return Diagnosis(stage=Stage.DELETED, reason=Reason.LOST, detail=detail)
 
 
 # There is a pod.
@@ -231,9 +231,9 @@ def _ended_from_outside(
 ) -> Diagnosis:
     """Tell who ended a pod, or why its end is not known."""
     if last.cancelled_by:
-        return Diagnosis(stage=Stage.GONE, reason=Reason.CANCELLED, detail=last.cancelled_by)
-    if given_up := last.given_up or _past_its_own_deadline(pod):
-        return given_up
+        return Diagnosis(stage=Stage.DELETED, reason=Reason.CANCELLED, detail=last.cancelled_by)
+    if failed := last.failed_by_controller or _past_its_own_deadline(pod):
+        return failed
     if last.deleted and terminating_since is not None:
         return _gone(f"job/{last.name}" if last.name else "the Job")
     if not is_over(pod) and termination_of(pod) is None:
@@ -254,7 +254,7 @@ def _past_its_own_deadline(pod: Object) -> Diagnosis | None:
 def _node_lost(pod: Object) -> Diagnosis:
     node, end = pod["spec"].get("nodeName", ""), pod["metadata"]["deletionTimestamp"]
     detail = f"node/{node}: it does not answer, its pod was to terminate by {end}"
-    return Diagnosis(stage=Stage.LOST, reason=Reason.NODE_LOST, detail=detail)
+    return Diagnosis(stage=Stage.NODE_SILENT, reason=Reason.NODE_LOST, detail=detail)
 
 
 def _disrupted(pod: Object, disruption: Object) -> Diagnosis:

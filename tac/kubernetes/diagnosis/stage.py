@@ -22,8 +22,8 @@ class Stage(StrEnum):
     STARTING = "starting"  # everything else before the program: volumes, Secrets, init containers
     RUNNING = "running"  # also while it is terminating
     ENDED = "ended"  # it cannot change any more
-    LOST = "lost"  # past its grace period on a node that does not answer
-    GONE = "gone"  # the Job, or its pod, was deleted before it had ended
+    NODE_SILENT = "node_silent"  # past its grace period on a node that does not answer
+    DELETED = "deleted"  # the Job, or its pod, was deleted before it had ended
 
 
 STAGE_TIMEOUT_SECONDS: Mapping[Stage, float] = {
@@ -66,4 +66,4 @@ class Diagnosis:
     @property
     def over(self) -> bool:
         """Whether `conclude` can be asked; nothing that comes later changes the answer."""
-        return self.stage in {Stage.ENDED, Stage.LOST, Stage.GONE}
+        return self.stage in {Stage.ENDED, Stage.NODE_SILENT, Stage.DELETED}

@@ -34,7 +34,7 @@ def build_job(
     template: dict[str, Any],
 ) -> dict[str, Any]:
     """Build the Job around a pod template, without its attempt's number."""
-    leave_lost_nodes(template["spec"])
+    evict_soon_from_lost_nodes(template["spec"])
     deadline = request.active_deadline_seconds
     return {
         "apiVersion": "batch/v1",
@@ -62,7 +62,7 @@ def numbered(manifest: Mapping[str, Any], number: int) -> dict[str, Any]:
     return job
 
 
-def leave_lost_nodes(pod: dict[str, Any]) -> None:
+def evict_soon_from_lost_nodes(pod: dict[str, Any]) -> None:
     """Evict a pod soon from a node that is not ready, unless its own tolerations say when.
 
     To be called after any patch, which replaces the whole list.

@@ -36,7 +36,7 @@ def build_pod_spec_job(request: RunRequest) -> dict[str, Any]:
         ConfigError: the pod cannot be sent, or a label is invalid or tac's own.
     """
     pod = copy_pod(request)
-    work = names.digest(request.name, *request.identity, described(pod))
+    work = names.digest(request.name, *request.identity, identity_of_pod(pod))
     pod.setdefault("restartPolicy", "Never")
     labels = {
         names.APPLICATION: "tac",
@@ -73,7 +73,7 @@ def copy_pod(request: RunRequest) -> dict[str, Any]:
     return pod
 
 
-def described(pod: Mapping[str, Any]) -> str:
+def identity_of_pod(pod: Mapping[str, Any]) -> str:
     """Write a pod as it tells one work from another: without credentials, which may change."""
     return without_credentials(json.dumps(pod, sort_keys=True))
 

@@ -19,7 +19,7 @@ import tac
 from tac import names
 from tac.errors import ConfigError
 from tac.kubernetes.manifests.defaults import build_job
-from tac.kubernetes.manifests.pod_spec_job import copy_pod, described, labels_of, set_memory
+from tac.kubernetes.manifests.pod_spec_job import copy_pod, identity_of_pod, labels_of, set_memory
 from tac.quantities import format_cpu, format_memory
 from tac.redaction import redacted, without_credentials
 from tac.step_environment import passed_on
@@ -59,7 +59,7 @@ class PodSettings:
 def work_digest(request: RunRequest, pods: PodSettings) -> str:
     """Return the digest of the work: the task, the image and the address of the output."""
     where = pods.s3_endpoint_url or pods.config_map
-    own = pods.image if request.pod is None else described(copy_pod(request))
+    own = pods.image if request.pod is None else identity_of_pod(copy_pod(request))
     return names.digest(own, where, request.output, *map(without_credentials, request.argv))
 
 

@@ -92,12 +92,12 @@ class Reflector:
         self._closed = threading.Event()
         self._jobs = ListWatch(client, "Job", self, labels=_OURS)
         self._pods = ListWatch(client, "Pod", self, labels=_OURS)
-        self._happened = ListWatch(client, "Event", self)
+        self._events_watch = ListWatch(client, "Event", self)
 
     def close(self) -> None:
         """Stop the watches."""
         self._closed.set()
-        for list_watch in (self._jobs, self._pods, self._happened):
+        for list_watch in (self._jobs, self._pods, self._events_watch):
             list_watch.close()
         self.wake()
 
@@ -120,7 +120,7 @@ class Reflector:
         """Return for how long the API server has not answered; 0: it did just now."""
         return max(self._jobs.unreachable_seconds(), self._pods.unreachable_seconds())
 
-    def expect(self, thing: Object) -> None:
+    def add(self, thing: Object) -> None:
         """Add a Job, or a pod of one, from the API server's answer to another request."""
         with self._lock:
             self._store(thing)
@@ -198,7 +198,7 @@ class Reflector:
 
     def events(self, uids: Iterable[str]) -> list[Object]:
         """Return the events of these objects; the first call starts the watch of events."""
-        self._happened.start()
+        self._events_watch.start()
         with self._lock:
             return [event for uid in uids for event in self._events.get(uid, {}).values()]
 

@@ -34,7 +34,7 @@ class Job(KubernetesJobTask):
     spec_schema = {"containers": [{"name": "main", "image": "perl"}]}  # noqa: RUF012 # as people do
 
     def asked(self):
-        return self._describe()[0]
+        return self._request_and_manifest()[0]
 
 
 def kubeconfig(path, server):

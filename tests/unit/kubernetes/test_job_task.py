@@ -70,7 +70,7 @@ def task(kind=Pi, **properties):
 
 def job_of(found):
     """The Job that it would create."""
-    return found._describe()[1]
+    return found._request_and_manifest()[1]
 
 
 def spec(**properties):
@@ -153,7 +153,7 @@ def test_names_of_the_identity_are_there_before_the_pod_is_read():
 
 def test_its_log_is_where_logs_are():
     found = task()
-    request, _ = found._describe()
+    request, _ = found._request_and_manifest()
     assert request.log == Path.cwd() / "_tac" / "logs" / f"{found.uu_name}.log"
 
 
@@ -169,7 +169,7 @@ def test_an_output_without_a_path_is_identified_by_its_kind():
 
 def test_another_way_to_the_api_server_is_refused():
     with pytest.raises(ConfigError) as caught:
-        task(auth_method="password")._describe()
+        task(auth_method="password")._request_and_manifest()
 
     assert caught.value.message == (
         "pi: auth_method 'password' is neither kubeconfig nor service-account"

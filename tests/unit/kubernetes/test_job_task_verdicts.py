@@ -61,7 +61,7 @@ def concluded(diagnosis):
     ],
 )
 def test_exit_codes_of_others_mean_success_or_failure(code, oom, reason, detail):
-    ending = Ending(exit_code=code, oom_killed=oom, seconds=1, own_exit_codes=True)
+    ending = Ending(exit_code=code, oom_killed=oom, seconds=1, foreign_exit_codes=True)
 
     verdict = judge(ending, ["so"], log=LOG)
 
@@ -70,7 +70,7 @@ def test_exit_codes_of_others_mean_success_or_failure(code, oom, reason, detail)
 
 
 def test_a_program_of_others_that_was_killed_under_a_limit_perhaps_ran_out_of_memory():
-    ending = Ending(exit_code=137, memory_limit="1Gi", seconds=1, own_exit_codes=True)
+    ending = Ending(exit_code=137, memory_limit="1Gi", seconds=1, foreign_exit_codes=True)
     diagnosis = replace(told("exit-137"), job="x-1", pod="POD", ending=ending)
 
     verdict = concluded(diagnosis)
@@ -87,13 +87,13 @@ def test_a_program_of_others_that_was_killed_under_a_limit_perhaps_ran_out_of_me
 
 
 def test_a_program_that_was_stopped_has_not_succeeded():
-    ending = Ending(exit_code=0, stop=Stop.REQUESTED, seconds=1, own_exit_codes=True)
+    ending = Ending(exit_code=0, stop=Stop.REQUESTED, seconds=1, foreign_exit_codes=True)
 
     assert judge(ending, [], log=LOG).reason is Reason.STOPPED
 
 
 def test_a_failure_of_others_has_a_remedy_that_can_be_pasted():
-    ending = Ending(exit_code=2, seconds=1, own_exit_codes=True)
+    ending = Ending(exit_code=2, seconds=1, foreign_exit_codes=True)
 
     verdict = concluded(replace(told("exit-2"), job="x-1", ending=ending))
 

@@ -106,8 +106,11 @@ def test_a_task_that_has_ended_leaves_it_to_the_next(config):
 
 def test_jobs_are_left_by_all_users_or_by_none(config):
     one, other = acquire(SessionKey()), acquire(SessionKey("trains"))
-    before = [one.leaves, other.leaves]
+    before = [one.keeps_jobs_on_stop, other.keeps_jobs_on_stop]
 
     session_pool.leave_on_stop()
 
-    assert (before, [one.leaves, other.leaves]) == ([False, False], [True, True])
+    assert (before, [one.keeps_jobs_on_stop, other.keeps_jobs_on_stop]) == (
+        [False, False],
+        [True, True],
+    )

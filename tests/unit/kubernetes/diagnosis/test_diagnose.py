@@ -208,7 +208,7 @@ STORIES = {
     "job-deleted-foreground": gone("job/story-1"),
     "job-deleted-pod-gone": gone("job/story-1", None),
     "job-orphaned": running(),
-    "cancelled": cut_short(Reason.CANCELLED, "host-7", stage=Stage.GONE),
+    "cancelled": cut_short(Reason.CANCELLED, "host-7", stage=Stage.DELETED),
     "deadline": cut_short(Reason.DEADLINE, "its activeDeadlineSeconds is 2"),
     "deadline-job": cut_short(Reason.DEADLINE, "its activeDeadlineSeconds is 2", None),
     "deadline-of-pod": cut_short(Reason.DEADLINE, "the activeDeadlineSeconds of its pod is 2"),

@@ -19,7 +19,7 @@ def test_a_pod_past_its_grace_period_without_an_end_is_lost_with_its_node(story)
     found = recordings.read(story).diagnose(later_seconds=60)
 
     assert without_chance(found) == Diagnosis(
-        stage=Stage.LOST,
+        stage=Stage.NODE_SILENT,
         reason=Reason.NODE_LOST,
         detail="node/NODE: it does not answer, its pod was to terminate by TIME",
     )
@@ -28,7 +28,7 @@ def test_a_pod_past_its_grace_period_without_an_end_is_lost_with_its_node(story)
 def test_a_pod_that_was_deleted_by_hand_on_a_lost_node_is_lost_too():
     found = recordings.read("pod-being-deleted").diagnose(later_seconds=60)
 
-    assert (found.stage, found.reason) == (Stage.LOST, Reason.NODE_LOST)
+    assert (found.stage, found.reason) == (Stage.NODE_SILENT, Reason.NODE_LOST)
 
 
 def test_a_job_that_was_deleted_on_a_lost_node_is_deleted():
@@ -44,13 +44,13 @@ def test_who_cancelled_a_job_is_known_after_it_was_deleted_with_its_pod():
 
     found = replace(recording, job=None, was=recording.job, pods=[]).diagnose()
 
-    assert without_chance(found) == cut_short(Reason.CANCELLED, "host-7", None, Stage.GONE)
+    assert without_chance(found) == cut_short(Reason.CANCELLED, "host-7", None, Stage.DELETED)
 
 
 def test_a_job_that_was_never_seen_does_not_exist():
     found = replace(recordings.read("running"), job=None, pods=[], events=[]).diagnose()
 
-    assert (found.stage, found.reason) == (Stage.GONE, Reason.LOST)
+    assert (found.stage, found.reason) == (Stage.DELETED, Reason.LOST)
 
 
 def test_a_job_that_was_made_just_now_waits_for_its_pod():

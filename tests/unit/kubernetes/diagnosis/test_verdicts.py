@@ -181,7 +181,7 @@ def test_a_container_without_a_memory_limit_was_killed_for_its_nodes_lack_of_mem
 
 def test_a_job_whose_exit_codes_mean_what_its_author_says_has_only_failed():
     found = recordings.read("exit-65").diagnose()
-    ending = Ending(exit_code=65, image=ACTOR, own_exit_codes=True)
+    ending = Ending(exit_code=65, image=ACTOR, foreign_exit_codes=True)
 
     assert conclusion(replace(found, ending=ending)).message("x") == (
         "step/x: failed with exit code 65 in job/story-1 after 0.0 s: this\n"

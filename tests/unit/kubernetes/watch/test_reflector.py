@@ -86,9 +86,9 @@ def test_what_is_older_than_what_is_known_changes_nothing(reflector):
 
 def test_a_job_that_is_deleted_before_it_is_followed_is_known_by_what_it_was(reflector):
     made = job()
-    reflector.expect(made)
+    reflector.add(made)
     tell(reflector, "DELETED", job(version=9))
-    reflector.expect(made)  # the answer to its creation is older than the watch by now
+    reflector.add(made)  # the answer to its creation is older than the watch by now
 
     assert reflector.jobs_of(WORK) == []
     with reflector.following(made) as uid:
@@ -127,7 +127,7 @@ def test_a_list_shows_what_was_deleted_without_a_watch(reflector):
 
 
 def test_a_list_that_is_older_than_a_job_does_not_hide_it(reflector):
-    reflector.expect(job(version=12))
+    reflector.add(job(version=12))
     reflector.replace("Job", [], "9")
 
     assert names_of(reflector.jobs_of(WORK)) == ["x-1"]
