@@ -19,14 +19,16 @@ class RunRequest:
     """One attempt at one task: what to run, in which environment, and where its log goes."""
 
     name: str
-    """What people call it; `tac.names.log_name` makes it."""
+    """What people call it: for a step `tac.names.log_name` makes it, and for a KubernetesJobTask it
+    is the name of its Job without the attempt's number."""
 
     argv: tuple[str, ...] = field(repr=False)
     """A first word `python` means the interpreter of the place where it runs. An address in it may
     hold a password, which `tac.redaction` leaves out of what is shown."""
 
     environment: Mapping[str, str] = field(repr=False)
-    """All variables, not only additions. It may hold credentials, so no message shows it."""
+    """All variables, not only additions. It may hold credentials, so no message shows it. Empty
+    for a KubernetesJobTask, as is `argv`."""
 
     log: Path
     """The file that everything the command says is appended to; made with its directories."""
@@ -86,4 +88,4 @@ class RunRequest:
     """Who reads a remedy, and so where they change the pod."""
 
     keep: bool = False
-    """Do not delete its Jobs when they have finished."""
+    """Leave a finished Job to the task; one that is stopped or given up is deleted all the same."""

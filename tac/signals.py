@@ -1,7 +1,8 @@
 """What the first SIGTERM or Ctrl-C does while tasks run, so that they are stopped first.
 
 Under `tac run` it is an exception; under the stock `luigi` command it sets the task's stop event.
-The second one ends the process at once in both.
+The second one ends the process at once in both, but for the seconds after Ctrl-C in which
+`tac run` waits for another: that one stops the Jobs (`interrupted_again`).
 """
 
 from __future__ import annotations

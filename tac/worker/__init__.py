@@ -3,7 +3,8 @@
 A task with `runs_in_thread = True` is a thread of the driver, and its `on_kill()` stops it.
 Every other task has a process of its own, forked from a clean server and never from the driver.
 The worker refuses tasks that it did not schedule, outlives a scheduler that is unreachable or was
-restarted, and leaves nothing running: not after an error, not after SIGTERM.
+restarted, and leaves no process or thread running, not after an error and not after SIGTERM; Jobs
+and containers go on only where that was asked for (`on_stop`, or Ctrl-C).
 """
 
 # mypy: disable-error-code="no-untyped-call"

@@ -1,7 +1,8 @@
 """Adopt a Job that does the work already, or create one.
 
 Names are functions of identity, so a driver that was restarted finds its Job again, and two drivers
-share one. The number at their end grows while there are Jobs of the same work.
+share one. The number at their end is one more than the highest of the Jobs of the same work that
+still exist.
 """
 
 from __future__ import annotations

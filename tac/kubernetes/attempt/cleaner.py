@@ -1,10 +1,15 @@
 """What deletes a Job, and when; with a Job go its pods.
 
-Its work is done: at once, in a thread of the cleaner (`delete_jobs_of`).
-Its attempt was stopped, or had a timeout: at once, in the attempt's thread (`delete`).
-It failed: when the session closes, for until then its number must stay taken (`delete_at_close`).
-A killed driver left it: when its output exists, at the end of the next run (`sweep`).
-Whatever all drivers forget Kubernetes deletes itself: `manifests/defaults.py`.
+Its work is done, and its task says `delete_on_success`: at once, in a thread of the cleaner, of a
+KubernetesJobTask after `signal_complete()` (`delete_jobs_of`).
+Of both kinds, stopped where `on_stop` is `stop`, given up while pending, or the listener of its log
+raised: at once, in the attempt's thread (`delete`).
+A step failed, and its black box is written: when the session closes, for until then its number must
+stay taken, and unless another attempt at the same work still runs (`delete_at_close`).
+A killed driver left a finished Job of a step whose output exists: at the end of the next run, but
+not in processes that Luigi forks (`sweep`).
+A KubernetesJobTask failed, or a task says `delete_on_success = False`: kept.
+All others: Kubernetes deletes them, seven days after they finished: `manifests/defaults.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What the attempts of one driver share at one API server: client, reflector, cleaner."""
+"""What attempts share at one API server and namespace in one process: client, reflector, cleaner.
+
+Under `tac run` that process is the driver; under `luigi --workers N` each task that runs has one.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Which API server, and as whom: kubeconfig files, or the service account of this pod.
 
-Decides as kubectl does. It reads files, runs no plugin and sends no request; keys and tokens in
-files of their own are read when they are needed.
+Chooses as kubectl does, and refuses by name what tac does not support. It reads files, runs no
+plugin and sends no request; keys and tokens in files of their own are read when they are needed.
 """
 
 from __future__ import annotations

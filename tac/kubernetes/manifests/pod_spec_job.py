@@ -1,5 +1,6 @@
-"""The Job of a task that describes its own pod in `spec_schema`: pure, from request to manifest.
+"""The Job of a KubernetesJobTask, which describes its pod: pure, from request to manifest.
 
+That of a StepTask that overrides `spec_schema` is made in `step_job.py` (`_own_pod`).
 The pod is sent as it is, with tolerations for lost nodes and a default `restartPolicy` added.
 tac finds the Job again by its labels.
 """

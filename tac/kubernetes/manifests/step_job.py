@@ -57,7 +57,11 @@ class PodSettings:
 
 
 def work_digest(request: RunRequest, pods: PodSettings) -> str:
-    """Return the digest of the work: the task, the image and the address of the output."""
+    """Return the digest of the work.
+
+    It holds the command, the address of the output, where S3 is (its endpoint, else the ConfigMap),
+    and the image, or the pod that the task describes.
+    """
     where = pods.s3_endpoint_url or pods.config_map
     own = pods.image if request.pod is None else identity_of_pod(copy_pod(request))
     return names.digest(own, where, request.output, *map(without_credentials, request.argv))

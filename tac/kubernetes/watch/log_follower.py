@@ -1,7 +1,8 @@
 """Following a container's log: every line once, while it is written.
 
 The kubelet puts a timestamp before every line. After a broken connection, and when the container
-has ended, the log is read from the last timestamp on, and lines that were passed on are skipped.
+has ended, the same follower reads the log from the last whole second that it has on, and skips the
+lines that it passed on. A new driver, with a follower of its own, reads the log from its beginning.
 """
 
 from __future__ import annotations
