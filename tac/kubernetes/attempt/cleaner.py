@@ -6,9 +6,9 @@ Of both kinds, stopped where `on_stop` is `stop`, given up while pending, or the
 raised: at once, in the attempt's thread (`delete`).
 A step failed, and its black box is written: when the session closes, for until then its number must
 stay taken, and unless another attempt at the same work still runs (`delete_at_close`).
-A killed driver left a finished Job of a step whose output exists: at the end of the next run, but
-not in processes that Luigi forks (`sweep`).
-A KubernetesJobTask failed, or a task says `delete_on_success = False`: kept.
+A finished Job of a step that this driver has not concluded with, such as a killed driver's, and
+whose output exists: at the end of the run, but not in processes that Luigi forks (`sweep`).
+A KubernetesJobTask failed, or says `delete_on_success = False`: kept.
 All others: Kubernetes deletes them, seven days after they finished: `manifests/defaults.py`.
 """
 
