@@ -85,7 +85,8 @@ def build_step_job(request: RunRequest, pods: PodSettings) -> dict[str, Any]:
         request,
         labels=labels,
         annotations={
-            names.OUTPUT: request.output,
+            # By it the sweep finds what killed drivers left; a Job that is kept is none of that.
+            **({} if request.keep else {names.OUTPUT: request.output}),
             names.COMMAND: shlex.join(map(redacted, request.argv)),
             names.VERSION: tac.__version__,
         },

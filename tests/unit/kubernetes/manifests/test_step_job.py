@@ -143,6 +143,16 @@ def test_no_annotation_holds_a_secret_of_an_address():
     )
 
 
+def test_a_job_that_is_kept_has_no_annotation_by_which_a_sweep_would_delete_it():
+    kept = build_step_job(replace(WORK, keep=True), PODS)["metadata"]["annotations"]
+
+    assert kept == {
+        name: value
+        for name, value in build_step_job(WORK, PODS)["metadata"]["annotations"].items()
+        if name != names.OUTPUT
+    }
+
+
 def test_numbering_an_attempt_leaves_the_manifest_as_it_was():
     job = build_step_job(WORK, PODS)
 
