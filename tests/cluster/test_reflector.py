@@ -221,7 +221,10 @@ def test_five_hundred_waiting_jobs_cost_two_watches_and_little_time(at, proxy, m
     for thread in threads:
         thread.start()
     waiting = [at.path / f"{number}.log" for number in range(WAITERS)]
-    until(lambda: all(path.exists() and b"already" in path.read_bytes() for path in waiting), "all")
+    until(
+        lambda: all(path.exists() and b"adopted job/" in path.read_bytes() for path in waiting),
+        "all",
+    )
     # After five seconds they want to know why nothing happens: one list and watch for them all.
     until(lambda: any("/events?" in asked.path for asked in watches(proxy)), "events")
     kinds = sorted(asked.path.partition("?")[0].rpartition("/")[2] for asked in watches(proxy))
