@@ -73,4 +73,5 @@ def retry_on(
                 raise
             if on_failure is None and number == 1:
                 _log.info("%s; trying again", error)
+            # The pause between two tries, which the timeout bounds.
             time.sleep(min(backoff.next(retry_after), left))

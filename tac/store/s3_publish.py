@@ -201,7 +201,7 @@ def _retry_conflicts(write: Callable[[], object]) -> None:
         except ClientError as error:
             if status_of(error) != HTTPStatus.CONFLICT or number == _CONFLICTS:
                 raise
-            time.sleep(backoff.next())
+            time.sleep(backoff.next())  # between two of a counted number of tries
         else:
             return
 

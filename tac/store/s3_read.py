@@ -51,7 +51,7 @@ def receive(
     backoff = Backoff(first_seconds=0.2)  # a server that is being restarted needs seconds
     for number in range(_READS):
         if number:
-            time.sleep(backoff.next())
+            time.sleep(backoff.next())  # between two of a counted number of tries
             reply = s3.client.get_object(
                 **_target(location), Range=f"bytes={received}-", IfMatch=version
             )

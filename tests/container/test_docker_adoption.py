@@ -233,7 +233,7 @@ EATS = """
 import pathlib, sys, time
 print("begun", flush=True)
 while not pathlib.Path(sys.argv[1], "go").exists():
-    time.sleep(0.1)
+    time.sleep(0.1)  # the test makes the file
 bytearray(b"x") * (1 << 29)
 """
 

@@ -171,4 +171,4 @@ def wait_for_line(container: Any, line: str) -> None:
     deadline = time.monotonic() + END_SECONDS
     while line not in container.logs().decode().splitlines():
         assert time.monotonic() < deadline, container.logs()
-        time.sleep(0.05)
+        time.sleep(0.05)  # between two looks, before the deadline

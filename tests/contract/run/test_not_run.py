@@ -29,7 +29,7 @@ class Holds(Greedy):
     def run(self):
         pathlib.Path("holds").touch()
         while not pathlib.Path("go").exists():
-            time.sleep(0.05)
+            time.sleep(0.05)  # the test makes the file
         super().run()
 
 class NeedsAll(luigi.WrapperTask):

@@ -54,19 +54,19 @@ def test_a_container_that_another_driver_stopped_ended_for_no_reason_of_its_own(
     [
         (
             True,
-            "step/x: stop requested after 3.0 s, and container/x-1 may still run: it is away\n"
+            "step/x: stop requested after 3.0 s, and container/x-1 may still run: no answer\n"
             "Hint: `docker stop x-1` ends it",
         ),
         (
             False,
-            "step/x: lost after 3.0 s: it is away\n"
+            "step/x: lost after 3.0 s: no answer\n"
             "Hint: container/x-1 may still run, and the next run of the same command goes on with "
             "it; log: /s/x.log",
         ),
     ],
 )
 def test_a_container_whose_end_was_not_seen_may_still_run(output, stopped, said):
-    verdict = conclude_unseen(watched(output, stopped=stopped), TacError("it is away"))
+    verdict = conclude_unseen(watched(output, stopped=stopped), TacError("no answer"))
 
     assert message(verdict, output) == said
 
